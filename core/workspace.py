@@ -1,0 +1,432 @@
+"""Study areas on disk: the only module that reads or writes `areas/`.
+
+    areas/<area>/area.json          all that is known of the area; its rename commits a change
+                 boundary.parquet   one geometry, in the area's CRS
+                 layers/<id>.tif    Cloud-Optimized GeoTIFF
+
+A reader sees the old or the new area, never half of one: files get a name of their own first and
+count only once `area.json` names them. One writer at a time, held by a lock file.
+"""
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+import geopandas as gpd
+from pyproj import CRS
+
+from core import store
+from core.errors import AppError, BusyError, CrsError, InputError, StoreError
+from core.legends import Legend, LegendClass
+from core.text import N_
+
+Kind = Literal["classes", "values"]
+Role = Literal["cause", "effect"]
+Season = Literal["summer", "winter"]
+Rule = Literal["within", "centroid", "touching"]
+Method = Literal["recommended", "document"]
+
+AREA_KIND, AREA_VERSION = "urban-pattern-area", 1
+_LOCK_SECONDS = 5.0
+_LONGEST_TITLE = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What was counted once when a layer was written, so that no page has to count again.
+
+    `low` and `high` are the 2nd and 98th percentile, `counts` pairs of class code and pixels,
+    `histogram` counts of 64 equal bins from `minimum` to `maximum`. Numbers are None where the
+    layer holds no valid pixel. Every figure but `exact` covers valid pixels only.
+    """
+
+    valid_share: float
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    counts: tuple[tuple[int, int], ...] = ()
+    histogram: tuple[int, ...] = ()
+    exact: bool = True
+    """False where the figures come from an overview of a very large raster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One raster layer. `file` is relative to the area's folder; a remote layer has `url`."""
+
+    id: str
+    title: str
+    kind: Kind
+    file: str = ""
+    url: str = ""
+    role: Role = "cause"
+    season: Season | None = None
+    unit: str = ""
+    colormap: str = "viridis"
+    legend: Legend = ()
+    digest: str = ""
+    """SHA-256 of the file; of the address and its validators for a remote layer."""
+    summary: Summary
+    source: dict[str, Any] = field(default_factory=dict)
+    """What it was made from: file name, size, digest, CRS, when it was brought in."""
+    steps: tuple[dict[str, Any], ...] = ()
+    """What was done to it, in order: `{"step": name, ...parameters}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """A study area. `crs` is measured in metres; lengths are in metres."""
+
+    id: str
+    title: str
+    crs: str
+    """`EPSG:…` where there is such a code, else WKT."""
+    created: str
+    is_simulated: bool = False
+    quadrat_m: float = 150.0
+    rule: Rule = "within"
+    method: Method = "recommended"
+    boundary_source: dict[str, Any] = field(default_factory=dict)
+    bounds_lonlat: tuple[float, float, float, float]
+    """West, south, east, north of the boundary in degrees."""
+    layers: tuple[Layer, ...] = ()
+
+    def layer(self, layer_id: str) -> Layer:
+        """Return one layer.
+
+        Raises:
+            InputError: The area has no such layer; the message names those that it has.
+        """
+        for layer in self.layers:
+            if layer.id == layer_id:
+                return layer
+        raise InputError(
+            N_("{area} has no layer {layer!r}."),
+            hint=N_("It has: {known}."),
+            area=self.title,
+            layer=layer_id[:80],
+            known=", ".join(layer.id for layer in self.layers) or "-",
+        )
+
+
+class Workspace:
+    """The study areas below one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._areas = root / "areas"
+
+    def area_ids(self) -> list[str]:
+        """Return the ids of all areas, readable or not, in order."""
+        return sorted(path.parent.name for path in self._areas.glob("[a-z0-9]*/area.json"))
+
+    def areas(self) -> list[Area]:
+        """Return every readable area, oldest first; `broken` tells of the others."""
+        found = []
+        for area_id in self.area_ids():
+            try:
+                found.append(self.area(area_id))
+            except AppError:
+                continue
+        return sorted(found, key=lambda area: (area.created, area.id))
+
+    def broken(self) -> dict[str, AppError]:
+        """Return the areas that cannot be read, each with the reason."""
+        reasons = {}
+        for area_id in self.area_ids():
+            try:
+                self.area(area_id)
+            except AppError as err:
+                reasons[area_id] = err
+        return reasons
+
+    def area(self, area_id: str) -> Area:
+        """Read one area by its id or by its title.
+
+        Raises:
+            InputError: There is no such area.
+            StoreError: Its files are damaged or newer than this program.
+        """
+        folder = self._folder(area_id)
+        if not (folder / "area.json").is_file():
+            raise InputError(
+                N_("There is no study area {name!r}."),
+                hint=N_("There are: {known}."),
+                name=area_id[:80],
+                known=", ".join(self.area_ids()) or "-",
+            )
+        return _area_from(
+            store.read_json(folder / "area.json", kind=AREA_KIND, version=AREA_VERSION), area_id
+        )
+
+    def stamp(self, area_id: str) -> int:
+        """Return a number that changes whenever the area does (0: no such area)."""
+        try:
+            return (self._folder(area_id) / "area.json").stat().st_mtime_ns
+        except (OSError, InputError):
+            return 0
+
+    def boundary(self, area_id: str) -> gpd.GeoDataFrame:
+        """Return the boundary as one row in the area's CRS.
+
+        Raises:
+            StoreError: The file is missing or damaged.
+        """
+        path = self._folder(area_id) / "boundary.parquet"
+        try:
+            return gpd.read_parquet(path)
+        except (OSError, ValueError) as err:
+            raise StoreError(
+                N_("The boundary of {area} cannot be read: {reason}."),
+                hint=N_("Delete the area and make it again."),
+                area=area_id,
+                reason=str(err)[:200],
+            ) from err
+
+    def layer_path(self, area_id: str, layer: Layer) -> Path:
+        """Return where a layer's file lies; never outside the area's own folder."""
+        return store.inside(self._folder(area_id), *Path(layer.file).parts)
+
+    def scratch(self, area_id: str | None = None) -> Path:
+        """Return a new empty folder of this workspace for files that are being made.
+
+        Inside the area's folder where an area is given, so that a finished file can be renamed
+        into place.
+        """
+        base = self._folder(area_id) if area_id else self.root
+        folder = base / ".scratch" / uuid.uuid4().hex[:12]
+        folder.mkdir(parents=True)
+        return folder
+
+    def create(
+        self,
+        area_id: str,
+        *,
+        title: str,
+        boundary: gpd.GeoDataFrame,
+        boundary_source: dict[str, Any],
+        quadrat_m: float = 150.0,
+        rule: Rule = "within",
+        method: Method = "recommended",
+        is_simulated: bool = False,
+    ) -> Area:
+        """Make an area from a boundary whose CRS is in metres; the pieces are united.
+
+        Raises:
+            InputError: The id is taken or cannot be used, the boundary is empty, or a number is
+                out of range.
+            CrsError: The boundary has no CRS, or one that is not in metres.
+        """
+        store.checked_id(area_id, what=N_("study area"))
+        crs = _metre_crs(boundary)
+        _check_quadrat(quadrat_m)
+        united = boundary.geometry.union_all()
+        if united.is_empty or united.area == 0:
+            raise InputError(N_("The boundary holds no area."), hint=N_("Give it polygons."))
+        frame = gpd.GeoDataFrame(geometry=[united], crs=boundary.crs)
+        west, south, east, north = (float(v) for v in frame.to_crs(4326).total_bounds)
+        area = Area(
+            id=area_id,
+            title=checked_title(title),
+            crs=crs,
+            created=now(),
+            is_simulated=is_simulated,
+            quadrat_m=quadrat_m,
+            rule=rule,
+            method=method,
+            boundary_source=boundary_source,
+            bounds_lonlat=(west, south, east, north),
+        )
+        folder = self._folder(area_id)
+        with self._writing(area_id):
+            if (folder / "area.json").exists():
+                raise InputError(
+                    N_("There is a study area {name!r} already."),
+                    hint=N_("Choose another name or delete that one first."),
+                    name=area_id,
+                )
+            (folder / "layers").mkdir(parents=True, exist_ok=True)
+            with store.atomic_path(folder / "boundary.parquet") as tmp:
+                frame.to_parquet(tmp)
+            self._write(area)
+        return area
+
+    def rename(self, area_id: str, title: str) -> Area:
+        """Give an area another title; its id, and so its links, stay."""
+        return self._change(area_id, lambda area: replace(area, title=checked_title(title)))
+
+    def delete(self, area_id: str) -> None:
+        """Delete an area with all its files, also one that cannot be read."""
+        store.checked_id(area_id, what=N_("study area"))
+        folder = self._folder(area_id)
+        if not folder.is_dir():
+            self.area(area_id)  # says what there is
+        with self._writing(area_id):
+            # Moved first: whoever reads meanwhile sees the whole area or none.
+            gone = self.scratch() / area_id
+            folder.replace(gone)
+        shutil.rmtree(gone.parent, ignore_errors=True)
+
+    def put_layer(self, area_id: str, layer: Layer, file: Path | None) -> Area:
+        """Add a layer, or replace the one of the same id; `file` is moved into the area.
+
+        `file` must come from `scratch(area_id)`; None for a remote layer.
+        """
+        store.checked_id(layer.id, what=N_("layer"))
+        folder = self._folder(area_id)
+        with self._writing(area_id):
+            area = self.area(area_id)
+            if file is not None:
+                name = f"{layer.id}.tif"
+                if (folder / "layers" / name).exists():
+                    # The old file must stay whole until area.json names the new one.
+                    name = f"{layer.id}-{layer.digest[:12]}.tif"
+                file.replace(folder / "layers" / name)
+                layer = replace(layer, file=f"layers/{name}")
+            kept = [layer if old.id == layer.id else old for old in area.layers]
+            if all(old.id != layer.id for old in area.layers):
+                kept.append(layer)
+            area = replace(area, layers=tuple(kept))
+            self._write(area)
+            self._sweep(area)
+        return area
+
+    def change_layer(self, area_id: str, layer_id: str, change: Callable[[Layer], Layer]) -> Area:
+        """Change what is said of a layer (title, role, legend …), not its file."""
+
+        def changed(area: Area) -> Area:
+            new = change(area.layer(layer_id))
+            return replace(
+                area, layers=tuple(new if old.id == layer_id else old for old in area.layers)
+            )
+
+        return self._change(area_id, changed)
+
+    def remove_layer(self, area_id: str, layer_id: str) -> Area:
+        """Take a layer out of an area and delete its file."""
+
+        def without(area: Area) -> Area:
+            area.layer(layer_id)
+            return replace(area, layers=tuple(old for old in area.layers if old.id != layer_id))
+
+        return self._change(area_id, without)
+
+    def _change(self, area_id: str, change: Callable[[Area], Area]) -> Area:
+        with self._writing(area_id):
+            area = change(self.area(area_id))
+            self._write(area)
+            self._sweep(area)
+        return area
+
+    def _folder(self, area_id: str) -> Path:
+        return store.inside(self._areas, store.checked_id(area_id, what=N_("study area")))
+
+    @contextmanager
+    def _writing(self, area_id: str) -> Iterator[None]:
+        locks = self.root / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        try:
+            with filelock.FileLock(locks / f"{area_id}.lock", timeout=_LOCK_SECONDS):
+                yield
+        except filelock.Timeout as err:
+            raise BusyError(
+                N_("The study area {name} is being changed by somebody else."),
+                hint=N_("Nothing was changed. Try again in a moment."),
+                name=area_id,
+            ) from err
+
+    def _write(self, area: Area) -> None:
+        body = asdict(area)
+        store.write_json(
+            self._folder(area.id) / "area.json", body, kind=AREA_KIND, version=AREA_VERSION
+        )
+
+    def _sweep(self, area: Area) -> None:
+        """Delete layer files that the area does not name: replaced ones, leftovers of a crash."""
+        named = {layer.file for layer in area.layers}
+        for path in (self._folder(area.id) / "layers").glob("*.tif"):
+            if f"layers/{path.name}" not in named:
+                path.unlink(missing_ok=True)
+
+
+def now() -> str:
+    """Return the time in UTC, to the second, as ISO 8601."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def checked_title(title: str) -> str:
+    """Return a title without outer or doubled blanks.
+
+    Raises:
+        InputError: It is empty, longer than 80 characters or holds control characters.
+    """
+    text = " ".join(title.split())
+    if not text or len(text) > _LONGEST_TITLE or not text.isprintable():
+        raise InputError(N_("A name needs 1 to {most} printable characters."), most=_LONGEST_TITLE)
+    return text
+
+
+def crs_name(crs: CRS) -> str:
+    """Return `EPSG:…` where there is such a code, else WKT."""
+    code = crs.to_epsg()
+    return f"EPSG:{code}" if code else crs.to_wkt()
+
+
+def _metre_crs(boundary: gpd.GeoDataFrame) -> str:
+    if boundary.crs is None:
+        raise CrsError(
+            N_("The boundary has no coordinate system."),
+            hint=N_("Say which one it is in, EPSG:4326 for longitude and latitude."),
+        )
+    crs = CRS(boundary.crs)
+    if not crs.is_projected or any(axis.unit_conversion_factor != 1 for axis in crs.axis_info[:2]):
+        raise CrsError(
+            N_("{crs} is not measured in metres."),
+            hint=N_("Choose a coordinate system in metres, such as a UTM zone."),
+            crs=crs.name,
+        )
+    return crs_name(crs)
+
+
+def _check_quadrat(quadrat_m: float) -> None:
+    if not 1 <= quadrat_m <= 100_000:
+        raise InputError(
+            N_("A quadrat of {side} m cannot be used."),
+            hint=N_("Give a side between 1 m and 100 km."),
+            side=quadrat_m,
+        )
+
+
+def _area_from(body: dict[str, Any], area_id: str) -> Area:
+    try:
+        layers = tuple(_layer_from(dict(row)) for row in body.pop("layers"))
+        bounds = tuple(float(value) for value in body.pop("bounds_lonlat"))
+        area = Area(**body, layers=layers, bounds_lonlat=bounds)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError) as err:
+        raise StoreError(
+            N_("The description of {area} is damaged: {reason}."),
+            hint=N_("Its layers are in the folder layers; make the area again and add them."),
+            area=area_id,
+            reason=str(err)[:200],
+        ) from err
+    return area
+
+
+def _layer_from(row: dict[str, Any]) -> Layer:
+    summary = dict(row.pop("summary"))
+    counts = tuple((int(code), int(count)) for code, count in summary.pop("counts"))
+    histogram = tuple(int(count) for count in summary.pop("histogram"))
+    return Layer(
+        summary=Summary(**summary, counts=counts, histogram=histogram),
+        legend=tuple(LegendClass(**entry) for entry in row.pop("legend")),
+        steps=tuple(row.pop("steps")),
+        **row,
+    )
