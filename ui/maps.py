@@ -17,8 +17,8 @@ from folium.template import Template
 from streamlit_folium import st_folium
 
 from ui.server import base_path
+from ui.theme import ACCENT
 
-ACCENT = "#0B6E6E"
 _SWIPE_PANE = "swipe"
 _ALL_OFF = {
     "draw_control": False,

@@ -35,7 +35,9 @@ class MapView:
     """The layer on the right of the swipe line; empty: no swipe."""
     styles: dict[str, LayerView] = field(default_factory=dict)
     point: tuple[float, float] | None = None
-    """Latitude and longitude of the last click."""
+    """Latitude and longitude of the place whose values are shown."""
+    clicked: tuple[float, float] | None = None
+    """The last click that was taken over; the map tells it again at every run."""
     go: tuple[str, tuple[float, float, float, float]] | None = None
     """A view to move to once: a token and west, south, east, north."""
 
