@@ -12,7 +12,7 @@ import streamlit as st
 from shapely import simplify
 
 from core import problems as core_problems
-from core import rasters, tiles, vectors
+from core import boundaries, raster_info, rasters, tiles, zones
 from core.workspace import Area
 from ui.server import outside_allowed, workspace
 
@@ -42,9 +42,11 @@ def boundary_km2(area_id: str, stamp: int) -> float:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def thumbnail(area_id: str, layer_id: str, digest: str, legend: str, size_px: int) -> bytes:
-    """Draw a layer small, as PNG bytes. `digest` and `legend` make the key."""
-    del digest, legend
+def thumbnail(
+    area_id: str, layer_id: str, digest: str, legend: str, stamp: int, size_px: int
+) -> bytes:
+    """Draw a layer small, as PNG bytes. `digest`, `legend` and `stamp` make the key."""
+    del digest, legend, stamp
     space = workspace()
     found = space.area(area_id)
     return tiles.thumbnail(space, found, found.layer(layer_id), size_px=size_px)
@@ -62,17 +64,17 @@ def layer_problems(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def raster_info(source: str, stamp: int, outside: bool) -> rasters.RasterInfo:
+def raster_info(source: str, stamp: int, outside: bool) -> raster_info.RasterInfo:
     """Inspect a raster file that is not in an area yet."""
     del stamp
-    return rasters.inspect(source if outside else Path(source), outside=outside)
+    return raster_info.inspect(source if outside else Path(source), outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def raster_guess(source: str, stamp: int, band: int, outside: bool) -> rasters.Guess:
+def raster_guess(source: str, stamp: int, band: int, outside: bool) -> raster_info.Guess:
     """Guess what a raster file is."""
     path = source if outside else Path(source)
-    return rasters.guess(raster_info(source, stamp, outside), path, band=band, outside=outside)
+    return raster_info.guess(raster_info(source, stamp, outside), path, band=band, outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -84,25 +86,25 @@ def raster_preview(source: str, stamp: int, band: int, outside: bool, classes: b
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def boundary_file(path: str, stamp: int, crs: str, layer: str, name: str) -> vectors.Boundary:
+def boundary_file(path: str, stamp: int, crs: str, layer: str, name: str) -> boundaries.Boundary:
     """Read a boundary from a file that is not an area yet."""
     del stamp
-    return vectors.read_boundary(Path(path), crs=crs or None, layer=layer or None, name=name)
+    return boundaries.read_boundary(Path(path), crs=crs or None, layer=layer or None, name=name)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def zone_names(set_id: str) -> list[str]:
     """Return the names of the zones of a set, in order."""
-    return vectors.zone_names(set_id)
+    return list(zones.zones(set_id)["name"])
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def zone_boundary(set_id: str, names: tuple[str, ...]) -> vectors.Boundary:
+def zone_boundary(set_id: str, names: tuple[str, ...]) -> boundaries.Boundary:
     """Unite the chosen zones of a set; all of them where none is chosen."""
-    return vectors.zone_boundary(set_id, list(names) or None)
+    return zones.zone_boundary(set_id, list(names) or None)
 
 
-def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.PixelValue:
+def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:
     """Read a layer at a point; fast enough to need no cache."""
     space = workspace()
     found = space.area(area_id)

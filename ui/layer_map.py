@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-import xyzservices.providers as providers
+import streamlit as st
 
 from core.tiles import tile_url
 from core.workspace import Area, Layer
@@ -15,11 +15,6 @@ from ui.quantities import value_text
 from ui.server import base_path
 from ui.state import MapView, app_state
 
-_BASE = {
-    "osm": providers.OpenStreetMap.Mapnik,
-    "light": providers.CartoDB.Positron,
-    "satellite": providers.Esri.WorldImagery,
-}
 Reading = tuple[Layer, float | None, str]
 """A layer, its value at a point, and the value in words."""
 
@@ -55,8 +50,6 @@ def layer_map(area: Area, stamp: int, view: MapView, found: Sequence[Reading]) -
 
 
 def _take_click(view: MapView, point: tuple[float, float]) -> None:
-    import streamlit as st
-
     if point != view.clicked:
         view.clicked = view.point = point
         st.rerun()
@@ -67,12 +60,7 @@ def _in_legend(view: MapView) -> list[str]:
 
 
 def _tiles(area: Area, view: MapView) -> list[maps.TileSource]:
-    sources = []
-    chosen = _BASE.get(app_state().base_map)
-    if chosen is not None:
-        sources.append(
-            maps.TileSource(chosen.build_url(), attribution=chosen.html_attribution)
-        )
+    sources = maps.base_tiles(app_state().base_map)
     for layer_id in reversed(view.shown):
         sources.append(_tile_source(area, area.layer(layer_id), view, on_swipe=False))
     if view.swipe:

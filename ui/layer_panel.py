@@ -66,7 +66,9 @@ def _row(layer: Layer, view: MapView, place: int) -> None:
     ):
         view.active = layer.id
         st.rerun()
-    if up.button("▲", key=f"up-{layer.id}", disabled=place == 0, help=_("Move up"), type="tertiary"):
+    if up.button(
+        "▲", key=f"up-{layer.id}", disabled=place == 0, help=_("Move up"), type="tertiary"
+    ):
         view.shown.insert(place - 1, view.shown.pop(place))
         st.rerun()
     if off.button("✕", key=f"off-{layer.id}", help=_("Take off the map"), type="tertiary"):

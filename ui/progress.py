@@ -53,9 +53,7 @@ def _running(purpose: str, job_id: str, title: str) -> None:
             jobs.cancel(workspace().root / "jobs", job_id)
 
 
-def _ended(
-    purpose: str, found: jobs.Job, title: str, retry: Callable[[], str] | None
-) -> None:
+def _ended(purpose: str, found: jobs.Job, title: str, retry: Callable[[], str] | None) -> None:
     with st.container(border=True):
         if found.state == "cancelled":
             st.info(_("{title}: cancelled. Nothing half-done was kept.").format(title=plain(title)))
