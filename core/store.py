@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,6 @@ def slug(title: str, *, fallback: str) -> str:
     A title without any Latin letter or digit, 上海 say, gets `fallback` and six hex digits of its
     own digest, so that the same title always makes the same id.
     """
-    import unicodedata
-
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     text = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
     if not text or _RESERVED.fullmatch(text):
