@@ -37,7 +37,7 @@ models: $(VENV)/.core
 locale: $(VENV)/.core
 	$(BIN)/pybabel -q extract -F locale/babel.cfg --no-wrap --add-location=file --sort-by-file \
 		--project="Urban Pattern Studio" -o locale/messages.pot .
-	$(BIN)/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete --omit-header \
+	$(BIN)/pybabel -q update --no-wrap --no-fuzzy-matching --ignore-obsolete \
 		-i locale/messages.pot -d locale -l zh_CN
 
 clean:
