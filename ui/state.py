@@ -4,7 +4,6 @@ One `AppState` a browser session: ids and small values, never arrays. The addres
 must restore: area, page, layers, style, point, language.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,11 +87,6 @@ def set_widget(key: str, value: Any) -> None:
     st.session_state[key] = value
 
 
-def on_click(change: Callable[[], None]) -> Callable[[], None]:
-    """Name a callback as one that changes state; only for reading pages more easily."""
-    return change
-
-
 def style_text(view: MapView) -> str:
     """Write the styles that differ from the defaults as one parameter of the address."""
     parts = []
@@ -101,9 +95,8 @@ def style_text(view: MapView) -> str:
         if style is None or style == LayerView():
             continue
         numbers = ["" if n is None else f"{n:.6g}" for n in (style.low, style.high)]
-        parts.append(
-            ":".join([layer_id, f"{style.opacity:.2g}", style.colormap or "", *numbers, style.scale])
-        )
+        opacity, colormap = f"{style.opacity:.2g}", style.colormap or ""
+        parts.append(":".join([layer_id, opacity, colormap, *numbers, style.scale]))
     return ",".join(parts)
 
 

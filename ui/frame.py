@@ -1,0 +1,90 @@
+"""What stands around every page: the menu, the top line with area and language, messages."""
+
+import streamlit as st
+
+from core.workspace import Area
+from ui.language import LANGUAGES, _, language
+from ui.server import workspace
+from ui.state import app_state, set_widget
+
+_CSS = """
+<style>
+.ups-title h1 { font-size: 1.45rem; margin: 0; padding: 0; display: inline; }
+.ups-title span { color: color-mix(in srgb, currentColor 65%, transparent); margin-left: .8rem; }
+[data-testid="stMainBlockContainer"] { padding-top: 3.6rem; padding-bottom: 2rem; }
+[data-testid="stSidebarHeader"] { height: 2.2rem; min-height: 2.2rem; margin-bottom: 0; }
+[data-testid="stMetricValue"] { font-size: 1.25rem; }
+</style>
+"""
+
+
+def run_pages() -> None:
+    """Name the pages, run the chosen one."""
+    st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
+    st.html(_CSS)
+    pages = [
+        st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
+        st.Page("pages/data.py", title=_("Data"), url_path="data"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:
+    """Draw the top line: title, the page's question, the study area, the language."""
+    state = app_state()
+    left, middle, right = st.columns([6, 3, 1.3], vertical_alignment="center")
+    left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
+    if areas:
+        titles = {area.id: area_title(area) for area in areas}
+        set_widget("area-chip", state.area)
+        middle.selectbox(
+            _("Study area"),
+            list(titles),
+            format_func=lambda area_id: titles.get(area_id, area_id),
+            key="area-chip",
+            on_change=_area_chosen,
+            label_visibility="collapsed",
+        )
+    set_widget("language-chip", language())
+    right.selectbox(
+        _("Language"),
+        list(LANGUAGES),
+        format_func=lambda name: LANGUAGES[name],
+        key="language-chip",
+        on_change=_language_chosen,
+        label_visibility="collapsed",
+    )
+    if state.notice:
+        st.toast(state.notice)
+        state.notice = ""
+
+
+def chosen_area(areas: list[Area]) -> Area | None:
+    """Return the session's study area; the first one where it has none that exists."""
+    state = app_state()
+    by_id = {area.id: area for area in areas}
+    if state.area not in by_id:
+        state.area = areas[0].id if areas else ""
+    return by_id.get(state.area)
+
+
+def area_title(area: Area) -> str:
+    """Return an area's title; the simulated area's is translated."""
+    return _(area.title) if area.is_simulated else area.title
+
+
+def _area_chosen() -> None:
+    from ui.state import widget_value
+
+    app_state().area = widget_value("area-chip")
+
+
+def _language_chosen() -> None:
+    from ui.state import widget_value
+
+    app_state().language = widget_value("language-chip")
+
+
+def all_areas() -> list[Area]:
+    """Return the study areas of the workspace, oldest first."""
+    return workspace().areas()
