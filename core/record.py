@@ -105,5 +105,5 @@ def layer_facts(layer: Layer) -> dict[str, Any]:
         "digest": layer.digest,
         "coverage": layer.summary.valid_share,
         "unknown_codes": unknown if layer.kind == "classes" else [],
-        "filled": 0,
+        "filled": sum(int(step.get("filled", 0)) for step in layer.steps),
     }

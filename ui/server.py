@@ -1,7 +1,7 @@
 """The server's own side: extra routes, start-up work, and facts a page needs for its addresses."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import streamlit as st
 
@@ -55,8 +55,7 @@ def start_default_area() -> str | None:
 @asynccontextmanager
 async def _lifespan(_: object) -> AsyncIterator[None]:
     # Before the first visit, so that the area is being drawn while the browser still opens.
-    try:
+    # A failure is told by the Start page, which finds the area missing.
+    with suppress(AppError, OSError):
         start_default_area()
-    except (AppError, OSError):
-        pass  # the Start page finds the area missing and says what is wrong
     yield
