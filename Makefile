@@ -7,6 +7,8 @@ VENV ?= .venv
 PORT ?= 8501
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
+FIRST_IMPORTS := import geopandas, leafmap.foliumap, plotly.graph_objects, rio_tiler.io, \
+	streamlit.web.bootstrap, streamlit_folium, uvicorn
 BENCHMARKS := $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))
 
 .PHONY: run test check bench models locale clean
@@ -59,7 +61,9 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: requirements-core.txt constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the app needs (once, one or two minutes)"
-	$(PIP) -r requirements-core.txt
+	$(PIP) --no-compile -r requirements-core.txt
+	@# Compiling all of it would take longer than the download; this compiles what a start imports.
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "$(FIRST_IMPORTS)" >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt constraints.txt $(VENV)/.core

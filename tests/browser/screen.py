@@ -8,7 +8,15 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, FrameLocator, Page, Request, Response, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    FrameLocator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
 
 WIDE, NARROW = (1400, 900), (900, 900)
 LANGUAGES = ("en", "zh_CN")
@@ -21,6 +29,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+MENU_LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]"
 _PATIENCE_MS = 30_000
 # Without what lies over the tiles: outlines, legend, scale bar, marker.
 _TILES_ONLY = """
@@ -62,7 +71,9 @@ class Visit:
 
     def open(self, path: str = "", *, language: str = "en", **parameters: str) -> Page:
         """Go to a page of the app and wait until it has settled."""
-        query = "&".join(f"{key}={value}" for key, value in {"lang": language, **parameters}.items())
+        query = "&".join(
+            f"{key}={value}" for key, value in {"lang": language, **parameters}.items()
+        )
         self.page.goto(f"{self.base_url}/{path}?{query}")
         wait_settled(self.page)
         return self.page

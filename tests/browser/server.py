@@ -49,7 +49,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
     environment["URBAN_PATTERN_TEST_SOCKETS"] = str(tried)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core", "serve", "--port", str(port)]
+            [sys.executable, "-m", "core", "serve", "--no-browser", "--port", str(port)]
             + ["--workspace", str(workspace)],
             cwd=ROOT,
             env=environment,
@@ -130,7 +130,9 @@ def _is_loopback(ip: str) -> bool:
 
 
 def _environment(workspace: Path, data: Path, settings: dict[str, str]) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("URBAN_PATTERN_", "STREAMLIT_"))}
+    kept = {
+        k: v for k, v in os.environ.items() if not k.startswith(("URBAN_PATTERN_", "STREAMLIT_"))
+    }
     # The default area takes a while to make; a test that wants it says so.
     named = {"default_area": "off", "workspace": str(workspace), "data": str(data), **settings}
     return {**kept, **{f"URBAN_PATTERN_{key.upper()}": value for key, value in named.items()}}

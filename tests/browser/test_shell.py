@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.screen import share_unlike, visiting, wait_settled
+from tests.browser.screen import MENU_LINKS, share_unlike, visiting, wait_settled
 from tests.browser.server import SocketWatch
 
 _WATCH = Path(__file__).parent / "watch"
@@ -34,9 +34,10 @@ def test_nothing_reaches_beyond_the_window(visit, size, language):
 
 def test_every_page_of_the_menu_opens(visit):
     page = visit.open()
-    names = [link.inner_text() for link in page.locator("[data-testid=stSidebarNavLink]").all()]
-    for name in names:
-        page.locator("[data-testid=stSidebarNavLink]", has_text=name).first.click()
+    links = page.locator(MENU_LINKS)
+    expect(links.first).to_be_visible()
+    for number in range(links.count()):
+        links.nth(number).click()
         wait_settled(page)
         expect(page.locator("[data-testid=stException]")).to_have_count(0)
 
