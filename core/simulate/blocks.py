@@ -130,7 +130,7 @@ _GROUND = {
     Form.SCHOOL: Cover.GRASS, Form.CAMPUS: Cover.GRASS, Form.CEMETERY: Cover.GRASS,
     Form.PARK: Cover.GRASS, Form.WOOD: Cover.GRASS, Form.YARD: Cover.BARE,
     Form.AIRPORT: Cover.GRASS, Form.VACANT: Cover.GRASS, Form.PARKING: Cover.PAVED,
-    Form.OPEN: Cover.GRASS,
+    Form.OPEN: Cover.GRASS, Form.TERMINAL: Cover.PAVED,
 }  # fmt: skip
 _USE = {
     Form.LAKE: Use.WATER, Form.HOUSES: Use.HOUSES, Form.FLATS: Use.FLATS, Form.CENTRE: Use.CENTRE,
@@ -138,8 +138,9 @@ _USE = {
     Form.CAMPUS: Use.CAMPUS, Form.CEMETERY: Use.CEMETERY, Form.PARK: Use.PARK,
     Form.WOOD: Use.NATURE, Form.YARD: Use.RAIL, Form.AIRPORT: Use.AIRPORT,
     Form.VACANT: Use.VACANT, Form.PARKING: Use.PARKING, Form.OPEN: Use.NATURE,
+    Form.TERMINAL: Use.AIRPORT,
 }  # fmt: skip
-_PAVED_TO_THE_KERB = (Form.CENTRE, Form.MALL, Form.INDUSTRY, Form.PARKING)
+_PAVED_TO_THE_KERB = (Form.CENTRE, Form.MALL, Form.INDUSTRY, Form.PARKING, Form.TERMINAL)
 _GROUND_OF = np.array([_GROUND[form] for form in Form], np.int16)
 _USE_OF = np.array([_USE[form] for form in Form], np.int16)
 
@@ -173,7 +174,11 @@ def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
         _rects(b, at, inner, verge),
         _rects(b, at, lots, ground.astype(np.int16)),
     ]
-    parts.parcels.append(_rects(b, at, lots, _USE_OF[b.form]))
+    use = _USE_OF[b.form]
+    mix = noise.uniform(b.key, 12)
+    centre = b.form == Form.CENTRE
+    use = np.where(centre & (mix < 0.14), Use.FLATS, np.where(centre & (mix < 0.36), Use.MIXED, use))
+    parts.parcels.append(_rects(b, at, lots, use.astype(np.int16)))
     return cells
 
 
@@ -276,10 +281,10 @@ def _yard_trees(
     """Plant at most one tree a lot between house and garage."""
     (at, n), (back, centre, width) = lots, place
     green = b.attribute("green")[at][n]
-    grown = np.flatnonzero(has_yard & (noise.uniform(lot_key, 7) < 0.15 + 0.75 * green))
+    grown = np.flatnonzero(has_yard & (noise.uniform(lot_key, 7) < 0.28 + 0.85 * green))
     east = back[n[grown]] + side * noise.uniform(lot_key[grown], 8, 8.5, 14.0)
     north = centre[grown] + noise.uniform(lot_key[grown], 9, -0.4, 0.4) * width[grown]
-    radius = noise.uniform(lot_key[grown], 10, 2.0, 4.2 + 0.8 * 1.0)
+    radius = noise.uniform(lot_key[grown], 10, 2.6, 5.2)
     _plant(b, parts, at[n[grown]], east, north, radius)
 
 
@@ -351,22 +356,29 @@ class _Layout:
     storeys: tuple[int, int]
 
 
-_LAYOUTS = {
-    Form.CENTRE: _Layout(2, 4, 0.9, (0.74, 0.97), (4, 12)),
-    Form.MALL: _Layout(1, 3, 0.62, (0.45, 0.8), (1, 2)),
-    Form.INDUSTRY: _Layout(2, 3, 0.66, (0.5, 0.96), (1, 2)),
-    Form.SCHOOL: _Layout(1, 3, 0.5, (0.5, 0.8), (2, 4)),
-    Form.CAMPUS: _Layout(2, 4, 0.62, (0.38, 0.78), (2, 8)),
-    Form.AIRPORT: _Layout(1, 1, 0.05, (0.5, 0.9), (1, 3)),
-    Form.PARK: _Layout(3, 6, 0.006, (0.3, 0.6), (1, 1)),
-    Form.CEMETERY: _Layout(3, 6, 0.004, (0.3, 0.5), (1, 1)),
-}
+_LAYOUTS = (
+    (Form.CENTRE, 0, _Layout(2, 4, 0.9, (0.74, 0.97), (4, 12))),
+    (Form.CENTRE, 1, _Layout(1, 2, 0.95, (0.6, 0.95), (8, 16))),
+    (Form.CENTRE, 2, _Layout(2, 2, 0.92, (0.66, 0.97), (5, 14))),
+    (Form.CENTRE, 3, _Layout(3, 6, 0.88, (0.82, 0.99), (3, 8))),
+    (Form.MALL, 0, _Layout(1, 3, 0.62, (0.45, 0.8), (1, 2))),
+    (Form.INDUSTRY, 0, _Layout(2, 3, 0.66, (0.5, 0.96), (1, 2))),
+    (Form.SCHOOL, 0, _Layout(1, 3, 0.5, (0.5, 0.8), (2, 4))),
+    (Form.CAMPUS, 0, _Layout(2, 4, 0.62, (0.38, 0.78), (2, 8))),
+    (Form.AIRPORT, 0, _Layout(2, 4, 0.003, (0.5, 0.9), (1, 2))),
+    (Form.TERMINAL, 0, _Layout(1, 2, 0.7, (0.5, 0.95), (2, 4))),
+    (Form.PARK, 0, _Layout(3, 6, 0.006, (0.3, 0.6), (1, 1))),
+    (Form.CEMETERY, 0, _Layout(3, 6, 0.004, (0.3, 0.5), (1, 1))),
+)
+_CENTRE_LAYOUTS = 4
 
 
 def large_buildings(b: Blocks, parts: Parts) -> None:
     """Fill blocks that are not rows of lots: a few large buildings, yards, parking, paths."""
-    for form, layout in _LAYOUTS.items():
+    for form, number, layout in _LAYOUTS:
         at = np.flatnonzero(b.form == form)
+        if form is Form.CENTRE:
+            at = at[np.floor(noise.uniform(b.key[at], 69) * _CENTRE_LAYOUTS) == number]
         sites = layout.across * layout.along
         n = np.repeat(at, sites)
         k = np.tile(np.arange(sites), len(at))
@@ -433,7 +445,7 @@ def _paths(b: Blocks, parts: Parts) -> None:
 
 # Share of planting places that hold a tree, its radius in metres, how much trees stand in groups.
 _WOODS = {
-    Form.WOOD: (0.92, 6.6, 0.3), Form.PARK: (0.42, 5.6, 1.0), Form.CEMETERY: (0.36, 5.4, 0.6),
+    Form.WOOD: (0.95, 7.4, 0.25), Form.PARK: (0.50, 6.2, 1.1), Form.CEMETERY: (0.42, 5.8, 0.6),
     Form.CAMPUS: (0.26, 4.6, 0.5), Form.OPEN: (0.28, 5.2, 1.5), Form.SCHOOL: (0.10, 4.4, 0.5),
     Form.VACANT: (0.17, 4.2, 1.2), Form.INDUSTRY: (0.05, 4.0, 1.5), Form.MALL: (0.06, 3.0, 0.0),
     Form.PARKING: (0.05, 3.0, 0.0), Form.AIRPORT: (0.006, 4.0, 3.0), Form.YARD: (0.02, 3.5, 2.0),
@@ -464,12 +476,12 @@ def trees(b: Blocks, parts: Parts) -> None:
 
 _STREET_TREE_M = 10.0
 _AVENUES = {Form.CENTRE: 0.16, Form.MALL: 0.15, Form.INDUSTRY: 0.08, Form.PARKING: 0.15,
-            Form.AIRPORT: 0.05, Form.YARD: 0.0, Form.LAKE: 0.0}  # fmt: skip
+            Form.AIRPORT: 0.0, Form.TERMINAL: 0.0, Form.YARD: 0.0, Form.LAKE: 0.0}  # fmt: skip
 _AVENUE_OF = np.array([_AVENUES.get(form, 1.0) for form in Form])
 
 
 def _street_trees(b: Blocks, parts: Parts) -> None:
-    share = _AVENUE_OF[b.form] * (0.22 + 0.68 * b.attribute("green"))
+    share = _AVENUE_OF[b.form] * (0.30 + 0.72 * b.attribute("green"))
     for side, road in enumerate((b.road_west, b.road_east, b.road_south, b.road_north)):
         at = np.flatnonzero((road > 0) & (share > 0))
         along = BLOCK_N_M if side < 2 else BLOCK_E_M
@@ -482,7 +494,7 @@ def _street_trees(b: Blocks, parts: Parts) -> None:
         off = road[n] + noise.uniform(key, 3, 1.2, 3.2)
         east = (off, BLOCK_E_M - off, step, step)[side]
         north = (step, step, off, BLOCK_N_M - off)[side]
-        _plant(b, parts, n, east, north, noise.uniform(key, 4, 2.0, 5.2))
+        _plant(b, parts, n, east, north, noise.uniform(key, 4, 2.6, 5.8))
 
 
 def _plant(

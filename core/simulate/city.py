@@ -38,6 +38,7 @@ VERSION = 1
 
 _BUILDING_GAP_M, _CROWN_GAP_M = 2.0, 0.5
 _BRIDGE_HALF_M = 8.0
+_BESIDE_COSINE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +148,16 @@ class City:
         self, b: Blocks, block: Item, x: Floats, y: Floats, clearance: Floats
     ) -> NDArray[np.bool_]:
         """Return which objects stand neither on a way nor in standing water."""
-        plan = self.plan
         cell = b.index[block]
-        first, count = plan.near_start[cell], np.diff(plan.near_start)[cell]
-        item = np.repeat(np.arange(len(block)), count)
-        step = np.arange(len(item)) - np.repeat(np.cumsum(count) - count, count)
-        piece = plan.near_items[first[item] + step]
+        item, piece = self._pieces_near(cell)
         hit = distance_to(self.ways, piece, x[item], y[item]) < (
             self.ways.half[piece] + clearance[item]
         )
         free = np.ones(len(block), bool)
         free[item[hit]] = False
+        # The edges of standing water are ways; what is left is out in the water or well on land.
         near = np.flatnonzero(free & self._has_water.ravel()[cell])
-        wet = shapely.distance(self._water_area, shapely.points(x[near], y[near]))
-        free[near] = wet > clearance[near]
+        free[near] = ~shapely.contains_xy(self._water_area, x[near], y[near])
         return free
 
     @cached_property
@@ -198,15 +195,38 @@ class City:
             (b.j, b.road_south, MILE_N, True),
         ):
             at = np.flatnonzero(rivers & (number % (mile // 2) == 0) & (road > 0))
-            e, n = b.i[at] * BLOCK_E_M, b.j[at] * BLOCK_N_M
             half_e, half_n = (BLOCK_E_M / 2, 0.0) if is_across else (0.0, BLOCK_N_M / 2)
-            x, y = from_lattice(e + half_e, n + half_n)
-            count = len(at)
+            x, y = from_lattice(b.i[at] * BLOCK_E_M + half_e, b.j[at] * BLOCK_N_M + half_n)
+            along = (COS, -SIN) if is_across else (SIN, COS)
+            crosses = np.flatnonzero(~self._runs_beside(b, at, x, y, along))
+            count = len(crosses)
             parts.append(
                 Rects(
-                    x, y, np.full(count, max(half_e, _BRIDGE_HALF_M)),
+                    x[crosses], y[crosses], np.full(count, max(half_e, _BRIDGE_HALF_M)),
                     np.full(count, max(half_n, _BRIDGE_HALF_M)), np.full(count, COS),
                     np.full(count, -SIN), codes_of(count, Way.BRIDGE),
                 )
             )  # fmt: skip
         return Rects.join(parts)
+
+    def _runs_beside(
+        self, b: Blocks, at: Item, x: Floats, y: Floats, along: tuple[float, float]
+    ) -> NDArray[np.bool_]:
+        """Return which streets follow the course of a river, where a bridge would be nonsense."""
+        item, piece = self._pieces_near(b.index[at])
+        s = self.ways
+        dx, dy = s.x1[piece] - s.x0[piece], s.y1[piece] - s.y0[piece]
+        cosine = (dx * along[0] + dy * along[1]) / np.maximum(np.sqrt(dx * dx + dy * dy), 1e-3)
+        close = distance_to(s, piece, x[item], y[item]) < s.half[piece] + BLOCK_E_M
+        beside = (s.kind[piece] == Way.RIVER) & (np.abs(cosine) > _BESIDE_COSINE) & close
+        found = np.zeros(len(at), bool)
+        found[item[beside]] = True
+        return found
+
+    def _pieces_near(self, cell: Item) -> tuple[Item, Item]:
+        """Return (position in `cell`, piece of a way) of all obstacles near the blocks `cell`."""
+        plan = self.plan
+        first, count = plan.near_start[cell], np.diff(plan.near_start)[cell]
+        item = np.repeat(np.arange(len(cell)), count)
+        step = np.arange(len(item)) - np.repeat(np.cumsum(count) - count, count)
+        return item, plan.near_items[first[item] + step]

@@ -7,18 +7,21 @@ and expressways and the boxes of large places are approximate, in longitude and 
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import geopandas as gpd
-import libpysal
 import numpy as np
 import pyogrio
 import shapely
 from pyproj import Transformer
 
+from core.errors import StoreError
 from core.simulate import noise
 from core.simulate.legend import Cover, Use
 from core.simulate.noise import Floats
+from core.text import N_
 
 CRS_NAME = "EPSG:32616"
 _SOURCE_CRS = "EPSG:3435"  # the shapefile comes without a .prj
@@ -33,6 +36,8 @@ _COAST_SOUTH = (
     (457200.0, 4616800.0), (458600.0, 4615400.0), (461500.0, 4613200.0), (466000.0, 4610700.0),
     (475000.0, 4608000.0), (500000.0, 4608000.0), (500000.0, 4675000.0),
 )  # fmt: skip
+OPEN_WATER = 3
+"""Points at the end of the ring of the great lake that are no shore."""
 
 
 class Way(IntEnum):
@@ -48,10 +53,11 @@ class Way(IntEnum):
     EXPRESSWAY_VERGE = 7
     EXPRESSWAY = 8
     BRIDGE = 9
+    SHORE = 10  # edge of standing water, which is not painted
 
 
-WAY_COVER = np.array([3, 2, 4, 6, 7, 2, 6, 2, 6, 6], np.int16)
-WAY_USE = np.array([51, 0, 81, 61, 64, 62, 62, 63, 63, 61], np.int16)
+WAY_COVER = np.array([3, 2, 4, 6, 7, 2, 6, 2, 6, 6, 0], np.int16)
+WAY_USE = np.array([51, 0, 81, 61, 64, 62, 62, 63, 63, 61, 0], np.int16)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +200,8 @@ PLACES: tuple[Place, ...] = (
     Place("open", (-87.6010, 41.6550, -87.5680, 41.7010)),
     Place("airport", (-87.9420, 41.9560, -87.8780, 42.0080)),
     Place("airport", (-87.7620, 41.7780, -87.7420, 41.7935)),
+    Place("terminal", (-87.9120, 41.9730, -87.8980, 41.9830)),
+    Place("terminal", (-87.7445, 41.7830, -87.7420, 41.7900)),
 )
 
 LAKES: tuple[tuple[tuple[float, float], ...], ...] = (
@@ -221,8 +229,19 @@ def to_utm(lonlat: tuple[tuple[float, float], ...]) -> Floats:
 
 
 def chicago_boundary() -> gpd.GeoDataFrame:
-    """Return the city of Chicago as one row in EPSG:32616: 77 community areas, united."""
-    folder = Path(libpysal.__file__).parent / "examples" / "chicago"
+    """Return the city of Chicago as one row in EPSG:32616: 77 community areas, united.
+
+    Raises:
+        StoreError: The package that holds the boundary is not installed.
+    """
+    spec = find_spec("libpysal")
+    if spec is None or spec.origin is None:
+        raise StoreError(
+            N_("The package libpysal is missing, and with it the boundary of Chicago."),
+            hint=N_("Install the packages of requirements.txt."),
+        )
+    # Found without importing it, which would take a second.
+    folder = Path(spec.origin).parent / "examples" / "chicago"
     areas = pyogrio.read_dataframe(folder / "Chicago77.shp", columns=[])
     areas = areas.set_crs(_SOURCE_CRS, allow_override=True).to_crs(CRS_NAME)
     return gpd.GeoDataFrame(geometry=[areas.geometry.union_all()], crs=CRS_NAME)
@@ -287,7 +306,8 @@ class Segments:
     industry: np.ndarray
 
 
-_MEANDER_M, _MEANDER_SCALE_M = 60.0, 700.0
+_MEANDER_M, _MEANDER_SCALE_M, _BEND_PIECES = 75.0, 620.0, 5
+_RAIL_SCALE = 0.75
 _VERGE_M = {Way.RIVER: (Way.BANK, 9.0), Way.RAIL: (Way.RAIL_VERGE, 5.0),
             Way.EXPRESSWAY: (Way.EXPRESSWAY_VERGE, 10.0)}  # fmt: skip
 _BEACH_SALT, _BEACH_HALF_M, _BEACH_SCALE_M, _BEACH_ABOVE = 7, 35.0, 900.0, 0.5
@@ -302,11 +322,12 @@ def ways(seed: int) -> Segments:
             points = _rounded(points, False)
         if line.kind is Way.RIVER:
             points = _bent(points, seed)
+        half = line.half_m * (_RAIL_SCALE if line.kind is Way.RAIL else 1.0)
         if line.kind in _VERGE_M:
             verge, wider = _VERGE_M[line.kind]
-            parts.append((verge, line.half_m + wider, points, False))
-        parts.append((line.kind, line.half_m, points, line.industry))
-    shore = great_lake()[: -(len(_COAST_SOUTH) + 1)]
+            parts.append((verge, half + wider, points, False))
+        parts.append((line.kind, half, points, line.industry))
+    shore = great_lake()[:-OPEN_WATER]
     sandy = noise.smooth(
         noise.root(seed, _BEACH_SALT), shore[:-1, 0], shore[:-1, 1], _BEACH_SCALE_M
     )
@@ -315,6 +336,7 @@ def ways(seed: int) -> Segments:
         columns.append(_pieces(points, kind, half, industry))
     beach = _pieces(shore, Way.BEACH, _BEACH_HALF_M, False)
     columns.append(beach[:, sandy > _BEACH_ABOVE])
+    columns += [_pieces(ring, Way.SHORE, 0.0, False) for ring in (shore, *waters()[1:])]
     table = np.concatenate(columns, axis=1)
     table = table[:, np.argsort(table[5], kind="stable")]
     return Segments(*table[:5], table[5].astype(np.int16), table[6].astype(bool))
@@ -328,7 +350,12 @@ def _pieces(points: Floats, kind: Way, half: float, industry: bool) -> Floats:
 
 def _bent(points: Floats, seed: int) -> Floats:
     """Bend a course sideways, its ends least, since other water joins there."""
-    along = np.linspace(0, 1, len(points))
+    pieces = [
+        one + (other - one) * (np.arange(_BEND_PIECES) / _BEND_PIECES)[:, None]
+        for one, other in pairwise(points)
+    ]
+    points = np.concatenate([*pieces, points[-1:]])
+    along = np.arange(len(points)) / (len(points) - 1)
     free = (4 * along * (1 - along))[:, None]
     dx = noise.smooth(noise.root(seed, 5), points[:, 0], points[:, 1], _MEANDER_SCALE_M)
     dy = noise.smooth(noise.root(seed, 6), points[:, 0], points[:, 1], _MEANDER_SCALE_M)

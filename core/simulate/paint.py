@@ -142,6 +142,8 @@ class Canvas:
             dr = line + (0.5 + self.row) - r0[item]
             slope = (c1 - c0)[item] / (r1 - r0)[item]
             crossing = np.ceil(c0[item] + slope * dr - 0.5).astype(np.int64) - self.col
+            if not item.size or crossing.min() >= cols or crossing.max() <= 0:
+                continue  # beside the window: an even number of turns in every row
             np.add.at(turns, (line, np.clip(crossing, 0, cols)), 1)
         inside = (np.cumsum(turns, axis=1, dtype=np.int32)[:, :cols] & 1).astype(bool)
         self.values[inside & only] = code

@@ -22,10 +22,13 @@ ORIGIN = (447880.0, 4636720.0)  # State and Madison Street
 # Sine of 0.45 degrees, the angle between true north and the grid's at this place.
 SIN = 0.00785
 COS = float(np.sqrt(1 - SIN * SIN))
-WEST, EAST, SOUTH, NORTH = -330, 170, -165, 115  # lattice numbers, the last ones excluded
+WEST, EAST, SOUTH, NORTH = -290, 130, -150, 100  # lattice numbers, the last ones excluded
 DRAWN_M = 1600.0
 MILE_E, MILE_N = 16, 8
 _WAY_REACH_M = 420.0
+_RAGGED_M = 1400.0
+_LAKE_FRONT_M = 800.0
+_NO_OBSTACLE = (Way.BEACH, Way.BANK)  # plants and sheds may stand there
 
 
 class Form(IntEnum):
@@ -47,16 +50,18 @@ class Form(IntEnum):
     VACANT = 13
     PARKING = 14
     OPEN = 15
+    TERMINAL = 16
 
 
 _PLACE_FORM = {
     "park": Form.PARK, "wood": Form.WOOD, "cemetery": Form.CEMETERY, "campus": Form.CAMPUS,
     "yard": Form.YARD, "industry": Form.INDUSTRY, "open": Form.OPEN, "airport": Form.AIRPORT,
+    "terminal": Form.TERMINAL,
 }  # fmt: skip
 ROWS_OF_LOTS = (Form.HOUSES, Form.FLATS)
 # Blocks of these forms grow together over the streets between them, over wide streets if True.
 _GROWS = {
-    Form.LAKE: True, Form.CEMETERY: True, Form.AIRPORT: True, Form.YARD: True, Form.OPEN: True,
+    Form.LAKE: True, Form.CEMETERY: True, Form.AIRPORT: True, Form.TERMINAL: True, Form.YARD: True, Form.OPEN: True,
     Form.WOOD: True, Form.PARK: False, Form.INDUSTRY: False, Form.CAMPUS: False,
 }  # fmt: skip
 
@@ -67,8 +72,8 @@ Field = NDArray[np.float64]
 class Plan:
     """Attributes of blocks, each (J, I): row 0 the southernmost, column 0 the westernmost.
 
-    `x`, `y` are centres in EPSG:32616; `to_city` and `to_shore` metres (0 inside the city,
-    negative in the lake); `dense`, `green`, `derelict` from 0 to 1; `merged_east` and
+    `x`, `y` are centres in EPSG:32616; `to_shore` metres (negative in the
+    lake); `dense`, `green`, `derelict` from 0 to 1; `merged_east` and
     `merged_north` tell where no street runs between a block and the next. `near_start` and
     `near_items` list the pieces of ways that a block must keep clear of, block by block.
     """
@@ -108,33 +113,34 @@ def make_plan(seed: int, segments: Segments) -> Plan:
     i, j = np.meshgrid(np.arange(WEST, EAST), np.arange(SOUTH, NORTH))
     keys = noise.key(noise.key(noise.root(seed, 1), i), j)
     x, y = from_lattice((i + 0.5) * BLOCK_E_M, (j + 0.5) * BLOCK_N_M)
-    to_city, to_shore = _distances(x, y)
+    is_drawn, is_inside, to_shore = _position(x, y)
     to_loop = np.sqrt((x - ORIGIN[0]) ** 2 + (y - ORIGIN[1]) ** 2)
     pairs = _near(segments)
     by_kind = _least_distance(segments, pairs, x.shape)
-    fields = _fields(seed, x, y, to_city, to_shore, to_loop)
+    fields = _fields(seed, x, y, is_inside, to_shore, to_loop)
     form = _forms(seed, keys, (i, j), (x, y), (to_shore, to_loop), fields, by_kind)
     start, items = _clearance(segments, pairs, x.size)
-    merged_east, merged_north = _merged(form, keys, i, j)
+    merged_east, merged_north = _merged(form, to_shore, i, j)
     return Plan(
-        key=keys, x=x, y=y, form=form, is_drawn=to_city < DRAWN_M, is_inside=to_city == 0,
+        key=keys, x=x, y=y, form=form, is_drawn=is_drawn, is_inside=is_inside,
         to_shore=to_shore, to_loop=to_loop, dense=fields[0], green=fields[1], derelict=fields[2],
         merged_east=merged_east, merged_north=merged_north, near_start=start, near_items=items,
         has_river=by_kind["river"] < BLOCK_N_M, has_expressway=by_kind["expressway"] < BLOCK_E_M,
     )  # fmt: skip
 
 
-def _distances(x: Field, y: Field) -> tuple[Field, Field]:
-    """Return metres to the city (0 inside) and to the shore (negative in the lake)."""
-    points = shapely.points(x.ravel(), y.ravel())
-    city = geography.city_outline().simplify(40.0)
-    lake = shapely.Polygon(geography.great_lake())
-    coast = shapely.LineString(geography.great_lake()[:-3]).simplify(10.0)
-    shapely.prepare([city, lake, coast])
-    to_city = shapely.distance(city, points).reshape(x.shape)
-    to_shore = shapely.distance(coast, points).reshape(x.shape)
-    in_lake = shapely.contains(lake, points).reshape(x.shape)
-    return np.round(to_city, 3), np.round(np.where(in_lake, -to_shore, to_shore), 3)
+def _position(x: Field, y: Field) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Field]:
+    """Return which blocks are drawn, which lie in the city, and metres to the shore."""
+    city = geography.city_outline().simplify(30.0)
+    ring = geography.great_lake()
+    lake = shapely.Polygon(ring)
+    coast = shapely.LineString(ring[: -geography.OPEN_WATER]).simplify(40.0)
+    shapely.prepare(city)
+    shapely.prepare(lake)
+    points = shapely.points(x, y)
+    to_shore = np.where(shapely.contains(lake, points), -1, 1) * shapely.distance(coast, points)
+    drawn, inside = shapely.dwithin(city, points, DRAWN_M), shapely.contains(city, points)
+    return drawn, inside, np.round(to_shore, 3)
 
 
 def _near(segments: Segments) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
@@ -203,14 +209,14 @@ def _clearance(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     piece, block, distance = pairs
     reach = segments.half[piece] + 0.5 * np.hypot(BLOCK_E_M, BLOCK_N_M) + 15.0
-    keep = (distance < reach) & (segments.kind[piece] != Way.BEACH)
+    keep = (distance < reach) & ~np.isin(segments.kind[piece], _NO_OBSTACLE)
     order = np.argsort(block[keep], kind="stable")
     counts = np.bincount(block[keep], minlength=blocks)
     return np.concatenate([[0], np.cumsum(counts)]), piece[keep][order]
 
 
 def _fields(
-    seed: int, x: Field, y: Field, to_city: Field, to_shore: Field, to_loop: Field
+    seed: int, x: Field, y: Field, is_inside: NDArray[np.bool_], to_shore: Field, to_loop: Field
 ) -> tuple[Field, Field, Field]:
     """Return how dense, how green and how derelict the city is at each block, 0 to 1."""
 
@@ -221,14 +227,14 @@ def _fields(
     by_lake = np.clip(1 - np.maximum(to_shore, 0) / 2200.0, 0, 1) * north_side
     core = 1 / (1 + (to_loop / 4500.0) ** 2)
     dense = 0.24 + 0.55 * core + 0.34 * by_lake + 0.34 * (patches(11, 2600.0) - 0.5)
-    dense = np.clip(dense - 0.10 * (to_city > 0), 0.02, 1.0)
+    dense = np.clip(dense - 0.10 * ~is_inside, 0.02, 1.0)
     far = np.clip(to_loop / 20000.0, 0, 1)
     green = 0.24 + 0.42 * far + 0.7 * (patches(12, 2300.0) - 0.5) + 0.2 * (patches(13, 600.0) - 0.5)
     green = np.clip(green - 0.25 * core, 0.02, 1.0)
     # Emptied neighbourhoods lie south and west of the centre, as patches.
     side = np.clip((ORIGIN[1] + 1500.0 - y) / 3000.0, 0, 1) * np.clip(1.3 - to_loop / 16000.0, 0, 1)
     derelict = np.clip((patches(14, 2400.0) - 0.42) * 2.4, 0, 1) * side
-    return dense, green, derelict * (to_city == 0)
+    return dense, green, derelict * is_inside
 
 
 def _forms(
@@ -243,7 +249,8 @@ def _forms(
     """Decide the form of every block; what is decided later overrules."""
     (i, j), (x, y), (to_shore, to_loop), (dense, _, derelict) = lattice, at, distances, fields
     by_chance = noise.uniform(keys, 1)
-    form = np.where(noise.uniform(keys, 2) < (dense - 0.30) * 1.9, Form.FLATS, Form.HOUSES)
+    form = np.where(noise.uniform(keys, 2) < (dense - 0.26) * 2.2, Form.FLATS, Form.HOUSES)
+    form[(ways["diagonal"] < 75) & (by_chance < 0.45)] = Form.FLATS
     form[(noise.uniform(keys, 3) < 0.28 * derelict)] = Form.VACANT
     on_corner = ((i % 8 == 0) | (i % 8 == 7)) & ((j % 4 == 0) | (j % 4 == 3))
     form[on_corner & (by_chance < 0.05)] = Form.MALL
@@ -252,23 +259,28 @@ def _forms(
     _one_in_each(form, seed, (i, j), (16, 8), 23, 0.30, Form.CAMPUS)
     _one_in_each(form, seed, (i, j), (16, 8), 24, 0.5, Form.PARKING)
     works = noise.smooth(noise.root(seed, 15), x, y, 1700.0)
-    by_water = by_chance < 1.25 - ways["industrial river"] / 420.0
-    by_rail = by_chance < (1.0 - ways["rail"] / 300.0) * (works - 0.30) * 2.6
+    by_water = by_chance < 1.25 - ways["industrial river"] / 380.0
+    by_rail = by_chance < np.clip(1.0 - ways["rail"] / 300.0, 0, 1) * (works - 0.30) * 2.6
     form[(by_water | by_rail) & (to_loop > 2300)] = Form.INDUSTRY
-    form[(works > 0.88) & (dense < 0.45) & (by_chance < 0.7)] = Form.INDUSTRY
+    form[(works > 0.93) & (dense < 0.45) & (by_chance < 0.6)] = Form.INDUSTRY
     east, north = to_lattice(x, y)
     # The centre is longer along the lake than it is deep.
     centre = np.sqrt((east / 1.15) ** 2 + ((north - 700.0) / 1.75) ** 2)
     form[(centre < 1150) | ((centre < 1700) & (by_chance < 0.55))] = Form.CENTRE
-    form[(centre < 1900) & (centre > 1000) & (by_chance > 0.93)] = Form.PARKING
+    form[(centre < 1900) & (centre > 500) & (by_chance > 0.955)] = Form.PARKING
+    form[(centre < 1900) & (by_chance < 0.025)] = Form.PARK
     form[(to_shore < _park_strip(north)) & (by_chance < 0.985)] = Form.PARK
     works_by_lake = (north < -17500) & (to_shore < 700)
     form[works_by_lake] = np.where(by_chance < 0.75, Form.INDUSTRY, Form.OPEN)[works_by_lake]
+    # Woods and wetlands have no straight edges.
+    ragged_e = east + _RAGGED_M * (noise.smooth(noise.root(seed, 16), x, y, 800.0) - 0.5)
+    ragged_n = north + _RAGGED_M * (noise.smooth(noise.root(seed, 17), x, y, 800.0) - 0.5)
     for place in geography.PLACES:
         west, south, far_east, far_north = place.box
         corners = geography.to_utm(((west, south), (far_east, far_north)))
         (e0, e1), (n0, n1) = to_lattice(corners[:, 0], corners[:, 1])
-        form[(east > e0) & (east < e1) & (north > n0) & (north < n1)] = _PLACE_FORM[place.form]
+        e, n = (ragged_e, ragged_n) if place.form in ("wood", "open") else (east, north)
+        form[(e > e0) & (e < e1) & (n > n0) & (n < n1)] = _PLACE_FORM[place.form]
     form[to_shore < -0.55 * BLOCK_N_M] = Form.LAKE
     return form.astype(np.int8)
 
@@ -299,17 +311,20 @@ def _one_in_each(
 
 
 def _merged(
-    form: NDArray[np.int8], keys: noise.Keys, i: NDArray[np.int64], j: NDArray[np.int64]
+    form: NDArray[np.int8], to_shore: Field, i: NDArray[np.int64], j: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return where a block has grown together with its eastern and with its northern one."""
     east = np.zeros(form.shape, bool)
     north = np.zeros(form.shape, bool)
+    # Main streets end at the parks along the lake.
+    at_lake = to_shore < _LAKE_FRONT_M
     for kind, over_wide in _GROWS.items():
         is_kind = form == kind
-        wide_e, wide_n = (i + 1) % 8 == 0, (j + 1) % 4 == 0
-        east[:, :-1] |= (is_kind[:, :-1] & is_kind[:, 1:]) & (over_wide | ~wide_e[:, :-1])
-        north[:-1] |= (is_kind[:-1] & is_kind[1:]) & (over_wide | ~wide_n[:-1])
-    factories = form == Form.INDUSTRY
-    east &= ~(factories & (noise.uniform(keys, 5) < 0.3))
-    north &= ~(factories & (noise.uniform(keys, 6) < 0.3))
+        narrow_e = ((i + 1) % 8 != 0) | over_wide | (at_lake & (kind == Form.PARK))
+        narrow_n = ((j + 1) % 4 != 0) | over_wide | (at_lake & (kind == Form.PARK))
+        east[:, :-1] |= is_kind[:, :-1] & is_kind[:, 1:] & narrow_e[:, :-1]
+        north[:-1] |= is_kind[:-1] & is_kind[1:] & narrow_n[:-1]
+    works = form == Form.INDUSTRY
+    east &= ~(works & ((i + 1) % 4 == 0))
+    north &= ~(works & ((j + 1) % 2 == 0))
     return east, north
