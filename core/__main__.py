@@ -249,19 +249,19 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _new(args: argparse.Namespace) -> dict[str, Any]:
-    from core import vectors
+    from core import boundaries, zones
     from core.record import record
 
     if args.boundary:
-        boundary = vectors.read_boundary(
+        boundary = boundaries.read_boundary(
             Path(args.boundary), crs=args.boundary_crs, layer=args.boundary_layer
         )
     elif args.zones:
         set_id, _, names = args.zones.partition(":")
-        boundary = vectors.zone_boundary(set_id, names.split(",") if names else None)
+        boundary = zones.zone_boundary(set_id, names.split(",") if names else None)
     else:
-        boundary = vectors.from_bounds(*_four_numbers(args.bounds))
-    frame = vectors.in_metres(boundary.frame, args.crs)
+        boundary = boundaries.from_bounds(*_four_numbers(args.bounds))
+    frame = boundaries.in_metres(boundary.frame, args.crs)
     area = _workspace().create(
         args.name,
         title=args.title or args.name,
@@ -287,14 +287,14 @@ def _four_numbers(text: str) -> tuple[float, float, float, float]:
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
-    from core import prepare, rasters
+    from core import prepare, raster_info
     from core.legends import PRESETS, read_legend_csv
     from core.record import record
 
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
-    info = rasters.inspect(source, outside=args.outside)
-    guess = rasters.guess(info, source, band=args.band)
+    info = raster_info.inspect(source, outside=args.outside)
+    guess = raster_info.guess(info, source, band=args.band)
     legend = ()
     if args.legend in PRESETS:
         legend = PRESETS[args.legend][1]
@@ -361,8 +361,8 @@ def _pixel(args: argparse.Namespace) -> dict[str, Any]:
         unit=layer.unit,
         class_name=class_name,
         row=found.row,
-        col=found.col,
-        is_inside=found.is_inside,
+        column=found.column,
+        is_inside=found.row is not None,
         text=f"{text}  {class_name}" if class_name else text,
     )
 
@@ -370,13 +370,13 @@ def _pixel(args: argparse.Namespace) -> dict[str, Any]:
 def _inspect(args: argparse.Namespace) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from core import rasters
+    from core import raster_info
     from core.record import record
 
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
-    info = rasters.inspect(source, outside=args.outside)
-    guess = rasters.guess(info, source, band=1)
+    info = raster_info.inspect(source, outside=args.outside)
+    guess = raster_info.guess(info, source, band=1)
     facts = asdict(info)
     lines = [f"{key:18} {value}" for key, value in facts.items()]
     lines.append(f"{'guess':18} {guess.kind}, {guess.role}, {guess.title}")

@@ -5,7 +5,14 @@ import streamlit as st
 from core.workspace import Area
 from ui.language import LANGUAGES, _, language
 from ui.server import workspace
-from ui.state import app_state, set_widget
+from ui.state import (
+    MapView,
+    app_state,
+    set_widget,
+    style_text,
+    widget_value,
+    write_address,
+)
 
 _CSS = """
 <style>
@@ -74,17 +81,39 @@ def area_title(area: Area) -> str:
 
 
 def _area_chosen() -> None:
-    from ui.state import widget_value
-
     app_state().area = widget_value("area-chip")
 
 
 def _language_chosen() -> None:
-    from ui.state import widget_value
-
     app_state().language = widget_value("language-chip")
 
 
 def all_areas() -> list[Area]:
     """Return the study areas of the workspace, oldest first."""
     return workspace().areas()
+
+
+def empty_state(text: str, action: str, page: str) -> None:
+    """Say what a page needs, with the button that leads to it."""
+    st.info(text)
+    if st.button(action, type="primary"):
+        st.switch_page(page)
+
+
+def remember_area() -> None:
+    """Make the address restore the language and the study area."""
+    write_address(area=app_state().area, lang=app_state().language)
+
+
+def remember(area: Area, view: MapView) -> None:
+    """Make the address restore what the Data page shows."""
+    point = view.point
+    write_address(
+        area=area.id,
+        layers=",".join(view.shown),
+        layer=view.active,
+        swipe=view.swipe,
+        style=style_text(view),
+        at=f"{point[0]:.6f},{point[1]:.6f}" if point else "",
+        lang=app_state().language,
+    )

@@ -12,13 +12,14 @@ from typing import Any
 
 import folium
 import leafmap.foliumap as leafmap
+import xyzservices.providers as providers
 from branca.element import MacroElement
 from folium.template import Template
 from streamlit_folium import st_folium
 
 from ui.server import base_path
+from ui.theme import ACCENT
 
-ACCENT = "#0B6E6E"
 _SWIPE_PANE = "swipe"
 _ALL_OFF = {
     "draw_control": False,
@@ -33,6 +34,11 @@ _ALL_OFF = {
     "toolbar_control": False,
 }
 
+_BASE_MAPS = {
+    "osm": providers.OpenStreetMap.Mapnik,
+    "light": providers.CartoDB.Positron,
+    "satellite": providers.Esri.WorldImagery,
+}
 Bounds = tuple[float, float, float, float]
 """West, south, east, north in degrees."""
 
@@ -122,6 +128,14 @@ def overlay(
         for child in _marker(marker):
             group.add_child(child)
     return group
+
+
+def base_tiles(name: str) -> list[TileSource]:
+    """Return the online base map of that name; nothing for none."""
+    if name not in _BASE_MAPS:
+        return []
+    chosen = _BASE_MAPS[name]
+    return [TileSource(chosen.build_url(), attribution=chosen.html_attribution)]
 
 
 def show(

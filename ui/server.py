@@ -40,16 +40,21 @@ def outside_allowed() -> bool:
     return settings().outside
 
 
+def running_default_area() -> str | None:
+    """Return the id of the job that is making the default area now."""
+    for job in jobs.jobs(workspace().root / "jobs"):
+        if job.work == "default-area" and job.state == "running":
+            return job.id
+    return None
+
+
 def start_default_area() -> str | None:
     """Start making the simulated default area where it is missing; return the job's id."""
     space = workspace()
-    if not settings().default_area or space.stamp(DEFAULT_AREA):
+    if space.stamp(DEFAULT_AREA):
         return None
-    for job in jobs.jobs(space.root / "jobs"):
-        if job.work == "default-area" and job.state == "running":
-            return job.id
     config = {"workspace": str(space.root.resolve()), "area": DEFAULT_AREA, "seed": 0}
-    return jobs.submit(space.root / "jobs", "default-area", config)
+    return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
 
 
 @asynccontextmanager
@@ -57,5 +62,6 @@ async def _lifespan(_: object) -> AsyncIterator[None]:
     # Before the first visit, so that the area is being drawn while the browser still opens.
     # A failure is told by the Start page, which finds the area missing.
     with suppress(AppError, OSError):
-        start_default_area()
+        if settings().default_area:
+            start_default_area()
     yield

@@ -35,7 +35,9 @@ class MapView:
     """The layer on the right of the swipe line; empty: no swipe."""
     styles: dict[str, LayerView] = field(default_factory=dict)
     point: tuple[float, float] | None = None
-    """Latitude and longitude of the last click."""
+    """Latitude and longitude of the place whose values are shown."""
+    clicked: tuple[float, float] | None = None
+    """The last click that was taken over; the map tells it again at every run."""
     go: tuple[str, tuple[float, float, float, float]] | None = None
     """A view to move to once: a token and west, south, east, north."""
 
@@ -50,8 +52,10 @@ class AppState:
     views: dict[str, MapView] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
-    upload: str = ""
-    """File waiting to be inspected and added, relative to the uploads folder."""
+    uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Files that were uploaded, by what they are for: the upload's id and where it lies."""
+    boundary_crs: dict[str, str] = field(default_factory=dict)
+    """Coordinate systems that the user gave for files that name none."""
     notice: str = ""
     """One sentence to show after the next rerun."""
 

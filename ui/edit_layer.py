@@ -1,0 +1,57 @@
+"""Changing what is said of a layer, checking its file, taking it out."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from core import prepare
+from core.workspace import Area, Layer, checked_title
+from ui.add_layer import legend_editor
+from ui.errors import plain, shown_errors
+from ui.language import _
+from ui.legend import layer_title
+from ui.server import workspace
+from ui.state import app_state
+
+
+def edit_layer_form(area: Area, layer: Layer) -> None:
+    """Draw the form for the active layer."""
+    legend = layer.legend
+    if layer.kind == "classes":
+        legend = legend_editor(layer.legend, key=f"edit-legend-{area.id}-{layer.id}")
+    with st.form(f"edit-{area.id}-{layer.id}"):
+        left, middle, right = st.columns(3)
+        title = left.text_input(_("Name"), value=layer_title(layer), max_chars=80)
+        unit = middle.text_input(_("Unit"), value=layer.unit, max_chars=20)
+        roles = {"cause": _("Cause (land, buildings)"), "effect": _("Effect (heat, light)")}
+        role = left.selectbox(
+            _("Role"), list(roles), index=list(roles).index(layer.role), format_func=roles.get
+        )
+        seasons = {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
+        season = middle.selectbox(
+            _("Season"),
+            list(seasons),
+            index=list(seasons).index(layer.season or ""),
+            format_func=seasons.get,
+        )
+        if right.form_submit_button(_("Save"), type="primary", width="stretch"):
+            with shown_errors(stop=False):
+                kept = layer.title if title == layer_title(layer) else checked_title(title)
+                changed = replace(
+                    layer, title=kept, unit=unit, role=role, season=season or None, legend=legend
+                )
+                workspace().change_layer(area.id, layer.id, lambda _old: changed)
+                st.rerun()
+    left, middle, right = st.columns(3)
+    if left.button(_("Check the file against its digest"), width="stretch"):
+        with shown_errors(stop=False):
+            prepare.verify(workspace(), area.id, layer.id)
+            st.success(_("The file is as it was written."))
+    sure = middle.checkbox(
+        _("Yes, delete {layer}").format(layer=plain(layer_title(layer))), key=f"sure-{layer.id}"
+    )
+    if right.button(_("Delete the layer"), disabled=not sure, width="stretch"):
+        with shown_errors(stop=False):
+            workspace().remove_layer(area.id, layer.id)
+            app_state().notice = _("{layer} was deleted.").format(layer=plain(layer_title(layer)))
+            st.rerun()
