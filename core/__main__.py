@@ -98,6 +98,14 @@ def _area_commands(
     simulate.add_argument("--seed", type=int, default=0)
     simulate.set_defaults(handler=_simulate)
 
+    _new_command(commands, common)
+    _layer_commands(commands, common)
+
+
+def _new_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+) -> None:
     new = commands.add_parser("new", parents=[common], help="make an area from a boundary")
     new.add_argument("name", metavar="NAME", help="small letters, digits, '_' and '-'")
     source = new.add_mutually_exclusive_group(required=True)
@@ -113,6 +121,11 @@ def _area_commands(
     new.add_argument("--method", choices=["recommended", "document"], default="recommended")
     new.set_defaults(handler=_new)
 
+
+def _layer_commands(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    common: argparse.ArgumentParser,
+) -> None:
     add = commands.add_parser("add", parents=[common], help="bring a raster in as a layer")
     add.add_argument("name", metavar="NAME")
     add.add_argument("layer", metavar="LAYER", help="id of the layer: landcover, lst0810 …")
@@ -166,7 +179,7 @@ def _has_display() -> bool:
     )
 
 
-def _list(args: argparse.Namespace) -> dict[str, Any]:
+def _list(_args: argparse.Namespace) -> dict[str, Any]:
     from core.record import area_facts, record
 
     space = _workspace()
@@ -288,14 +301,14 @@ def _four_numbers(text: str) -> tuple[float, float, float, float]:
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:
     from core import prepare, raster_info
-    from core.legends import PRESETS, read_legend_csv
+    from core.legends import PRESETS, Legend, read_legend_csv
     from core.record import record
 
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
     info = raster_info.inspect(source, outside=args.outside)
     guess = raster_info.guess(info, source, band=args.band)
-    legend = ()
+    legend: Legend = ()
     if args.legend in PRESETS:
         legend = PRESETS[args.legend][1]
     elif args.legend:

@@ -101,7 +101,7 @@ def submit(root: Path, work: str, config: dict[str, Any]) -> str:
     )
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core.jobs", str(folder.resolve())],
+            _command(folder.resolve()),
             cwd=Path(__file__).parent.parent,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -225,6 +225,10 @@ def run(folder: Path) -> None:
         store.write_json(folder / "error.json", body, kind="job-error", version=_VERSION)
         raise
     store.write_json(folder / "result.json", outcome, kind="job-result", version=_VERSION)
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "core.jobs", str(folder)]
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -5,7 +5,7 @@ import streamlit as st
 from ui import cached, charts
 from ui.add_layer import add_layer_form
 from ui.edit_layer import edit_layer_form
-from ui.errors import shown_errors
+from ui.errors import stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
@@ -32,7 +32,7 @@ layer_panel(area, view)
 view = prepare_view(area)
 
 # Call
-with shown_errors():
+with stopping_errors():
     found = readings(area, view.point)
     active = area.layer(view.active) if view.active else area.layers[0]
     problems = cached.layer_problems(area.id, active.id, active.digest, stamp)

@@ -3,18 +3,20 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
+from core.tiles import COLORMAPS
 
 from core import intake, jobs
 from core.errors import AppError
 from core.legends import PRESETS, Legend, numbered_legend, read_legend_csv
 from core.raster_info import Guess, RasterInfo
 from core.store import checked_id
-from core.tiles import COLORMAPS
 from core.workspace import Area
 from ui import cached
+from ui.choice import choice, switch
 from ui.choose_file import choose_file
-from ui.errors import plain, shown_errors
+from ui.errors import plain, shown_errors, stopping_errors
 from ui.language import _
 from ui.quantities import share_text, size_text, value_text
 from ui.server import outside_allowed, workspace
@@ -26,9 +28,9 @@ def add_layer_form(area: Area) -> None:
     source, name, is_remote = _choose(area)
     if source is None:
         return
-    with shown_errors():
+    with stopping_errors():
         stamp = 0 if is_remote else intake.stamp(Path(source))
-        info = cached.raster_info(source, stamp, is_remote)
+        info = cached.inspected(source, stamp, is_remote)
     band = 1
     if len(info.bands) > 1:
         band = st.selectbox(
@@ -37,8 +39,8 @@ def add_layer_form(area: Area) -> None:
             format_func=lambda number: f"{number} {info.bands[number - 1].description}".strip(),
             key=f"band-{area.id}",
         )
-    with shown_errors():
-        guess = cached.raster_guess(source, stamp, band, is_remote)
+    with stopping_errors():
+        guess = cached.guessed(source, stamp, band, is_remote)
         picture = cached.raster_preview(source, stamp, band, is_remote, guess.kind == "classes")
     left, right = st.columns([1, 2])
     left.image(picture, caption=_("Preview of {name}").format(name=name), width="stretch")
@@ -49,15 +51,9 @@ def add_layer_form(area: Area) -> None:
 
 def _choose(area: Area) -> tuple[str | None, str, bool]:
     ways = {"file": _("A file"), "url": _("An address on the internet")}
-    way: str | None = "file"
+    way = "file"
     if outside_allowed():
-        way = st.segmented_control(
-            _("Where is the raster?"),
-            list(ways),
-            format_func=lambda key: ways[key],
-            default="file",
-            key=f"way-{area.id}",
-        )
+        way = switch(_("Where is the raster?"), ways, value="file", key=f"way-{area.id}")
     if way == "url":
         return _choose_address(area)
     chosen = choose_file(
@@ -103,21 +99,19 @@ def _facts(info: RasterInfo, band: int) -> None:
     st.markdown("\n".join(f"- {key}: **{plain(value)}**" for key, value in rows.items()))
 
 
-def _confirm(  # noqa: PLR0913  (one form, and all of it is needed)
+def _confirm(
     area: Area, source: str, name: str, info: RasterInfo, guess: Guess, band: int, is_remote: bool
 ) -> None:
     st.caption(_("These are guesses from the file's name and values. Correct them if needed."))
     key = f"{area.id}-{name}-{band}"
     kinds = {"values": _("Values"), "classes": _("Classes")}
-    kind = st.segmented_control(
+    kind = switch(
         _("The pixels hold"),
-        list(kinds),
-        format_func=lambda item: kinds[item],
-        default=guess.kind,
+        kinds,
+        value=guess.kind,
         key=f"kind-{key}",
         help=_("Values are measured (height, temperature); classes are codes with names."),
     )
-    kind = kind or guess.kind
     legend: Legend = ()
     if kind == "classes":
         legend = _legend(guess, key)
@@ -131,24 +125,10 @@ def _confirm(  # noqa: PLR0913  (one form, and all of it is needed)
             help=_("Column names start with it: small letters, digits, '_' and '-'."),
         )
         unit = right.text_input(_("Unit"), value=guess.unit, max_chars=20)
-        roles = {"cause": _("Cause (land, buildings)"), "effect": _("Effect (heat, light)")}
-        role = left.selectbox(
-            _("Role"), list(roles), index=list(roles).index(guess.role), format_func=roles.get
-        )
-        seasons = {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
-        season = middle.selectbox(
-            _("Season"),
-            list(seasons),
-            index=list(seasons).index(guess.season or ""),
-            format_func=seasons.get,
-        )
-        colormaps = list(COLORMAPS)
-        colormap = right.selectbox(
-            _("Colours of values"),
-            colormaps,
-            index=colormaps.index(guess.colormap) if guess.colormap in colormaps else 0,
-            format_func=lambda item: _(COLORMAPS[item]),
-        )
+        role = choice(_("Role"), role_names(), value=guess.role, place=left)
+        season = choice(_("Season"), season_names(), value=guess.season or "", place=middle)
+        colormaps = {name: _(title) for name, title in COLORMAPS.items()}
+        colormap = choice(_("Colours of values"), colormaps, value=guess.colormap, place=right)
         crs = "" if info.crs else left.text_input(_("Coordinate system"), placeholder="EPSG:4326")
         nodata = middle.text_input(
             _("Value of missing pixels"),
@@ -156,7 +136,7 @@ def _confirm(  # noqa: PLR0913  (one form, and all of it is needed)
             help=_("Only where the file does not name it, such as -9999."),
         )
         if st.form_submit_button(_("Bring in the layer"), type="primary"):
-            with shown_errors(stop=False):
+            with shown_errors():
                 checked_id(layer_id)
                 _start(
                     area,
@@ -192,29 +172,30 @@ def _legend(guess: Guess, key: str) -> Legend:
         **{name: _(title) for name, (title, _rows) in PRESETS.items()},
         "csv": _("A CSV of code, name, colour"),
     }
-    names = list(choices)
-    chosen = st.selectbox(
-        _("Legend"),
-        names,
-        index=names.index(guess.preset) if guess.preset in names else 0,
-        format_func=choices.get,
-        key=f"legend-{key}",
-    )
+    chosen = choice(_("Legend"), choices, value=guess.preset or "", key=f"legend-{key}")
     legend = guess.legend or numbered_legend([])
     if chosen in PRESETS:
         legend = PRESETS[chosen][1]
     elif chosen == "csv":
         uploaded = st.file_uploader(_("Legend CSV"), type=["csv", "txt"], key=f"csv-{key}")
         if uploaded is not None:
-            with shown_errors():
+            with stopping_errors():
                 legend = read_legend_csv(uploaded.getvalue().decode("utf-8", errors="replace"))
     return legend_editor(legend, key=f"classes-{key}-{chosen}")
 
 
+def role_names() -> dict[str, str]:
+    """Return the roles of a layer and their visible names."""
+    return {"cause": _("Cause (land, buildings)"), "effect": _("Effect (heat, light)")}
+
+
+def season_names() -> dict[str, str]:
+    """Return the seasons of a layer and their visible names."""
+    return {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
+
+
 def legend_editor(legend: Legend, *, key: str) -> Legend:
     """Draw an editable table of classes and return what it holds."""
-    import pandas as pd
-
     table = pd.DataFrame(
         [(entry.code, _(entry.name), entry.colour) for entry in legend],
         columns=["code", "name", "colour"],

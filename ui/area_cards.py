@@ -1,9 +1,9 @@
 """The study areas as cards: a picture, key facts, open, rename, delete."""
 
 import streamlit as st
+from core.tiles import legend_digest
 
 from core.errors import AppError
-from core.tiles import legend_digest
 from core.workspace import Area
 from ui import cached
 from ui.errors import plain, shown_errors
@@ -66,7 +66,7 @@ def _card(area: Area) -> None:
 def _rename_form(area: Area) -> None:
     title = st.text_input(_("Name"), value=area_title(area), key=f"title-{area.id}", max_chars=80)
     if st.button(_("Rename"), key=f"rename-{area.id}", disabled=area.is_simulated):
-        with shown_errors(stop=False):
+        with shown_errors():
             workspace().rename(area.id, title)
             st.rerun()
     if area.is_simulated:
@@ -85,7 +85,7 @@ def _delete_form(area: Area) -> None:
 
 
 def _delete(area_id: str, title: str) -> None:
-    with shown_errors(stop=False):
+    with shown_errors():
         workspace().delete(area_id)
         app_state().views.pop(area_id, None)
         app_state().notice = _("{area} was deleted.").format(area=plain(title))

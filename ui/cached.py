@@ -11,8 +11,8 @@ from typing import Any
 import streamlit as st
 from shapely import simplify
 
-from core import problems as core_problems
 from core import boundaries, raster_info, rasters, tiles, zones
+from core import problems as core_problems
 from core.workspace import Area
 from ui.server import outside_allowed, workspace
 
@@ -64,17 +64,17 @@ def layer_problems(
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def raster_info(source: str, stamp: int, outside: bool) -> raster_info.RasterInfo:
+def inspected(source: str, stamp: int, outside: bool) -> raster_info.RasterInfo:
     """Inspect a raster file that is not in an area yet."""
     del stamp
     return raster_info.inspect(source if outside else Path(source), outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def raster_guess(source: str, stamp: int, band: int, outside: bool) -> raster_info.Guess:
+def guessed(source: str, stamp: int, band: int, outside: bool) -> raster_info.Guess:
     """Guess what a raster file is."""
     path = source if outside else Path(source)
-    return raster_info.guess(raster_info(source, stamp, outside), path, band=band, outside=outside)
+    return raster_info.guess(inspected(source, stamp, outside), path, band=band, outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 from core.workspace import Layer
 from ui.language import _
 from ui.legend import class_name, layer_title
-from ui.theme import ACCENT
 from ui.quantities import share_text
+from ui.theme import ACCENT
 
 CONFIG = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
 

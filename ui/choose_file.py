@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import intake
 from core.settings import settings
-from ui.errors import shown_errors
+from ui.errors import shown_errors, stopping_errors
 from ui.language import _
 from ui.server import workspace
 from ui.state import app_state
@@ -27,7 +27,7 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
     if uploaded is not None:
         known = waiting.get(purpose)
         if known is None or known[0] != uploaded.file_id:
-            with shown_errors():
+            with stopping_errors():
                 path = intake.save_upload(workspace().root, uploaded.name, uploaded)
             waiting[purpose] = (uploaded.file_id, str(path))
         path = Path(waiting[purpose][1])

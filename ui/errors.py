@@ -1,7 +1,8 @@
 """Turn expected errors into one sentence; let bugs reach the log and the screen."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Literal
 
 import streamlit as st
 
@@ -9,15 +10,40 @@ from core.errors import AppError
 from ui.language import _
 
 
-@contextmanager
-def shown_errors(*, stop: bool = True) -> Iterator[None]:
-    """Show an `AppError` as a message with its hint; stop the page there unless `stop` is off."""
-    try:
-        yield
-    except AppError as err:
-        show_error(err)
-        if stop:
+class _Shown(AbstractContextManager[None]):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if isinstance(err, AppError):
+            show_error(err)
+            return True
+        return False
+
+
+class _ShownAndStopped(AbstractContextManager[None]):
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
+    ) -> Literal[False]:
+        if isinstance(err, AppError):
+            show_error(err)
             st.stop()
+        return False
+
+
+def shown_errors() -> _Shown:
+    """Show an `AppError` raised in this block as a message, and go on below the block."""
+    return _Shown()
+
+
+def stopping_errors() -> _ShownAndStopped:
+    """Show an `AppError` raised in this block as a message, and end the page there."""
+    return _ShownAndStopped()
 
 
 def show_error(err: AppError) -> None:

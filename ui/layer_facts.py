@@ -4,16 +4,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
-
 from core.problems import Problem
+
 from core.workspace import Area, Layer
 from ui.errors import plain
 from ui.language import _
 from ui.layer_map import Reading
 from ui.legend import layer_title
 from ui.quantities import share_text, size_text, value_text
-
-ROLES = {"cause": "Cause", "effect": "Effect"}
 
 
 def key_figures(layer: Layer, problems: Sequence[Problem]) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import streamlit as st
-
 from core.tiles import tile_url
+
 from core.workspace import Area, Layer
 from ui import cached, maps
 from ui.errors import shown_errors
@@ -23,7 +23,7 @@ def readings(area: Area, point: tuple[float, float] | None) -> list[Reading]:
     """Read every layer at a point given as latitude and longitude."""
     found: list[Reading] = []
     for layer in area.layers if point else ():
-        with shown_errors(stop=False):
+        with shown_errors():
             value = cached.pixel(area.id, layer.id, *point).value  # type: ignore[misc]
             if value is not None and layer.kind == "classes":
                 text = class_name(layer, int(value))

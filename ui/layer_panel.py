@@ -3,9 +3,10 @@
 import uuid
 
 import streamlit as st
-
 from core.tiles import COLORMAPS
+
 from core.workspace import Area, Layer
+from ui.choice import choice, switch
 from ui.language import _
 from ui.legend import layer_title, value_range
 from ui.server import outside_allowed
@@ -119,13 +120,10 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
-    names = list(COLORMAPS)
-    current = style.colormap or layer.colormap
-    style.colormap = st.selectbox(
+    style.colormap = choice(
         _("Colours"),
-        names,
-        index=names.index(current) if current in names else 0,
-        format_func=lambda name: _(COLORMAPS[name]),
+        {name: _(title) for name, title in COLORMAPS.items()},
+        value=style.colormap or layer.colormap,
         key=f"colormap-{area.id}-{layer.id}",
     )
     low, high = value_range(layer, style)
@@ -140,16 +138,13 @@ def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
     if style.high <= style.low:
         st.caption(_("“From” must be below “To”; the layer's own range is shown."))
         style.low = style.high = None
-    scales = {"linear": _("Linear"), "log": _("Logarithmic")}
-    chosen = st.segmented_control(
+    style.scale = switch(
         _("Scale"),
-        list(scales),
-        format_func=lambda name: scales[name],
-        default=style.scale,
+        {"linear": _("Linear"), "log": _("Logarithmic")},
+        value=style.scale,
         key=f"scale-{area.id}-{layer.id}",
         help=_("The range starts as the 2nd to 98th percentile of the layer."),
     )
-    style.scale = chosen or "linear"
     if style.scale == "log" and value_range(layer, style)[0] <= 0:
         st.caption(_("A logarithmic scale needs values above 0; it is drawn linear."))
         style.scale = "linear"
@@ -157,11 +152,10 @@ def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
 
 def _compare(area: Area, view: MapView) -> None:
     titles = {"": _("None"), **{layer.id: layer_title(layer) for layer in area.layers}}
-    view.swipe = st.selectbox(
+    view.swipe = choice(
         _("Swipe: right of the line"),
-        list(titles),
-        index=list(titles).index(view.swipe),
-        format_func=lambda layer_id: titles[layer_id],
+        titles,
+        value=view.swipe,
         key=f"swipe-{area.id}",
         help=_("Drag the line on the map to compare this layer with the others."),
     )
@@ -182,11 +176,9 @@ def _base_map() -> None:
     if not outside_allowed():
         st.caption(_("This server does not offer online base maps."))
         return
-    names = {**BASE_MAPS, "": _("None (offline)")}
-    state.base_map = st.selectbox(
+    state.base_map = choice(
         _("Online base map"),
-        list(names),
-        index=list(names).index(state.base_map) if state.base_map in names else 0,
-        format_func=lambda name: names[name],
+        {**BASE_MAPS, "": _("None (offline)")},
+        value=state.base_map,
         help=_("Your browser then asks the map's own server for tiles. Off, nothing leaves."),
     )

@@ -3,6 +3,7 @@
 import html
 
 from core.tiles import colormap_stops
+
 from core.workspace import Layer
 from ui.language import _
 from ui.quantities import share_text, value_text

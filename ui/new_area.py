@@ -1,21 +1,22 @@
 """Making a study area: from a file, from named zones, or from what a map shows."""
 
+from typing import cast
+
 import streamlit as st
 
 from core import boundaries, intake, zones
 from core.boundaries import Boundary
 from core.errors import CrsError
 from core.store import slug
-from core.workspace import Area
+from core.workspace import Area, Rule
 from ui import cached
+from ui.choice import choice, switch
 from ui.choose_file import choose_file
-from ui.errors import plain, show_error, shown_errors
+from ui.errors import plain, show_error, shown_errors, stopping_errors
 from ui.language import _
 from ui.quantities import area_text
 from ui.server import workspace
 from ui.state import app_state
-
-_RULES = ("within", "centroid", "touching")
 
 
 def new_area_form(areas: list[Area]) -> None:
@@ -25,13 +26,7 @@ def new_area_form(areas: list[Area]) -> None:
         "zones": _("From named zones"),
         "view": _("From the map's view"),
     }
-    way = st.segmented_control(
-        _("Where does the boundary come from?"),
-        list(ways),
-        format_func=lambda name: ways[name],
-        default="file",
-        key="new-area-way",
-    )
+    way = switch(_("Where does the boundary come from?"), ways, value="file", key="new-area-way")
     boundary, title = None, ""
     if way == "file":
         boundary, title = _from_file()
@@ -70,7 +65,7 @@ def _from_file() -> tuple[Boundary | None, str]:
 
 def _from_zones() -> tuple[Boundary | None, str]:
     sets = {entry.id: _(entry.title) for entry in zones.named_zone_sets()}
-    set_id = st.selectbox(_("Set of zones"), list(sets), format_func=lambda name: sets[name])
+    set_id = choice(_("Set of zones"), sets)
     names = cached.zone_names(set_id)
     chosen = st.multiselect(
         _("Zones"), names, placeholder=_("All {count} zones").format(count=len(names))
@@ -108,7 +103,7 @@ def _from_view(areas: list[Area]) -> tuple[Boundary | None, str]:
 
 
 def _confirm(boundary: Boundary, title: str) -> None:
-    with shown_errors():
+    with stopping_errors():
         proposed = boundaries.propose_crs(boundary.frame)
     st.markdown(
         _("Boundary: **{area}**, {count} polygons, proposed CRS {crs}.").format(
@@ -131,16 +126,14 @@ def _confirm(boundary: Boundary, title: str) -> None:
             side = middle.number_input(
                 _("Side of a quadrat (m)"), 1.0, 100_000.0, 150.0, help=_("150 m in the source.")
             )
-            rules = {
+            rules: dict[str, str] = {
                 "within": _("wholly inside"),
                 "centroid": _("centre inside"),
                 "touching": _("touching"),
             }
-            rule = right.selectbox(
-                _("Quadrats that count"), _RULES, format_func=lambda item: rules[item]
-            )
+            rule = choice(_("Quadrats that count"), rules, place=right)
         if st.form_submit_button(_("Create the study area"), type="primary"):
-            with shown_errors(stop=False):
+            with shown_errors():
                 frame = boundaries.in_metres(boundary.frame, crs.strip() or None)
                 area = workspace().create(
                     _free_id(name),
@@ -148,7 +141,7 @@ def _confirm(boundary: Boundary, title: str) -> None:
                     boundary=frame,
                     boundary_source=boundary.source,
                     quadrat_m=side,
-                    rule=rule,
+                    rule=cast(Rule, rule),
                 )
                 app_state().area = area.id
                 app_state().notice = _("{area} was made. Bring in its layers.").format(
