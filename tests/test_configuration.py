@@ -1,4 +1,4 @@
-"""What `.streamlit/config.toml` promises: nothing calls home, guards are on, colours can be read."""
+"""What `.streamlit/config.toml` promises: nothing calls home, guards are on, text is legible."""
 
 import tomllib
 from pathlib import Path

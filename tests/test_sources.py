@@ -16,8 +16,10 @@ TORCH = {"torch", "torchvision"}
 # Used without an import of that name: geopandas reads and writes with two of them, two are files.
 USED_BY_OTHERS = {"pyarrow", "pyogrio", "xstatic-leaflet", "xstatic-jquery"}
 # What the design of this program is built on; some rooms that use them are not built yet.
-CARD = {"streamlit", "folium", "streamlit-folium", "leafmap", "geopandas", "rasterio",
-        "rasterstats", "scikit-learn", "esda", "libpysal", "torch", "torchvision", "plotly"}  # fmt: skip
+CARD = {
+    "streamlit", "folium", "streamlit-folium", "leafmap", "geopandas", "rasterio", "rasterstats",
+    "scikit-learn", "esda", "libpysal", "torch", "torchvision", "plotly",
+}  # fmt: skip
 PAGE_LINES = 150
 
 

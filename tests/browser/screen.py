@@ -1,4 +1,4 @@
-"""What tests ask of a page in the browser: is it done, is the map painted, are the tiles pictures."""
+"""What tests ask of a page in the browser: is it done, is its map painted, with what pictures."""
 
 import io
 import shutil

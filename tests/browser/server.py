@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,8 +48,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
     environment["URBAN_PATTERN_TEST_SOCKETS"] = str(tried)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core", "serve", "--no-browser", "--port", str(port)]
-            + ["--workspace", str(workspace)],
+            [sys.executable, "-m", "core", "serve", "--no-browser", "--port", str(port)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -150,10 +148,8 @@ def _wait_until_ready(server: Server, process: subprocess.Popen[bytes]) -> None:
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        with suppress(urllib.error.URLError, ConnectionError, TimeoutError):
-            with urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
+        with suppress(OSError), urllib.request.urlopen(f"{server.url}/_stcore/health", timeout=5):
+            return
         time.sleep(0.1)
     raise RuntimeError(f"The server did not start:\n{server.log.read_text(errors='replace')}")
 

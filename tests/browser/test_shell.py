@@ -1,5 +1,6 @@
 """The app opens, at both widths and in both languages, and asks nothing of the outside."""
 
+import io
 import re
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.screen import MENU_LINKS, share_unlike, visiting, wait_settled
@@ -43,11 +45,11 @@ def test_every_page_of_the_menu_opens(visit):
 
 
 def test_the_watch_of_the_page_sees_an_outside_request(browser, server):
-    with pytest.raises(AssertionError, match=r"outside request: http://192\.0\.2\.1/"):
-        with visiting(browser, server.url) as opened:
-            page = opened.open()
-            page.evaluate("fetch('http://192.0.2.1/canary').catch(() => 0); 0")
-            page.wait_for_timeout(100)
+    found = pytest.raises(AssertionError, match=r"outside request: http://192\.0\.2\.1/")
+    with found, visiting(browser, server.url) as opened:
+        page = opened.open()
+        page.evaluate("fetch('http://192.0.2.1/canary').catch(() => 0); 0")
+        page.wait_for_timeout(100)
 
 
 @pytest.mark.parametrize(
@@ -86,10 +88,6 @@ def test_the_watch_lets_the_machine_talk_to_itself(tmp_path):
 
 
 def test_painted_share_by_hand():
-    import io
-
-    from PIL import Image
-
     picture = Image.new("RGB", (4, 1), (200, 200, 200))
     picture.putpixel((0, 0), (10, 10, 10))
     picture.putpixel((1, 0), (204, 200, 200))  # a trace of smoothing is no paint
