@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import ArrayLike, NDArray
 from pyproj import CRS
@@ -70,8 +71,8 @@ class Lattice:
     def lines(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the y of the rows + 1 lines from the north, and the x of the columns + 1 lines."""
         num_rows, num_cols = self.shape
-        ys = self.south + np.arange(num_rows, -1, -1) * self.side_m
-        return ys, self.west + np.arange(num_cols + 1) * self.side_m
+        ys = self.south + np.arange(num_rows, -1, -1, dtype=np.float64) * self.side_m
+        return ys, self.west + np.arange(num_cols + 1, dtype=np.float64) * self.side_m
 
 
 def estimate_count(boundary: gpd.GeoDataFrame, *, side_m: float) -> int:
@@ -186,13 +187,12 @@ def to_frame(lattice: Lattice) -> gpd.GeoDataFrame:
         ],
         axis=1,
     )
-    frame = gpd.GeoDataFrame(
+    return gpd.GeoDataFrame(
         {"row": lattice.rows, "col": lattice.cols},
+        index=pd.Index(lattice.ids, name="quadrat"),
         geometry=shapely.polygons(ring),
         crs=lattice.crs,
     )
-    frame.index = frame.index.__class__(lattice.ids, name="quadrat")
-    return frame
 
 
 def cell_at(lattice: Lattice, x: ArrayLike, y: ArrayLike) -> NDArray[np.int64]:

@@ -55,6 +55,17 @@ def _span(quad, row):
 
 
 @_jit
+def _is_upright(quad):
+    """Return whether all rows of pixels cross the quad in the same columns."""
+    return (
+        quad[0, 1] == quad[1, 1]
+        and quad[2, 1] == quad[3, 1]
+        and quad[1, 0] == quad[2, 0]
+        and quad[3, 0] == quad[0, 0]
+    )
+
+
+@_jit
 def _orientation(quad):
     """Return +1 or -1, so that a quad's coverage comes out positive."""
     doubled = 0.0
@@ -104,8 +115,9 @@ def _coverage(quad, sign, row, col0, col1, steps):
     low, high = np.inf, -np.inf
     for k in range(4):
         j = (k + 1) & 3
-        top, bottom = max(float(row), min(quad[k, 1], quad[j, 1])), min(
-            row + 1.0, max(quad[k, 1], quad[j, 1])
+        top, bottom = (
+            max(float(row), min(quad[k, 1], quad[j, 1])),
+            min(row + 1.0, max(quad[k, 1], quad[j, 1])),
         )
         if top <= bottom:
             low = min(low, min(quad[k, 0], quad[j, 0]))
@@ -147,7 +159,7 @@ def _weights(quad, sign, row, col0, col1, centre, weights):
 
 
 @_jit
-def count_codes(block, row0, col0, quads, counts):
+def count_codes(block, row0, col0, quads, counts):  # noqa: C901  (calls cost time here)
     """Count the codes of a uint8 block by the centre rule into `counts` (quads, 256) uint32."""
     height, width = block.shape
     flat = block.reshape(-1)
@@ -158,9 +170,12 @@ def count_codes(block, row0, col0, quads, counts):
     tables = np.zeros((4, 256), np.uint32)
     for q in range(len(quads)):
         first, stop = _row_range(quads[q], row0, height, True)
+        upright = _is_upright(quads[q])
+        c0, c1 = 0, 0
         for row in range(first, stop):
-            c0, c1 = _span(quads[q], row)
-            c0, c1 = max(c0, col0) - col0, min(c1, col0 + width) - col0
+            if row == first or not upright:
+                c0, c1 = _span(quads[q], row)
+                c0, c1 = max(c0, col0) - col0, min(c1, col0 + width) - col0
             if c0 >= c1:
                 continue
             at, end = (row - row0) * width + c0, (row - row0) * width + c1
@@ -289,19 +304,18 @@ def gather_values(block, row0, col0, quads, nodata, keep_inf, centre, strange, o
 
 
 @_jit
-def count_centres(quads, row0, height, col0, width, counts):
-    """Count the pixel centres in each quad within a window, and without regard to it.
-
-    Args:
-        counts: (quads, 2) int64, filled: inside the window, anywhere.
-    """
+def count_centres(quads, counts):
+    """Count the pixel centres in each quad, within a raster or not, into `counts` (quads,)."""
     for q in range(len(quads)):
         first, stop = _row_range(quads[q], -(2**62), 2**63 - 1, True)
+        if _is_upright(quads[q]):
+            if first < stop:
+                c0, c1 = _span(quads[q], first)
+                counts[q] += (stop - first) * max(0, c1 - c0)
+            continue
         for row in range(first, stop):
             c0, c1 = _span(quads[q], row)
-            counts[q, 1] += max(0, c1 - c0)
-            if row0 <= row < row0 + height:
-                counts[q, 0] += max(0, min(c1, col0 + width) - max(c0, col0))
+            counts[q] += max(0, c1 - c0)
 
 
 @_jit
