@@ -226,7 +226,7 @@ class Workspace:
             CrsError: The boundary has no CRS, or one that is not in metres.
         """
         store.checked_id(area_id, what=N_("study area"))
-        crs = _metre_crs(boundary)
+        crs = metre_crs(boundary)
         _check_quadrat(quadrat_m)
         united = boundary.geometry.union_all()
         if united.is_empty or united.area == 0:
@@ -380,7 +380,12 @@ def crs_name(crs: CRS) -> str:
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
-def _metre_crs(boundary: gpd.GeoDataFrame) -> str:
+def metre_crs(boundary: gpd.GeoDataFrame) -> str:
+    """Return the name of the boundary's CRS.
+
+    Raises:
+        CrsError: It has none, or one that is not in metres.
+    """
     if boundary.crs is None:
         raise CrsError(
             N_("The boundary has no coordinate system."),
