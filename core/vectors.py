@@ -23,7 +23,7 @@ import shapely
 from pyproj import CRS
 
 from core.archives import copy_beside, unpack_shapefile
-from core.crs import parse_crs
+from core.crs import is_on_earth, parse_crs
 from core.errors import CrsError, InputError, RefusedFileError, TooLargeError
 from core.geotables import (
     Table,
@@ -148,7 +148,7 @@ def _kind_of_head(head: bytes) -> str | None:
 
 
 def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
-    if table.crs is not None:
+    if table.crs is not None and is_on_earth(table.crs):
         return table.crs
     bounds = shapely.total_bounds(table.geometry)
     if kind == "GeoJSON" and (given is None or _fits_degrees(bounds)):
@@ -224,7 +224,9 @@ def _no_constant(text: str) -> float:
 
 def _features(body: Any, label: str) -> list[dict[str, Any]]:
     kind = body.get("type") if isinstance(body, dict) else None
-    features: Any = [{"geometry": body}] if kind in _SHAPES else None
+    features: Any = None
+    if isinstance(kind, str) and kind in _SHAPES:
+        features = [{"geometry": body}]
     if kind == "Feature":
         features = [body]
     if kind == "FeatureCollection":
