@@ -101,6 +101,8 @@ def read_geopackage(path: Path, *, label: str, layer: str | None) -> Table:
             return _feature_table(db, label, layer)
     except sqlite3.Error as err:
         raise damaged(label, str(err)) from err
+    except UnicodeDecodeError as err:  # a damaged name, which Python reads before text_factory can
+        raise damaged(label, "its names are no text") from err
 
 
 def is_geopackage(head: bytes) -> bool:
@@ -126,7 +128,7 @@ def _harden(db: sqlite3.Connection) -> None:
 
 def _feature_table(db: sqlite3.Connection, label: str, layer: str | None) -> Table:
     registered = {
-        str(table): (str(column), int(srs))
+        str(table): (str(column), srs if isinstance(srs, int) else 0)
         for table, column, srs in db.execute(
             "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns"
         ).fetchmany(1000)
