@@ -232,6 +232,8 @@ def read_geoparquet(path: Path, *, label: str) -> Table:
             return _parquet_table(file, label, wanted, crs)
     except (OSError, pa.ArrowException, KeyError) as err:
         raise damaged(label, str(err).splitlines()[0] if str(err) else "") from err
+    except (UnicodeDecodeError, IndexError) as err:
+        raise damaged(label, "its values do not fit their description") from err
 
 
 def _parquet_table(file: Any, label: str, wanted: list[str], crs: CRS | None) -> Table:
