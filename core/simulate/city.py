@@ -115,11 +115,16 @@ class City:
         blocks.rows_of_lots(b, parts)
         blocks.large_buildings(b, parts)
         blocks.trees(b, parts)
-        buildings, building_block = Rects.join(parts.buildings), np.concatenate(parts.building_block)
+        buildings, building_block = (
+            Rects.join(parts.buildings),
+            np.concatenate(parts.building_block),
+        )
         crowns, crown_block = Discs.join(parts.crowns), np.concatenate(parts.crown_block)
         size = np.hypot(buildings.half_u, buildings.half_v) * 0.8 + _BUILDING_GAP_M
         free = self._is_free(b, building_block, buildings.x, buildings.y, size)
-        grown = self._is_free(b, crown_block, crowns.x, crowns.y, 0.3 * crowns.radius + _CROWN_GAP_M)
+        grown = self._is_free(
+            b, crown_block, crowns.x, crowns.y, 0.3 * crowns.radius + _CROWN_GAP_M
+        )
         ways, bends = self._ways_in(west, south, east, north)
         return Objects(
             blocks=cells,

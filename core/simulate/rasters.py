@@ -73,9 +73,7 @@ class Tile:
     values: Bytes
 
 
-def draw_window(
-    city: City, grid: Grid, paint: Painter, window: tuple[int, int, int, int]
-) -> Tile:
+def draw_window(city: City, grid: Grid, paint: Painter, window: tuple[int, int, int, int]) -> Tile:
     """Draw rows and columns (row, col, height, width) of a grid on their own."""
     row, col, height, width = window
     canvas = Canvas(grid, np.zeros((height, width), np.uint8), row, col)
