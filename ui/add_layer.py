@@ -83,12 +83,11 @@ def _choose_address(area: Area) -> tuple[str | None, str, bool]:
 
 def _facts(info: RasterInfo, band: int) -> None:
     chosen = info.bands[band - 1]
-    unit = {"metre": "m", "degree": "°", "foot": "ft"}.get(info.unit, info.unit)
     size = size_text(info.unpacked_bytes)
     rows = {
         _("Coordinate system"): info.crs_title or _("none: say below which one it is in"),
         _("Rows × columns"): f"{info.height} × {info.width} ({size})",
-        _("Pixel"): " × ".join(value_text(side, unit) for side in info.resolution),
+        _("Pixel"): pixel_text(info),
         _("Bounds"): ", ".join(f"{value:.6g}" for value in info.bounds),
         _("Number type"): chosen.dtype,
         _("Value of missing pixels"): (
