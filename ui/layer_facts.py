@@ -9,11 +9,10 @@ from core.problems import Problem
 from core.raster_info import RasterInfo
 from core.tiles import TILE_PX
 from core.workspace import Layer
-from ui.add_layer import role_names, season_names
 from ui.errors import plain
 from ui.language import _
 from ui.layer_map import Reading
-from ui.legend import layer_title
+from ui.layer_words import layer_title, pixel_text, role_names, season_names
 from ui.quantities import share_text, size_text, value_text
 
 
@@ -94,13 +93,3 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     for number, step in enumerate(layer.steps, start=1):
         details = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         right.markdown(f"{number}. {plain(_(str(step.get('step', ''))))}  \n{plain(details)}")
-
-
-def pixel_text(info: RasterInfo) -> str:
-    """Write the size of a pixel in its own unit; one in degrees in seconds of arc."""
-    if info.unit == "degree":
-        sides = [f"{side * 3600:.4g}″" for side in info.resolution]
-    else:
-        unit = {"metre": "m", "foot": "ft"}.get(info.unit, info.unit)
-        sides = [value_text(round(side, 3), unit) for side in info.resolution]
-    return sides[0] if sides[0] == sides[1] else " × ".join(sides)

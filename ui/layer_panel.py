@@ -9,7 +9,8 @@ from core.workspace import Area, Layer
 from ui import cached
 from ui.choice import choice, switch
 from ui.language import _
-from ui.legend import layer_title, value_range
+from ui.layer_words import layer_title
+from ui.legend import value_range
 from ui.server import outside_allowed
 from ui.state import LayerView, MapView, app_state, set_widget, widget_value
 
