@@ -126,7 +126,8 @@ _MAP = """
 <body style="margin: 0"><style>img, .legend { position: absolute; width: 100px; height: 100px }
 </style><div class="leaflet-container" style="position: relative; width: 200px; height: 100px;
 background: rgb(221, 221, 221)"><div class="leaflet-tile-pane">
-<img class="leaflet-tile leaflet-tile-loaded" src="/tile.png"><img class="leaflet-tile" src="/broken.png"
+<img class="leaflet-tile leaflet-tile-loaded" src="/tile.png">
+<img class="leaflet-tile" src="/broken.png"
 style="left: 100px"></div><div class="legend" style="width: 200px; background: black"></div></div>
 """
 
