@@ -1,7 +1,7 @@
 """The app on one port: pages, tiles and assets.
 
-Streamlit runs this file in two ways. Its server imports it and finds `app`, which adds our routes;
-for each visit it runs it as a script, which names the pages and runs the chosen one.
+Streamlit runs this file in two ways. Its server imports it and finds `app`, which has our routes
+beside its own; for each visit it runs it as a script, which names the pages and runs one.
 """
 
 import streamlit as st
@@ -11,6 +11,11 @@ if __name__ == "__main__":
 
     run_pages()
 else:
-    from ui.server import make_app
+    from ui import server
 
-    app: st.App = make_app(__file__)
+    app = st.App(
+        __file__,
+        routes=server.routes(),
+        middleware=server.middleware(),
+        lifespan=server.lifespan,
+    )

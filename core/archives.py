@@ -103,7 +103,8 @@ def _candidates(archive: zipfile.ZipFile) -> Iterator[tuple[zipfile.ZipInfo, str
         inner = PurePosixPath(info.filename.replace("\\", "/"))
         # macOS packs a second, unreadable "._name.shp" beside each file.
         hidden = inner.name.startswith(".") or "__MACOSX" in inner.parts
-        if not info.is_dir() and not hidden and inner.suffix.lower() in PARTS:
+        is_file = bool(info.filename) and not info.is_dir()
+        if is_file and not hidden and inner.suffix.lower() in PARTS:
             yield info, str(inner.with_suffix("")), inner.suffix.lower()
 
 

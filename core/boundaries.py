@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj
+from pyproj.exceptions import ProjError
 
 from core.crs import parse_crs
 from core.errors import CrsError, ExtentError, InputError, TooLargeError
@@ -223,10 +224,10 @@ def in_metres(frame: gpd.GeoDataFrame, crs: str | None = None) -> gpd.GeoDataFra
             **told,
         )
     moved = frame.to_crs(target)
-    moved = moved.set_geometry(_repaired(moved.geometry.to_numpy(), N_("The boundary"))[0])
     if not np.isfinite(moved.total_bounds).all():
         raise CrsError(N_("The boundary does not fit into {crs}."), hint=hint, **told)
-    return moved.set_crs(target, allow_override=True)
+    # Moving vertices alone can make two edges of a thin polygon cross.
+    return moved.set_geometry(_repaired(moved.geometry.to_numpy(), N_("The boundary"))[0])
 
 
 def _check_polygons(frame: gpd.GeoDataFrame, label: str) -> None:
@@ -287,7 +288,10 @@ def _polygons_of(shape: Any) -> Any:
 
 def _lonlat(frame: gpd.GeoDataFrame, label: str) -> Bounds:
     """Return the checked extent in degrees."""
-    bounds = frame.to_crs(4326).total_bounds
+    try:
+        bounds = frame.to_crs(4326).total_bounds
+    except ProjError:
+        bounds = np.full(4, np.nan)
     if not np.isfinite(bounds).all():
         raise CrsError(
             N_("The coordinates of {name} do not fit {crs}."),

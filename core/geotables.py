@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -100,6 +101,8 @@ def read_geopackage(path: Path, *, label: str, layer: str | None) -> Table:
             return _feature_table(db, label, layer)
     except sqlite3.Error as err:
         raise damaged(label, str(err)) from err
+    except UnicodeDecodeError as err:  # a damaged name, which Python reads before text_factory can
+        raise damaged(label, "its names are no text") from err
 
 
 def is_geopackage(head: bytes) -> bool:
@@ -125,7 +128,7 @@ def _harden(db: sqlite3.Connection) -> None:
 
 def _feature_table(db: sqlite3.Connection, label: str, layer: str | None) -> Table:
     registered = {
-        str(table): (str(column), int(srs))
+        str(table): (str(column), srs if isinstance(srs, int) else 0)
         for table, column, srs in db.execute(
             "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns"
         ).fetchmany(1000)
@@ -216,7 +219,9 @@ def read_geoparquet(path: Path, *, label: str) -> Table:
         TooLargeError: There are too many features, columns or vertices.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        # Kept as dictionaries: one long value repeated a million times stays small until counted.
+        texts = [field.name for field in pq.read_schema(path) if _is_bytes_or_text(field.type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
             meta = file.metadata
             groups = [meta.row_group(i) for i in range(min(meta.num_row_groups, 10_000))]
             if sum(group.total_byte_size for group in groups) > _MOST_BYTES:
@@ -227,6 +232,8 @@ def read_geoparquet(path: Path, *, label: str) -> Table:
             return _parquet_table(file, label, wanted, crs)
     except (OSError, pa.ArrowException, KeyError) as err:
         raise damaged(label, str(err).splitlines()[0] if str(err) else "") from err
+    except (UnicodeDecodeError, IndexError) as err:
+        raise damaged(label, "its values do not fit their description") from err
 
 
 def _parquet_table(file: Any, label: str, wanted: list[str], crs: CRS | None) -> Table:
@@ -234,7 +241,7 @@ def _parquet_table(file: Any, label: str, wanted: list[str], crs: CRS | None) ->
     columns: dict[str, list[Any]] = {name: [] for name in wanted[1:]}
     size = 0
     for batch in file.iter_batches(_BATCH, columns=wanted, use_threads=False):
-        size += batch.nbytes
+        size += sum(_unfolded_bytes(column) for column in batch.columns)
         check_counts(label, len(blobs) + batch.num_rows, vertices=size // 32)
         blobs += batch.column(wanted[0]).to_pylist()
         for name, values in columns.items():
@@ -269,14 +276,33 @@ def _geo_header(metadata: dict[bytes, bytes], label: str) -> tuple[str, CRS | No
         return column, None
 
 
+def _unfolded_bytes(column: pa.Array) -> int:
+    if not pa.types.is_dictionary(column.type):
+        return int(column.nbytes)
+    if not _is_bytes_or_text(column.dictionary.type):
+        return 8 * len(column)
+    lengths = pc.binary_length(column.dictionary).fill_null(0).to_numpy(zero_copy_only=False)
+    return int(lengths[column.indices.drop_null().to_numpy(zero_copy_only=False)].sum())
+
+
+def _is_bytes_or_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
 def _plain_columns(schema: pa.Schema, geometry: str) -> list[str]:
+    def is_plain(kind: pa.DataType) -> bool:
+        if pa.types.is_dictionary(kind):
+            return is_plain(kind.value_type)
+        is_bytes = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+        return not (pa.types.is_nested(kind) or is_bytes)
+
     return [
         field.name
         for field in schema
-        if field.name != geometry
-        and schema.names.count(field.name) == 1
-        and not pa.types.is_nested(field.type)
-        and not pa.types.is_binary(field.type)
-        and not pa.types.is_large_binary(field.type)
-        and not pa.types.is_dictionary(field.type)
+        if field.name != geometry and schema.names.count(field.name) == 1 and is_plain(field.type)
     ]

@@ -115,13 +115,28 @@ def fitting_preset(codes: Iterable[int]) -> str | None:
 def read_legend_csv(text: str) -> Legend:
     """Read a legend from CSV with the columns code, name, colour (or color), in any order.
 
-    A missing colour column gives colours that differ; an empty colour is transparent.
+    Columns are parted by comma, semicolon or tab, whichever the first line has most of. A missing
+    colour column gives colours that differ; an empty colour is transparent.
 
     Raises:
         InputError: A column is missing, a code is no whole number or comes twice, a colour is no
             `#RRGGBB`, or there are more than 256 classes.
     """
-    reader = csv.DictReader(io.StringIO(text.lstrip("\ufeff")))
+    plain = text.lstrip("\ufeff")
+    parting = max(",;\t", key=plain.partition("\n")[0].count)
+    reader = csv.DictReader(io.StringIO(plain, newline=""), delimiter=parting)
+    try:
+        return _legend_of(reader)
+    except csv.Error as err:
+        raise InputError(
+            N_("Line {line} of the legend cannot be read: {reason}."),
+            hint=N_("Save it as plain CSV."),
+            line=reader.line_num,
+            reason=str(err)[:100],
+        ) from err
+
+
+def _legend_of(reader: "csv.DictReader[str]") -> Legend:
     columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
     colour_column = columns.get("colour") or columns.get("color")
     if "code" not in columns or "name" not in columns:

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from core import rasters, store
+from core import georeference, rasters, store
 from core.legends import PRESETS, Legend, LegendClass, fitting_preset, numbered_legend
 from core.settings import settings
 from core.workspace import Kind, Role, Season, crs_name
@@ -145,7 +144,7 @@ def inspect(source: Path | str, *, outside: bool = False) -> RasterInfo:
         crs = rasters.dataset_crs(dataset)
         transform = dataset.transform
         valid = picture(dataset, 1, _PREVIEW_PX)[1]
-        bounds = rasters.outer_bounds(transform, dataset.width, dataset.height)
+        bounds = georeference.outer_bounds(transform, dataset.width, dataset.height)
         sizes = [np.dtype(dtype).itemsize for dtype in dataset.dtypes]
         return RasterInfo(
             name=rasters.source_name(source),
@@ -155,15 +154,15 @@ def inspect(source: Path | str, *, outside: bool = False) -> RasterInfo:
             width=dataset.width,
             height=dataset.height,
             bands=tuple(_band(dataset, band) for band in dataset.indexes),
-            resolution=rasters.pixel_size(transform),
+            resolution=georeference.pixel_size(transform),
             unit=crs.axis_info[0].unit_name if crs and crs.axis_info else "",
             bounds=bounds,
-            bounds_lonlat=lonlat_bounds(crs, bounds) if crs else None,
+            bounds_lonlat=georeference.lonlat_bounds(crs, bounds) if crs else None,
             file_bytes=None if rasters.is_address(source) else Path(source).stat().st_size,
             unpacked_bytes=dataset.width * dataset.height * sum(sizes),
             is_tiled=dataset.block_shapes[0][1] < dataset.width,
             overviews=tuple(dataset.overviews(1)),
-            is_rotated=rasters.is_rotated(transform),
+            is_rotated=georeference.is_rotated(transform),
             is_south_up=transform.e > 0,
             missing_share=1.0 - float(valid.mean()),
         )
@@ -185,27 +184,6 @@ def _band(dataset: DatasetReader, band: int) -> Band:
         unit=dataset.units[band - 1] or "",
         colour_table=table,
     )
-
-
-def lonlat_bounds(
-    crs: CRS, bounds: tuple[float, float, float, float]
-) -> tuple[float, float, float, float] | None:
-    """Return bounds in degrees, their edges densified; west > east across the 180th meridian.
-
-    None where no such bounds exist, because the extent leaves what the projection can show.
-    """
-    west, south, east, north = bounds
-    if not crs.is_geographic:
-        found = rasters.transformer(crs, "lonlat").transform_bounds(*bounds, densify_pts=21)
-        if not all(math.isfinite(value) for value in found):
-            return None
-        west, south, east, north = found
-    if south < -90 - 1e-6 or north > 90 + 1e-6:
-        return None
-    if east - west >= 360:
-        return -180.0, south, 180.0, north
-    west, east = ((value + 180) % 360 - 180 for value in (west, east))
-    return west, south, 180.0 if east == -180 else east, north
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,22 +17,21 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS
 from rasterio.enums import MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from core.errors import CrsError, InputError, RefusedFileError, TooLargeError
+from core.georeference import Georeference
 from core.settings import settings
 from core.text import N_
 
@@ -105,14 +104,21 @@ def open_raster(
             raise _why_not(source, name) from err
         with dataset:
             _check_layout(dataset, name)
-            try:
+            with reading(name):
                 yield dataset
-            except RasterioIOError as err:
-                raise RefusedFileError(
-                    N_("{name} cannot be read to its end: the file is damaged or cut off."),
-                    hint=N_("Copy or download it again."),
-                    name=name,
-                ) from err
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn a failed read into an error that names the file."""
+    try:
+        yield
+    except RasterioIOError as err:
+        raise RefusedFileError(
+            N_("{name} cannot be read to its end: the file is damaged or cut off."),
+            hint=N_("Copy or download it again."),
+            name=name,
+        ) from err
 
 
 def source_name(source: Path | str) -> str:
@@ -288,12 +294,16 @@ def read(
     _check_memory(dataset, rows * columns * (np.dtype(dataset.dtypes[band - 1]).itemsize + 1))
     values = dataset.read(band, window=window, out_shape=shape)
     nodata = nodata_of(dataset, band)
+    valid = is_value(values, nodata)
+    if has_mask(dataset, band):
+        valid &= dataset.read_masks(band, window=window, out_shape=shape) != 0
+    return values, valid
+
+
+def has_mask(dataset: DatasetReader, band: int) -> bool:
+    """Tell whether a mask or an alpha band says which pixels are missing."""
     flags = dataset.mask_flag_enums[band - 1]
-    if MaskFlags.all_valid in flags or MaskFlags.nodata in flags:
-        valid = np.ones(values.shape, bool)
-    else:
-        valid = dataset.read_masks(band, window=window, out_shape=shape) != 0
-    return values, valid & is_value(values, nodata)
+    return MaskFlags.all_valid not in flags and MaskFlags.nodata not in flags
 
 
 def is_value(values: NDArray[Any], nodata: float | None) -> NDArray[np.bool_]:
@@ -339,69 +349,25 @@ def dataset_crs(dataset: DatasetReader) -> CRS | None:
     return None if crs.is_engineering else crs
 
 
-def is_rotated(transform: Affine) -> bool:
-    """Tell whether rows run in another direction than west to east."""
-    return transform.b != 0 or transform.d != 0
-
-
-def pixel_size(transform: Affine) -> tuple[float, float]:
-    """Return the length of a pixel's two sides in units of the CRS."""
-    return math.hypot(transform.a, transform.d), math.hypot(transform.b, transform.e)
-
-
-def outer_bounds(transform: Affine, width: int, height: int) -> tuple[float, float, float, float]:
-    """Return west, south, east, north of a raster of any orientation, in its own CRS."""
-    corners = [transform @ corner for corner in ((0, 0), (width, 0), (0, height), (width, height))]
-    xs, ys = zip(*corners, strict=True)
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-Frame = Literal["lonlat", "mercator"]
-_FRAMES = {"lonlat": "EPSG:4326", "mercator": "EPSG:3857"}
-
-
-def transformer(crs: CRS, frame: Frame) -> Transformer:
-    """Return the transformation from a raster's CRS to degrees or web-mercator metres, x first."""
-    return _transformer(crs.to_wkt(), frame)
-
-
-@lru_cache(maxsize=128)
-def _transformer(wkt: str, frame: Frame) -> Transformer:
-    # pyproj keeps one context a thread inside each Transformer, so it can be shared.
-    return Transformer.from_crs(CRS.from_wkt(wkt), _FRAMES[frame], always_xy=True)
-
-
-def to_pixels(
-    dataset: DatasetReader, x: NDArray[np.float64], y: NDArray[np.float64], *, frame: Frame
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Turn map coordinates into columns and rows of a raster, in pixels from its first corner.
-
-    Infinite where a point cannot be shown in the raster's CRS. A raster in degrees that runs from
-    0 to 360, or across the 180th meridian, is met on both of its sides.
+def georeference(dataset: DatasetReader) -> Georeference:
+    """Return where a raster's pixels lie.
 
     Raises:
-        CrsError: The raster has no CRS.
+        CrsError: The raster has no CRS, or no place in it.
     """
     crs = dataset_crs(dataset)
+    name = source_name(dataset.name)
     if crs is None:
         raise CrsError(
-            N_("{name} has no coordinate system."),
-            hint=N_("Say which one it is in."),
-            name=source_name(dataset.name),
+            N_("{name} has no coordinate system."), hint=N_("Say which one it is in."), name=name
         )
-    own_x, own_y = transformer(crs, frame).transform(x, y, direction="INVERSE")
-    own_x, own_y = np.asarray(own_x, float), np.asarray(own_y, float)
-    if crs.is_geographic:
-        bounds = outer_bounds(dataset.transform, dataset.width, dataset.height)
-        middle = (bounds[0] + bounds[2]) / 2
-        with np.errstate(invalid="ignore"):  # infinity stays infinite or becomes NaN: both lost
-            own_x = own_x - 360.0 * np.round((own_x - middle) / 360.0)
-    inverse = ~dataset.transform
-    columns = inverse.a * own_x + inverse.b * own_y + inverse.c
-    rows = inverse.d * own_x + inverse.e * own_y + inverse.f
-    lost = ~(np.isfinite(own_x) & np.isfinite(own_y))
-    columns[lost] = rows[lost] = np.inf
-    return columns, rows
+    if dataset.transform.is_identity:
+        raise CrsError(
+            N_("{name} does not say where on the map it lies."),
+            hint=N_("Give it a position first, with the georeferencer of QGIS for example."),
+            name=name,
+        )
+    return Georeference(crs, dataset.transform, dataset.width, dataset.height)
 
 
 def read_pixel(
@@ -418,7 +384,8 @@ def read_pixel(
         raise InputError(N_("{lon}, {lat} is no longitude and latitude."), lon=lon, lat=lat)
     with open_raster(source, outside=outside) as dataset:
         check_band(dataset, band)
-        columns, rows = to_pixels(dataset, np.array([lon]), np.array([lat]), frame="lonlat")
+        place = georeference(dataset)
+        columns, rows = place.to_pixels(np.array([lon]), np.array([lat]), frame="lonlat")
         if not (0 <= columns[0] < dataset.width and 0 <= rows[0] < dataset.height):
             return Pixel(None, None, None)
         row, column = int(rows[0]), int(columns[0])

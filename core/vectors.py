@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS
 
 from core.archives import copy_beside, unpack_shapefile
-from core.crs import parse_crs
+from core.crs import is_on_earth, parse_crs
 from core.errors import CrsError, InputError, RefusedFileError, TooLargeError
 from core.geotables import (
     Table,
@@ -148,9 +149,9 @@ def _kind_of_head(head: bytes) -> str | None:
 
 
 def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
-    if table.crs is not None:
+    if table.crs is not None and is_on_earth(table.crs):
         return table.crs
-    bounds = shapely.total_bounds(table.geometry)
+    bounds = _bounds(table.geometry)
     if kind == "GeoJSON" and (given is None or _fits_degrees(bounds)):
         return _LONLAT  # as the format is meant; what does not fit is refused by _frame
     if given is None:
@@ -163,8 +164,8 @@ def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
 
 
 def _frame(table: Table, crs: CRS, label: str) -> gpd.GeoDataFrame:
-    bounds = shapely.total_bounds(table.geometry)
-    if not shapely.is_empty(table.geometry).all() and not np.isfinite(bounds).all():
+    bounds = _bounds(table.geometry)
+    if np.isinf(bounds).any():
         raise damaged(label, "it holds coordinates that are not finite")
     check_counts(label, len(table.geometry), len(table.columns))
     check_counts(label, 0, vertices=int(shapely.get_num_coordinates(table.geometry).sum()))
@@ -182,7 +183,17 @@ def _frame(table: Table, crs: CRS, label: str) -> gpd.GeoDataFrame:
     )
 
 
-def _fits_degrees(bounds: Any) -> bool:
+def _bounds(geometry: NDArray[Any]) -> NDArray[np.float64]:
+    """Return west, south, east, north; NaN where there is nothing, infinite where that is so."""
+    xy = shapely.get_coordinates(geometry)
+    if not len(xy):
+        return np.full(4, np.nan)
+    if not np.isfinite(xy).all():
+        return np.full(4, np.inf)
+    return np.concatenate([xy.min(axis=0), xy.max(axis=0)])
+
+
+def _fits_degrees(bounds: NDArray[np.float64]) -> bool:
     west, south, east, north = bounds
     if np.isnan(west):  # nothing there
         return True
@@ -224,7 +235,9 @@ def _no_constant(text: str) -> float:
 
 def _features(body: Any, label: str) -> list[dict[str, Any]]:
     kind = body.get("type") if isinstance(body, dict) else None
-    features: Any = [{"geometry": body}] if kind in _SHAPES else None
+    features: Any = None
+    if isinstance(kind, str) and kind in _SHAPES:
+        features = [{"geometry": body}]
     if kind == "Feature":
         features = [body]
     if kind == "FeatureCollection":
@@ -330,7 +343,7 @@ def _read_shapefile(path: Path, label: str, layer: str | None, *, is_zip: bool) 
             pyogrio.errors.FeatureError,
             shapely.errors.GEOSException,
             ValueError,
-            UnicodeDecodeError,
+            LookupError,  # an unknown encoding
         ) as err:
             if isinstance(err, InputError):
                 raise
@@ -349,6 +362,11 @@ def _check_shapefile(shp: Path, label: str) -> None:
         raise damaged(label, f"shapes of type {kind} are not read")
     if not shp.with_suffix(".shx").is_file():
         raise damaged(label, "the .shx beside the .shp is missing")
+    prj = shp.with_suffix(".prj")
+    if prj.is_file():  # some programs write its names in Latin-1; the reader stumbles over that
+        prj.write_bytes(
+            prj.read_bytes()[:20_000].decode("ascii", "replace").replace("\ufffd", "?").encode()
+        )
 
 
 def _table_of_shapefile(shp: Path, label: str, inner: str) -> Table:

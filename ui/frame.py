@@ -71,7 +71,11 @@ def chosen_area(areas: list[Area]) -> Area | None:
     state = app_state()
     by_id = {area.id: area for area in areas}
     if state.area not in by_id:
+        # A link without an area, or to one that is gone: what it shows is taken over.
+        view = state.views.pop(state.area, None)
         state.area = areas[0].id if areas else ""
+        if view is not None:
+            state.views.setdefault(state.area, view)
     return by_id.get(state.area)
 
 

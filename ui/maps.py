@@ -28,7 +28,6 @@ _ALL_OFF = {
     "locate_control": False,
     "search_control": False,
     "latlon_control": False,
-    "attribution_control": False,
     "minimap_control": False,
     "layers_control": False,
     "toolbar_control": False,
@@ -218,7 +217,7 @@ class _View(MacroElement):  # type: ignore[misc]
     map.getContainer().addEventListener(name, function () { map.ups_user = true; },
       {passive: true, capture: true});
   });
-  map.attributionControl.setPrefix(false);
+  if (map.attributionControl) { map.attributionControl.setPrefix(false); }
 })();
 {% endmacro %}""")
 

@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from streamlit.runtime.pages_manager import PagesManager
 
 from core import jobs
 from core.errors import AppError
 from core.settings import settings
 from core.workspace import Workspace
+from ui.address import RootAddress
 
 DEFAULT_AREA = "chicago-simulated"
 
@@ -19,15 +23,16 @@ def base_path() -> str:
     return f"/{text}" if text else ""
 
 
-def make_app(script: str) -> st.App:
-    """Return the ASGI app: Streamlit with the tile and asset routes beside it."""
-    from core.tiles import routes
+def routes() -> list[BaseRoute]:
+    """Return the routes beside Streamlit's own: tiles and assets."""
+    from core import tiles
 
-    return st.App(
-        script,
-        routes=routes(workspace, base_path(), allow_outside=outside_allowed),
-        lifespan=_lifespan,
-    )
+    return tiles.routes(workspace, base_path(), allow_outside=outside_allowed)
+
+
+def middleware() -> list[Middleware]:
+    """Return what wraps every answer."""
+    return [Middleware(RootAddress, base=base_path())]
 
 
 def workspace() -> Workspace:
@@ -58,7 +63,11 @@ def start_default_area() -> str | None:
 
 
 @asynccontextmanager
-async def _lifespan(_: object) -> AsyncIterator[None]:
+async def lifespan(_: object) -> AsyncIterator[None]:
+    """Begin the start-up work when the server starts."""
+    # Until st.navigation has run once, Streamlit takes the folder pages/ for an app of its older
+    # kind: a link straight to a page would then open it without the menu.
+    PagesManager.uses_pages_directory = False
     # Before the first visit, so that the area is being drawn while the browser still opens.
     # A failure is told by the Start page, which finds the area missing.
     with suppress(AppError, OSError):

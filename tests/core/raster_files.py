@@ -5,10 +5,14 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from affine import Affine
 from rasterio.transform import from_origin
+
+from core.workspace import Workspace
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 ALBERS = "+proj=aea +lat_1=29.5 +lat_2=45.5 +lat_0=40 +lon_0=-96 +datum=NAD83 +units=m +no_defs"
@@ -112,3 +116,11 @@ def checkers(rows=40, columns=50, dtype="uint8"):
     """Return values 1 to 7 that differ from each neighbour."""
     row, column = np.mgrid[:rows, :columns]
     return ((row * 3 + column * 5) % 7 + 1).astype(dtype)
+
+
+def new_area(root, *, bounds=(445_000, 4_634_600, 445_500, 4_635_000), crs="EPSG:32616"):
+    """Make a workspace with the area `town`, whose boundary is a rectangle."""
+    workspace = Workspace(root)
+    frame = gpd.GeoDataFrame(geometry=[shapely.box(*bounds)], crs=crs)
+    workspace.create("town", title="Town", boundary=frame, boundary_source={})
+    return workspace

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from rasterio.transform import from_origin
 
-from core import raster_info, rasters
+from core import georeference, raster_info, rasters
 from core.errors import CrsError, InputError, RefusedFileError
 from core.settings import Settings
 from tests.core.raster_files import (
@@ -60,7 +60,7 @@ def test_each_pixel_centre_reads_its_own_pixel_row_13(tmp_path, crs, transform):
         x, y = transform @ (column + 0.5, row + 0.5)
         with rasters.open_raster(path) as dataset:
             own = rasters.dataset_crs(dataset)
-        lon, lat = rasters.transformer(own, "lonlat").transform(x, y)
+        lon, lat = georeference.transformer(own, "lonlat").transform(x, y)
         assert rasters.read_pixel(path, lon, lat) == rasters.Pixel(row, column, values[row, column])
 
 
@@ -138,7 +138,7 @@ def test_a_cut_off_tiff_is_refused_by_name_each_time_row_10(tmp_path, share, dri
 
 _HUGE = """
 import resource, sys
-from core import raster_info, rasters
+from core import georeference, raster_info, rasters
 from core.errors import TooLargeError
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 info = raster_info.inspect(sys.argv[1])
