@@ -307,7 +307,7 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
     info = raster_info.inspect(source, outside=args.outside)
-    guess = raster_info.guess(info, source, band=args.band)
+    guess = raster_info.guess(info, source, band=args.band, outside=args.outside)
     legend: Legend = ()
     if args.legend in PRESETS:
         legend = PRESETS[args.legend][1]
@@ -321,10 +321,7 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
                 reason=str(err),
             ) from err
     kind = args.kind or guess.kind
-    area = prepare.add_raster(
-        _workspace(),
-        args.name,
-        source,
+    about = prepare.About(
         layer_id=args.layer,
         title=args.title or guess.title,
         kind=kind,
@@ -333,12 +330,20 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
         unit=guess.unit if args.unit is None else args.unit,
         colormap=args.colormap or guess.colormap,
         legend=legend or (guess.legend if kind == "classes" else ()),
-        band=args.band,
-        crs=args.source_crs,
-        nodata=args.nodata,
-        outside=args.outside,
-        on_progress=_progress_line(args.json),
     )
+    if isinstance(source, str):
+        area = prepare.add_remote(_workspace(), args.name, source, about)
+    else:
+        area = prepare.add_raster(
+            _workspace(),
+            args.name,
+            source,
+            about,
+            band=args.band,
+            crs=args.source_crs,
+            nodata=args.nodata,
+            on_progress=_progress_line(args.json),
+        )
     layer = area.layer(args.layer)
     text = f"Added {layer.id} ({layer.kind}, {layer.role}) to {area.title}."
     return record("area", area=area, outputs=[layer.file], text=text)
@@ -389,7 +394,7 @@ def _inspect(args: argparse.Namespace) -> dict[str, Any]:
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
     info = raster_info.inspect(source, outside=args.outside)
-    guess = raster_info.guess(info, source, band=1)
+    guess = raster_info.guess(info, source, outside=args.outside)
     facts = asdict(info)
     lines = [f"{key:18} {value}" for key, value in facts.items()]
     lines.append(f"{'guess':18} {guess.kind}, {guess.role}, {guess.title}")

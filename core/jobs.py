@@ -28,17 +28,18 @@ from typing import Any, Literal
 import psutil
 
 from core import store
-from core.errors import AppError, InputError, JobError
+from core.errors import AppError, InputError, JobError, StoppedError
 from core.text import N_
 
 State = Literal["running", "done", "failed", "cancelled"]
 Report = Callable[[float, str], None]
-Work = Callable[[dict[str, Any], Report, Callable[[], bool]], dict[str, Any]]
+ShouldStop = Callable[[], bool]
+Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 
 # What may run as a job, and where it lives. A module is imported only in the job's own process.
 WORKS = {
-    "default-area": "core.simulate.area:make_default_area_job",
-    "add-layer": "core.prepare:add_raster_job",
+    "default-area": "core.works:default_area",
+    "add-layer": "core.works:add_layer",
 }
 _VERSION = 1
 _KEPT = 50
@@ -46,10 +47,6 @@ _KEPT = 50
 _START_SLACK_S = 2.0
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
-
-
-class Cancelled(Exception):  # noqa: N818  (an outcome, not an error)
-    """Raised by work that saw `should_stop()` and has cleaned up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +206,7 @@ def run(folder: Path) -> None:
     try:
         work: Work = getattr(importlib.import_module(module), name)
         outcome = work(request["config"], report, should_stop)
-    except Cancelled:
+    except StoppedError:
         outcome = {"cancelled": True}
     except AppError as err:
         body = {"problem": err.problem, "hint": err.hint, "values": _plain(err.values)}

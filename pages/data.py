@@ -35,11 +35,12 @@ view = prepare_view(area)
 with stopping_errors():
     found = readings(area, view.point)
     active = area.layer(view.active) if view.active else area.layers[0]
+    info = cached.layer_file(area.id, active.id, active.digest)
     problems = cached.layer_problems(area.id, active.id, active.digest, stamp)
 
 # Outputs
 layer_map(area, stamp, view, found)
-key_figures(active, problems)
+key_figures(active, info, problems)
 point, shares, about, wrong, add, edit = st.tabs(
     [
         _("At the clicked place"),
@@ -56,7 +57,7 @@ with shares:
     chart = charts.class_shares if active.kind == "classes" else charts.histogram
     st.plotly_chart(chart(active), config=charts.CONFIG, width="stretch")
 with about:
-    metadata(area, active)
+    metadata(active, info)
 with wrong:
     problem_list(problems)
 with add:

@@ -18,7 +18,8 @@ from ui.choice import choice, switch
 from ui.choose_file import choose_file
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.language import _
-from ui.quantities import share_text, size_text, value_text
+from ui.layer_words import pixel_text, role_names, season_names
+from ui.quantities import share_text, size_text
 from ui.server import outside_allowed, workspace
 from ui.state import app_state
 
@@ -83,12 +84,11 @@ def _choose_address(area: Area) -> tuple[str | None, str, bool]:
 
 def _facts(info: RasterInfo, band: int) -> None:
     chosen = info.bands[band - 1]
-    unit = {"metre": "m", "degree": "°", "foot": "ft"}.get(info.unit, info.unit)
     size = size_text(info.unpacked_bytes)
     rows = {
         _("Coordinate system"): info.crs_title or _("none: say below which one it is in"),
         _("Rows × columns"): f"{info.height} × {info.width} ({size})",
-        _("Pixel"): " × ".join(value_text(side, unit) for side in info.resolution),
+        _("Pixel"): pixel_text(info),
         _("Bounds"): ", ".join(f"{value:.6g}" for value in info.bounds),
         _("Number type"): chosen.dtype,
         _("Value of missing pixels"): (
@@ -182,16 +182,6 @@ def _legend(guess: Guess, key: str) -> Legend:
             with stopping_errors():
                 legend = read_legend_csv(uploaded.getvalue().decode("utf-8", errors="replace"))
     return legend_editor(legend, key=f"classes-{key}-{chosen}")
-
-
-def role_names() -> dict[str, str]:
-    """Return the roles of a layer and their visible names."""
-    return {"cause": _("Cause (land, buildings)"), "effect": _("Effect (heat, light)")}
-
-
-def season_names() -> dict[str, str]:
-    """Return the seasons of a layer and their visible names."""
-    return {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
 
 
 def legend_editor(legend: Legend, *, key: str) -> Legend:

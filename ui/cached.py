@@ -70,6 +70,16 @@ def inspected(source: str, stamp: int, outside: bool) -> raster_info.RasterInfo:
     return raster_info.inspect(source if outside else Path(source), outside=outside)
 
 
+@st.cache_data(max_entries=128, show_spinner=False)
+def layer_file(area_id: str, layer_id: str, digest: str) -> raster_info.RasterInfo:
+    """Return what the file of a layer says of itself."""
+    del digest
+    space = workspace()
+    layer = space.area(area_id).layer(layer_id)
+    source = layer.url or space.layer_path(area_id, layer)
+    return raster_info.inspect(source, outside=bool(layer.url) and outside_allowed())
+
+
 @st.cache_data(max_entries=32, show_spinner=False)
 def guessed(source: str, stamp: int, band: int, outside: bool) -> raster_info.Guess:
     """Guess what a raster file is."""

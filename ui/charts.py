@@ -4,7 +4,7 @@ import plotly.graph_objects as go
 
 from core.workspace import Layer
 from ui.language import _
-from ui.legend import class_name, layer_title
+from ui.layer_words import class_name, layer_title
 from ui.quantities import share_text
 from ui.theme import ACCENT
 

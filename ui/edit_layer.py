@@ -7,11 +7,11 @@ import streamlit as st
 
 from core import prepare
 from core.workspace import Area, Layer, Role, Season, checked_title
-from ui.add_layer import legend_editor, role_names, season_names
+from ui.add_layer import legend_editor
 from ui.choice import choice
 from ui.errors import plain, shown_errors
 from ui.language import _
-from ui.legend import layer_title
+from ui.layer_words import layer_title, role_names, season_names
 from ui.server import workspace
 from ui.state import app_state
 

@@ -6,17 +6,19 @@ import pandas as pd
 import streamlit as st
 from core.problems import Problem
 
-from core.workspace import Area, Layer
+from core.raster_info import RasterInfo
+from core.tiles import TILE_PX
+from core.workspace import Layer
 from ui.errors import plain
 from ui.language import _
 from ui.layer_map import Reading
-from ui.legend import layer_title
+from ui.layer_words import layer_title, pixel_text, role_names, season_names
 from ui.quantities import share_text, size_text, value_text
 
 
-def key_figures(layer: Layer, problems: Sequence[Problem]) -> None:
+def key_figures(layer: Layer, info: RasterInfo, problems: Sequence[Problem]) -> None:
     """Draw the strip of key figures of the active layer."""
-    summary, source = layer.summary, layer.source
+    summary = layer.summary
     columns = st.columns(4)
     if layer.kind == "classes":
         columns[0].metric(_("Classes found"), str(len(summary.counts)))
@@ -25,7 +27,7 @@ def key_figures(layer: Layer, problems: Sequence[Problem]) -> None:
             _("2nd to 98th percentile"),
             f"{value_text(summary.low)} – {value_text(summary.high, layer.unit)}",
         )
-    columns[1].metric(_("Pixel"), _pixel_text(source))
+    columns[1].metric(_("Pixel"), pixel_text(info))
     columns[2].metric(_("Missing pixels"), share_text(1 - summary.valid_share))
     columns[3].metric(_("Problems"), str(len(problems)))
 
@@ -61,41 +63,33 @@ def problem_list(problems: Sequence[Problem]) -> None:
         show(plain(problem.message(_)))
 
 
-def metadata(area: Area, layer: Layer) -> None:
+def metadata(layer: Layer, info: RasterInfo) -> None:
     """Draw the layer's metadata and its history."""
     source = layer.source
-    west, south, east, north = source.get("bounds_lonlat") or area.bounds_lonlat
+    degrees = "–"
+    if info.bounds_lonlat:
+        degrees = ", ".join(f"{value:.5f}" for value in info.bounds_lonlat)
+    nodata = info.bands[0].nodata
     facts = {
-        _("Coordinate system"): source.get("crs_name", ""),
-        _("Bounds (° west, south, east, north)"): (
-            f"{west:.5f}, {south:.5f}, {east:.5f}, {north:.5f}"
-        ),
-        _("Rows × columns"): f"{source.get('height', '')} × {source.get('width', '')}",
-        _("Pixel"): _pixel_text(source),
-        _("Number type"): str(source.get("dtype", "")),
-        _("Value of missing pixels"): str(source.get("nodata", "")),
-        _("Tile shape (px)"): "256 × 256 × 4",
-        _("Role"): _("Cause") if layer.role == "cause" else _("Effect"),
-        _("Season"): {"summer": _("Summer"), "winter": _("Winter")}.get(layer.season or "", "–"),
-        _("Made from"): str(source.get("file", source.get("url", ""))),
-        _("Brought in"): str(source.get("when", "")),
+        _("Coordinate system"): info.crs_title,
+        _("Bounds in it (west, south, east, north)"): ", ".join(f"{v:.8g}" for v in info.bounds),
+        _("Bounds in degrees"): degrees,
+        _("Rows × columns"): f"{info.height} × {info.width}",
+        _("Pixel"): pixel_text(info),
+        _("Number type"): info.bands[0].dtype,
+        _("Value of missing pixels"): _("none named") if nodata is None else f"{nodata:g}",
+        _("Map tiles (px)"): f"{TILE_PX} × {TILE_PX}",
+        _("Role"): role_names()[layer.role],
+        _("Season"): season_names()[layer.season or ""],
+        _("Made from"): str(source.get("url") or source.get("name", "–")),
+        _("Brought in"): str(source.get("added", "–")),
         _("Size of the source"): size_text(source["bytes"]) if "bytes" in source else "–",
         _("Digest (SHA-256)"): layer.digest[:16],
     }
     frame = pd.DataFrame({_("Property"): list(facts), _("Value"): list(facts.values())})
-    left, right = st.columns(2)
+    left, right = st.columns([3, 2])
     left.dataframe(frame, hide_index=True, width="stretch", height=36 * (len(facts) + 1))
     right.markdown(f"**{_('What was done to it')}**")
     for number, step in enumerate(layer.steps, start=1):
         details = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         right.markdown(f"{number}. {plain(_(str(step.get('step', ''))))}  \n{plain(details)}")
-
-
-def _pixel_text(source: dict[str, object]) -> str:
-    size = source.get("resolution")
-    if not isinstance(size, list | tuple) or not size:
-        return "–"
-    unit = str(source.get("resolution_unit", ""))
-    if unit == "degree":
-        return f"{float(size[0]) * 3600:.4g}″"
-    return value_text(float(size[0]), {"metre": "m", "foot": "ft"}.get(unit, unit))

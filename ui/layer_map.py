@@ -10,7 +10,8 @@ from ui import cached, maps
 from ui.errors import shown_errors
 from ui.language import _
 from ui.layer_panel import style_of
-from ui.legend import class_name, layer_title, legend_html, value_range
+from ui.layer_words import class_name, layer_title
+from ui.legend import legend_html, value_range
 from ui.quantities import value_text
 from ui.server import base_path
 from ui.state import MapView, app_state

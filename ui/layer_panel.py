@@ -6,9 +6,11 @@ import streamlit as st
 from core.tiles import COLORMAPS
 
 from core.workspace import Area, Layer
+from ui import cached
 from ui.choice import choice, switch
 from ui.language import _
-from ui.legend import layer_title, value_range
+from ui.layer_words import layer_title
+from ui.legend import value_range
 from ui.server import outside_allowed
 from ui.state import LayerView, MapView, app_state, set_widget, widget_value
 
@@ -115,8 +117,8 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
     if layer.kind == "values":
         _value_style(area, layer, style)
     if st.button(_("Zoom to layer"), key=f"zoom-{layer.id}", width="stretch"):
-        bounds = layer.source.get("bounds_lonlat") or area.bounds_lonlat
-        view.go = (uuid.uuid4().hex, tuple(bounds))
+        bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
+        view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:

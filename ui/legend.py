@@ -6,6 +6,7 @@ from core.tiles import colormap_stops
 
 from core.workspace import Layer
 from ui.language import _
+from ui.layer_words import layer_title
 from ui.quantities import share_text, value_text
 from ui.state import LayerView
 
@@ -23,19 +24,6 @@ def value_range(layer: Layer, view: LayerView) -> tuple[float, float]:
     high = view.high if view.high is not None else layer.summary.high
     low, high = (0.0 if low is None else low), (1.0 if high is None else high)
     return (low, high) if high > low else (low, low + (abs(low) * 1e-6 or 1.0))
-
-
-def layer_title(layer: Layer) -> str:
-    """Return the name of a layer; names that the program gave are translated."""
-    return _(layer.title)
-
-
-def class_name(layer: Layer, code: int) -> str:
-    """Return the name of a class code; a code outside the legend says so."""
-    for entry in layer.legend:
-        if entry.code == code:
-            return _(entry.name)
-    return _("{code} (not in the legend)").format(code=code)
 
 
 def _one(layer: Layer, view: LayerView) -> str:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from core import jobs
-from core.errors import InputError
+from core.errors import InputError, StoppedError
 
 WORK = "tests.core.fake_job:work"
 
@@ -24,7 +24,7 @@ def work(config, report, should_stop):
     if mode == "wait":
         for _ in range(1000):
             if should_stop():
-                raise jobs.Cancelled
+                raise StoppedError("stopped")
             time.sleep(0.01)
     return {"answer": config.get("answer", 42)}
 
