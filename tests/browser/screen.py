@@ -34,11 +34,13 @@ _PATIENCE_MS = 30_000
 # Without what lies over the tiles: outlines, legend, scale bar, marker.
 _TILES_ONLY = """
 .leaflet-container * { visibility: hidden !important; }
-.leaflet-container img.leaflet-tile { visibility: visible !important; }
+.leaflet-container img.leaflet-tile-loaded { visibility: visible !important; }
 """
-_TILES_PENDING = """root => [...root.querySelectorAll('img.leaflet-tile')].filter(
-    tile => !tile.complete || !tile.classList.contains('leaflet-tile-loaded')
-        || tile.closest('.leaflet-zoom-anim')).length"""
+_TILES_PENDING = """root => [...root.querySelectorAll('img.leaflet-tile')]
+    .filter(tile => !tile.complete).length
+    + (root.querySelector('.leaflet-zoom-anim') ? 1 : 0)"""
+_DECODED = """tiles => Promise.all(tiles.filter(t => t.complete && t.naturalWidth > 0).map(
+    async t => [t.src, (await fetch(t.src)).headers.get('content-type')]))"""
 
 
 def chromium_path() -> str | None:
@@ -145,11 +147,13 @@ def wait_settled(page: Page) -> None:
     )
 
 
-def map_frame(page: Page) -> FrameLocator:
-    """Return the map's frame once its tiles have stopped loading."""
+def map_frame(page: Page, *, has_tiles: bool = True) -> FrameLocator:
+    """Return the map's frame once its tiles have stopped loading; there must be some."""
     frame = page.frame_locator("iframe[title='streamlit_folium.st_folium']")
     root = frame.locator(".leaflet-container")
     expect(root).to_be_visible(timeout=_PATIENCE_MS)
+    if has_tiles:
+        frame.locator("img.leaflet-tile").first.wait_for(state="attached", timeout=_PATIENCE_MS)
     waited_ms = quiet_ms = 0
     while quiet_ms < 400:
         page.wait_for_timeout(100)
@@ -162,13 +166,9 @@ def map_frame(page: Page) -> FrameLocator:
 def decoded_tiles(page: Page) -> list[str]:
     """Return the addresses of the map's tiles that are decoded pictures, sent as PNG."""
     tiles = map_frame(page).locator("img.leaflet-tile")
-    decoded: list[str] = tiles.evaluate_all(
-        "tiles => tiles.filter(t => t.complete && t.naturalWidth > 0).map(t => t.src)"
-    )
-    for url in decoded:
-        answer = page.request.get(url)
-        assert answer.headers["content-type"] == "image/png", f"{url}: {answer.headers}"
-    return decoded
+    decoded: list[tuple[str, str]] = tiles.evaluate_all(_DECODED)
+    assert all(kind == "image/png" for _, kind in decoded), decoded
+    return [url for url, _ in decoded]
 
 
 def map_png(page: Page) -> bytes:

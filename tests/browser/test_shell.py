@@ -12,7 +12,14 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.screen import MENU_LINKS, share_unlike, visiting, wait_settled
+from tests.browser.screen import (
+    MENU_LINKS,
+    decoded_tiles,
+    painted_share,
+    share_unlike,
+    visiting,
+    wait_settled,
+)
 from tests.browser.server import SocketWatch
 
 _WATCH = Path(__file__).parent / "watch"
@@ -91,6 +98,41 @@ def test_painted_share_by_hand():
     picture = Image.new("RGB", (4, 1), (200, 200, 200))
     picture.putpixel((0, 0), (10, 10, 10))
     picture.putpixel((1, 0), (204, 200, 200))  # a trace of smoothing is no paint
+    assert share_unlike(png(picture), (200, 200, 200)) == 0.25
+
+
+def test_what_counts_as_a_painted_map(browser):
+    """Half the map is a picture; half is a page sent in a picture's place; a legend covers both."""
+    answers = {
+        "/": ("text/html", "<iframe title='streamlit_folium.st_folium' src='/map'></iframe>"),
+        "/map": ("text/html", _MAP),
+        "/tile.png": ("image/png", png(Image.new("RGB", (100, 100), (200, 0, 0)))),
+        "/broken.png": ("text/html", "<html>not found</html>"),
+    }
+
+    def answer(route):
+        kind, body = answers[route.request.url.removeprefix("http://app.test")]
+        route.fulfill(content_type=kind, body=body)
+
+    page = browser.new_page()
+    page.route("http://app.test/**", answer)
+    page.goto("http://app.test/")
+    assert decoded_tiles(page) == ["http://app.test/tile.png"]
+    assert painted_share(page) == pytest.approx(0.5, abs=0.01)
+    page.close()
+
+
+_MAP = """
+<body style="margin: 0"><style>img, .legend { position: absolute; width: 100px; height: 100px }
+</style><div class="leaflet-container" style="position: relative; width: 200px; height: 100px;
+background: rgb(221, 221, 221)"><div class="leaflet-tile-pane">
+<img class="leaflet-tile leaflet-tile-loaded" src="/tile.png">
+<img class="leaflet-tile" src="/broken.png"
+style="left: 100px"></div><div class="legend" style="width: 200px; background: black"></div></div>
+"""
+
+
+def png(picture: Image.Image) -> bytes:
     out = io.BytesIO()
     picture.save(out, format="PNG")
-    assert share_unlike(out.getvalue(), (200, 200, 200)) == 0.25
+    return out.getvalue()
