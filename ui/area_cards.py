@@ -3,10 +3,10 @@
 import html
 
 import streamlit as st
-from core.tiles import legend_digest
 
 from core.errors import AppError
-from core.workspace import Area
+from core.tiles import thumb_url
+from core.workspace import Area, Layer
 from ui import cached
 from ui.errors import plain, shown_errors
 from ui.frame import area_title

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
-from core.problems import Problem
 
+from core.problems import Problem
 from core.raster_info import RasterInfo
 from core.tiles import TILE_PX
 from core.workspace import Layer

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import streamlit as st
-from core.tiles import tile_url
 
+from core.tiles import tile_url
 from core.workspace import Area, Layer
 from ui import cached, maps
 from ui.errors import shown_errors

@@ -3,8 +3,8 @@
 import uuid
 
 import streamlit as st
-from core.rendering import COLORMAPS, ValueStyle
 
+from core.rendering import COLORMAPS, ValueStyle
 from core.workspace import Area, Layer
 from ui import cached
 from ui.choice import choice, switch

@@ -4,7 +4,6 @@ import html
 
 from core.rendering import COLORMAPS, Scale, Style, ValueStyle, colormap_stops
 from core.tiles import default_style
-
 from core.workspace import Layer
 from ui.language import _
 from ui.layer_words import layer_title
