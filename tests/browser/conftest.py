@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.screen import FLAGS, LANGUAGES, NARROW, WIDE, chromium_path, visiting
 from tests.browser.server import running_server
+from tests.browser.small_city import make_small_city
 
 _HERE = Path(__file__).parent
 _REASON = "no Chromium on this machine (Debian: apt-get install chromium fonts-noto-cjk)"
@@ -56,6 +57,12 @@ def server(tmp_path_factory):
     with running_server(tmp_path_factory.mktemp("server")) as started:
         yield started
         assert not started.watch.outward(), "the server turned to the outside"
+
+
+@pytest.fixture(scope="package")
+def small_city(server, tmp_path_factory):
+    """A study area with two layers whose values are known, in the server's workspace."""
+    return make_small_city(tmp_path_factory.mktemp("small-city"), server.workspace)
 
 
 @pytest.fixture
