@@ -9,9 +9,7 @@ import json
 import stat
 import struct
 import tempfile
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -370,10 +368,9 @@ def _check_shapefile(shp: Path, label: str) -> None:
 
 
 def _table_of_shapefile(shp: Path, label: str, inner: str) -> Table:
-    with _quiet():
-        about = pyogrio.read_info(shp)
-        check_counts(label, max(0, int(about["features"])), len(about["fields"]))
-        frame = pyogrio.read_dataframe(shp, force_2d=True, max_features=MOST_FEATURES + 1)
+    about = pyogrio.read_info(shp)
+    check_counts(label, max(0, int(about["features"])), len(about["fields"]))
+    frame = pyogrio.read_dataframe(shp, force_2d=True, max_features=MOST_FEATURES + 1)
     if not isinstance(frame, gpd.GeoDataFrame):
         raise damaged(label, "it holds no geometry")
     return Table(
@@ -382,11 +379,3 @@ def _table_of_shapefile(shp: Path, label: str, inner: str) -> Table:
         crs=frame.crs,
         layer=inner,
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Drop GDAL's remarks on ring order and field widths; they change no result here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield

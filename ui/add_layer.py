@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from core.tiles import COLORMAPS
+from core.rendering import COLORMAPS
 
 from core import intake, jobs
 from core.errors import AppError
@@ -42,7 +42,7 @@ def add_layer_form(area: Area) -> None:
         )
     with stopping_errors():
         guess = cached.guessed(source, stamp, band, is_remote)
-        picture = cached.raster_preview(source, stamp, band, is_remote, guess.kind == "classes")
+        picture = cached.raster_preview(source, stamp, band, is_remote, guess.kind)
     left, right = st.columns([1, 2])
     left.image(picture, caption=_("Preview of {name}").format(name=name), width="stretch")
     with right:

@@ -1,5 +1,7 @@
 """The study areas as cards: a picture, key facts, open, rename, delete."""
 
+import html
+
 import streamlit as st
 from core.tiles import legend_digest
 
@@ -10,7 +12,7 @@ from ui.errors import plain, shown_errors
 from ui.frame import area_title
 from ui.language import _
 from ui.quantities import area_text
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import DEFAULT_AREA, base_path, workspace
 from ui.state import app_state
 
 _COLUMNS = 3
@@ -38,13 +40,7 @@ def _card(area: Area) -> None:
     stamp = workspace().stamp(area.id)
     picture = next((layer for layer in area.layers if not layer.url), None)
     try:
-        if picture is not None:
-            st.image(
-                cached.thumbnail(
-                    area.id, picture.id, picture.digest, legend_digest(picture), stamp, 360
-                ),
-                width="stretch",
-            )
+        st.html(_picture(area, picture))
         size = area_text(cached.boundary_km2(area.id, stamp))
     except AppError as err:
         st.warning(plain(err.message(_)))
@@ -61,6 +57,15 @@ def _card(area: Area) -> None:
     with right.popover("⋯", width="stretch"):
         _rename_form(area)
         _delete_form(area)
+
+
+def _picture(area: Area, layer: Layer | None) -> str:
+    """Return the card's picture as HTML; a quiet box where there is no layer yet."""
+    if layer is None:
+        return f'<div class="ups-card">{_("no layers yet")}</div>'
+    url = html.escape(thumb_url(area.id, layer, size=480, base=base_path()))
+    title = html.escape(area_title(area))
+    return f'<div class="ups-card"><img src="{url}" alt="{title}"></div>'
 
 
 def _rename_form(area: Area) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from shapely import simplify
 
-from core import boundaries, raster_info, rasters, tiles, zones
+from core import boundaries, raster_info, rasters, rendering, zones
 from core import problems as core_problems
 from core.workspace import Area
 from ui.server import outside_allowed, workspace
@@ -39,17 +39,6 @@ def boundary_km2(area_id: str, stamp: int) -> float:
     """Return the area inside the boundary, in square kilometres, measured in the area's CRS."""
     del stamp
     return float(workspace().boundary(area_id).area.sum() / 1e6)
-
-
-@st.cache_data(max_entries=128, show_spinner=False)
-def thumbnail(
-    area_id: str, layer_id: str, digest: str, legend: str, stamp: int, size_px: int
-) -> bytes:
-    """Draw a layer small, as PNG bytes. `digest`, `legend` and `stamp` make the key."""
-    del digest, legend, stamp
-    space = workspace()
-    found = space.area(area_id)
-    return tiles.thumbnail(space, found, found.layer(layer_id), size_px=size_px)
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -88,11 +77,12 @@ def guessed(source: str, stamp: int, band: int, outside: bool) -> raster_info.Gu
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def raster_preview(source: str, stamp: int, band: int, outside: bool, classes: bool) -> bytes:
-    """Draw a raster file small, as PNG bytes."""
-    del stamp
+def raster_preview(source: str, stamp: int, band: int, outside: bool, kind: str) -> bytes:
+    """Draw a raster file small, as PNG bytes: classes in colours of their own, values in viridis."""
     path = source if outside else Path(source)
-    return tiles.file_preview(path, band=band, classes=classes, outside=outside)
+    picture = raster_info.preview(path, band=band, outside=outside)
+    guess = guessed(source, stamp, band, outside)
+    return rendering.picture_of(picture, legend=guess.legend if kind == "classes" else ())
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -21,6 +21,9 @@ _CSS = """
 [data-testid="stMainBlockContainer"] { padding-top: 3.6rem; padding-bottom: 2rem; }
 [data-testid="stSidebarHeader"] { height: 2.2rem; min-height: 2.2rem; margin-bottom: 0; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; }
+.ups-card { height: 220px; border-radius: 6px; overflow: hidden; background: #EEF1F1;
+  display: flex; align-items: center; justify-content: center; color: #5A6868; }
+.ups-card img { width: 100%; height: 100%; object-fit: contain; }
 </style>
 """
 

@@ -11,7 +11,7 @@ from ui.errors import shown_errors
 from ui.language import _
 from ui.layer_panel import style_of
 from ui.layer_words import class_name, layer_title
-from ui.legend import legend_html, value_range
+from ui.legend import drawn_style, legend_html
 from ui.quantities import value_text
 from ui.server import base_path
 from ui.state import MapView, app_state
@@ -71,16 +71,7 @@ def _tiles(area: Area, view: MapView) -> list[maps.TileSource]:
 
 def _tile_source(area: Area, layer: Layer, view: MapView, *, on_swipe: bool) -> maps.TileSource:
     style = style_of(view, layer.id)
-    low, high = value_range(layer, style)
-    url = tile_url(
-        area,
-        layer,
-        base=base_path(),
-        colormap=style.colormap or layer.colormap,
-        low=low,
-        high=high,
-        scale=style.scale,
-    )
+    url = tile_url(area.id, layer, style=drawn_style(layer, style), base=base_path())
     return maps.TileSource(url, opacity=1.0 if on_swipe else style.opacity, on_swipe=on_swipe)
 
 

@@ -3,14 +3,14 @@
 import uuid
 
 import streamlit as st
-from core.tiles import COLORMAPS
+from core.rendering import COLORMAPS, ValueStyle
 
 from core.workspace import Area, Layer
 from ui import cached
 from ui.choice import choice, switch
 from ui.language import _
 from ui.layer_words import layer_title
-from ui.legend import value_range
+from ui.legend import drawn_style
 from ui.server import outside_allowed
 from ui.state import LayerView, MapView, app_state, set_widget, widget_value
 
@@ -122,34 +122,34 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
+    drawn = drawn_style(layer, style)
+    assert isinstance(drawn, ValueStyle)
     style.colormap = choice(
         _("Colours"),
         {name: _(title) for name, title in COLORMAPS.items()},
-        value=style.colormap or layer.colormap,
+        value=drawn.colormap,
         key=f"colormap-{area.id}-{layer.id}",
     )
-    low, high = value_range(layer, style)
     unit = f" ({layer.unit})" if layer.unit else ""
     left, right = st.columns(2)
-    style.low = left.number_input(
-        _("From") + unit, value=low, format="%.4g", key=f"low-{area.id}-{layer.id}"
+    low = left.number_input(
+        _("From") + unit, value=drawn.low, format="%.6g", key=f"low-{area.id}-{layer.id}"
     )
-    style.high = right.number_input(
-        _("To") + unit, value=high, format="%.4g", key=f"high-{area.id}-{layer.id}"
+    high = right.number_input(
+        _("To") + unit, value=drawn.high, format="%.6g", key=f"high-{area.id}-{layer.id}"
     )
-    if style.high <= style.low:
-        st.caption(_("“From” must be below “To”; the layer's own range is shown."))
-        style.low = style.high = None
+    style.low, style.high = (low, high) if low < high else (None, None)
+    if low >= high:
+        st.caption(_("“From” must be below “To”; the layer's own range is drawn."))
     style.scale = switch(
         _("Scale"),
         {"linear": _("Linear"), "log": _("Logarithmic")},
-        value=style.scale,
+        value=drawn.scale,
         key=f"scale-{area.id}-{layer.id}",
         help=_("The range starts as the 2nd to 98th percentile of the layer."),
     )
-    if style.scale == "log" and value_range(layer, style)[0] <= 0:
-        st.caption(_("A logarithmic scale needs values above 0; it is drawn linear."))
-        style.scale = "linear"
+    if style.scale == "log" and low <= 0:
+        st.caption(_("A logarithmic scale must start above 0; the linear one is drawn."))
 
 
 def _compare(area: Area, view: MapView) -> None:

@@ -2,7 +2,8 @@
 
 import html
 
-from core.tiles import colormap_stops
+from core.rendering import COLORMAPS, Scale, Style, ValueStyle, colormap_stops
+from core.tiles import default_style
 
 from core.workspace import Layer
 from ui.language import _
@@ -18,18 +19,25 @@ def legend_html(layers: list[tuple[Layer, LayerView]]) -> str:
     return "".join(_one(layer, view) for layer, view in layers)
 
 
-def value_range(layer: Layer, view: LayerView) -> tuple[float, float]:
-    """Return the values at the two ends of the colours: chosen, else 2nd to 98th percentile."""
-    low = view.low if view.low is not None else layer.summary.low
-    high = view.high if view.high is not None else layer.summary.high
-    low, high = (0.0 if low is None else low), (1.0 if high is None else high)
-    return (low, high) if high > low else (low, low + (abs(low) * 1e-6 or 1.0))
+def drawn_style(layer: Layer, view: LayerView) -> Style:
+    """Return the colours of a layer in this session: chosen, else the layer's own."""
+    own = default_style(layer)
+    if not isinstance(own, ValueStyle):
+        return own
+    low = own.low if view.low is None else view.low
+    high = own.high if view.high is None else view.high
+    if low >= high:
+        low, high = own.low, own.high
+    colormap = view.colormap if view.colormap in COLORMAPS else own.colormap
+    scale: Scale = "log" if view.scale == "log" and low > 0 else "linear"
+    return ValueStyle(colormap=colormap or "viridis", low=low, high=high, scale=scale)
 
 
 def _one(layer: Layer, view: LayerView) -> str:
     unit = f" ({layer.unit})" if layer.unit else ""
     head = f"<h4>{html.escape(layer_title(layer) + unit)}</h4>"
-    body = _classes(layer) if layer.kind == "classes" else _bar(layer, view)
+    style = drawn_style(layer, view)
+    body = _bar(style) if isinstance(style, ValueStyle) else _classes(layer)
     missing = 1 - layer.summary.valid_share
     note = _("{share} missing").format(share=share_text(missing)) if missing > 0 else ""
     return head + body + (f'<div class="note">{html.escape(note)}</div>' if note else "")
@@ -49,13 +57,16 @@ def _classes(layer: Layer) -> str:
     return "".join(rows)
 
 
-def _bar(layer: Layer, view: LayerView) -> str:
-    low, high = value_range(layer, view)
-    colours = colormap_stops(view.colormap or layer.colormap, 12)
-    middle = (low * high) ** 0.5 if view.scale == "log" and low > 0 else (low + high) / 2
-    ends = "".join(f"<span>{html.escape(value_text(v))}</span>" for v in (low, middle, high))
-    scale = f'<div class="note">{html.escape(_("log scale"))}</div>' if view.scale == "log" else ""
+def _bar(style: ValueStyle) -> str:
+    is_log = style.scale == "log"
+    middle = (style.low * style.high) ** 0.5 if is_log else (style.low + style.high) / 2
+    ends = "".join(
+        f"<span>{html.escape(value_text(value))}</span>"
+        for value in (style.low, middle, style.high)
+    )
+    colours = ",".join(colormap_stops(style.colormap, 12))
+    note = f'<div class="note">{html.escape(_("logarithmic scale"))}</div>' if is_log else ""
     return (
-        f'<div class="bar" style="background:linear-gradient(to right,{",".join(colours)})"></div>'
-        f'<div class="ends">{ends}</div>{scale}'
+        f'<div class="bar" style="background:linear-gradient(to right,{colours})"></div>'
+        f'<div class="ends">{ends}</div>{note}'
     )

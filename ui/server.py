@@ -27,7 +27,7 @@ def routes() -> list[BaseRoute]:
     """Return the routes beside Streamlit's own: tiles and assets."""
     from core import tiles
 
-    return tiles.routes(workspace, base_path(), allow_outside=outside_allowed)
+    return tiles.routes(workspace, base=base_path(), outside=outside_allowed)
 
 
 def middleware() -> list[Middleware]:

@@ -465,6 +465,7 @@ def test_parquet_without_geometry_is_refused(tmp_path):
         read_vector(tmp_path / "a.parquet")
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # GDAL's remarks on a damaged shapefile
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_a_cut_or_damaged_file_is_read_or_refused(tmp_path_factory, data):

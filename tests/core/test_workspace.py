@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -109,7 +110,7 @@ def test_deleting_leaves_nothing_of_the_area(space):
     space.delete("city")
     assert space.area_ids() == ["other"]
     assert not list(space.root.glob("**/*cover*"))
-    with pytest.raises(InputError, match="no study area 'city'.*other"):
+    with pytest.raises(InputError, match=r"no study area 'city'.*other"):
         space.delete("city")
 
 
@@ -310,7 +311,6 @@ def test_hostile_names_change_nothing_outside_the_workspace(tmp_path, name):
         make(space)
     locks = space.root / "locks"
     before = {p: c for p, c in snapshot(tmp_path).items() if locks not in p.parents}
-    layer = dataclasses.replace(COVER, id=name)
     known = {"city"} if name == "city" else set()
     for attempt in (
         lambda: space.area(name),
@@ -321,21 +321,16 @@ def test_hostile_names_change_nothing_outside_the_workspace(tmp_path, name):
         lambda: space.put_layer(name, COVER, None),
         lambda: space.boundary(name),
         lambda: space.remove_layer("city", name),
-        lambda: space.layer_path("city", dataclasses.replace(layer, file=name)) and _refuse(name),
     ):
         if not known:
             with pytest.raises(AppError):
                 attempt()
     assert space.stamp(name) == 0 or known
+    with contextlib.suppress(InputError):
+        path = space.layer_path("city", dataclasses.replace(COVER, file=name))
+        assert (space.root / "areas" / "city").resolve() in path.parents
     after = {p: c for p, c in snapshot(tmp_path).items() if locks not in p.parents}
     assert after == before
-    for lock in locks.iterdir():
-        assert lock.parent == locks
-
-
-def _refuse(name):
-    """A harmless relative name is a path inside the area; only that it stays there matters."""
-    raise InputError(name.replace("{", "").replace("}", ""))
 
 
 # -- more than one writer -------------------------------------------------------------------------
