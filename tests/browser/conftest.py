@@ -72,6 +72,9 @@ def visit(browser, server, size, request):
     shot = Path(shots) / f"{request.node.name}.png" if shots else None
     with visiting(browser, server.url, size=size, shot=shot) as opened:
         yield opened
+        if opened.problems():
+            tail = server.log.read_text(errors="replace").splitlines()[-60:]
+            request.node.add_report_section("teardown", "server log", "\n".join(tail))
     assert not server.watch.outward(), "the server turned to the outside"
 
 
