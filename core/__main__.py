@@ -204,7 +204,7 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
     warnings = []
     for layer in area.layers:
         try:
-            found = [str(problem) for problem in layer_problems(space, area, layer)]
+            found = [problem.message() for problem in layer_problems(space, area, layer)]
         except AppError as err:
             found = [str(err)]
         warnings += [f"{layer.id}: {text}" for text in found]

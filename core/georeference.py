@@ -53,8 +53,8 @@ class Georeference:
         columns[lost] = rows[lost] = np.inf
         return columns, rows
 
-    def cover(self, shape_lonlat: shapely.Geometry) -> float:
-        """Return the share of a polygon in degrees that the raster's extent covers, 0 to 1."""
+    def in_pixels(self, shape_lonlat: shapely.Geometry) -> shapely.Geometry:
+        """Return a polygon in degrees as one in columns and rows, its edges densified."""
         length = max(np.ptp(np.reshape(shape_lonlat.bounds, (2, 2)), axis=0))
         dense = shapely.segmentize(shape_lonlat, max(length / _EDGE_POINTS, 1e-9))
 
@@ -64,7 +64,11 @@ class Georeference:
             far = 10.0 * (self.width + self.height)
             return np.nan_to_num(np.column_stack([columns, rows]), posinf=-far)
 
-        polygon = shapely.make_valid(shapely.transform(dense, place))
+        return shapely.make_valid(shapely.transform(dense, place))
+
+    def cover(self, shape_lonlat: shapely.Geometry) -> float:
+        """Return the share of a polygon in degrees that the raster's extent covers, 0 to 1."""
+        polygon = self.in_pixels(shape_lonlat)
         if polygon.area == 0:
             return 0.0
         inside = shapely.intersection(polygon, shapely.box(0, 0, self.width, self.height))

@@ -54,18 +54,17 @@ class Pixel:
     value: float | int | None
 
 
-def gdal_env() -> rasterio.Env:
-    """Return the GDAL settings under which every raster is opened and read."""
-    return _env("none")
+def gdal_env(source: Path | str = "") -> rasterio.Env:
+    """Return the GDAL settings under which every raster is opened and read.
 
-
-def _env(allowed_address: str) -> rasterio.Env:
+    Nothing is asked of the network, but for `source` itself where that is an address.
+    """
     return rasterio.Env(
         GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR",
         GDAL_PAM_ENABLED="NO",
         GDAL_GEOREF_SOURCES="INTERNAL",
         GDAL_CACHEMAX=settings().gdal_cache_mb << 20,
-        CPL_VSIL_CURL_ALLOWED_FILENAME=allowed_address,
+        CPL_VSIL_CURL_ALLOWED_FILENAME=f"/vsicurl/{source}" if is_address(source) else "none",
         GDAL_HTTP_TIMEOUT=_SECONDS_OUTSIDE,
         GDAL_HTTP_CONNECTTIMEOUT=_SECONDS_OUTSIDE // 2,
         GDAL_HTTP_MAX_RETRY=1,
@@ -88,24 +87,40 @@ def open_raster(
         RefusedFileError: The file is of another kind, damaged or cut off, of complex numbers, or
             packed in blocks too large to unpack; or the address may not be opened.
     """
+    with (
+        gdal_env(source),
+        open_dataset(source, outside=outside, level=level) as dataset,
+        reading(source_name(source)),
+    ):
+        yield dataset
+
+
+def open_dataset(
+    source: Path | str, *, outside: bool = False, level: int | None = None
+) -> DatasetReader:
+    """Open a raster that stays open; read it under `gdal_env(source)` and in one thread only.
+
+    Args and errors are those of `open_raster`.
+    """
     name = source_name(source)
     if is_address(source):
-        checked_address(str(source), outside=outside)
-        path = allowed = f"/vsicurl/{source}"
+        path = f"/vsicurl/{checked_address(str(source), outside=outside)}"
         driver = "GTiff"
     else:
-        path, allowed = str(_checked_path(source)), "none"
+        path = str(_checked_path(source))
         driver = "HFA" if _head(path).startswith(_HFA_MAGIC) else "GTiff"
     options = {} if level is None else {"overview_level": level}
-    with _env(allowed):
+    with gdal_env(source):
         try:
             dataset = rasterio.open(path, driver=driver, sharing=False, **options)  # noqa: TID251 (the door)
         except RasterioError as err:
             raise _why_not(source, name) from err
-        with dataset:
+        try:
             _check_layout(dataset, name)
-            with reading(name):
-                yield dataset
+        except RefusedFileError:
+            dataset.close()
+            raise
+    return dataset
 
 
 @contextmanager

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pandas as pd
 import streamlit as st
-from core.rendering import COLORMAPS
 
 from core import intake, jobs
 from core.errors import AppError
 from core.legends import PRESETS, Legend, numbered_legend, read_legend_csv
 from core.raster_info import Guess, RasterInfo
+from core.rendering import COLORMAPS
 from core.store import checked_id
 from core.workspace import Area
 from ui import cached

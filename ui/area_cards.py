@@ -3,10 +3,10 @@
 import html
 
 import streamlit as st
-from core.tiles import legend_digest
 
 from core.errors import AppError
-from core.workspace import Area
+from core.tiles import thumb_url
+from core.workspace import Area, Layer
 from ui import cached
 from ui.errors import plain, shown_errors
 from ui.frame import area_title
@@ -62,7 +62,8 @@ def _card(area: Area) -> None:
 def _picture(area: Area, layer: Layer | None) -> str:
     """Return the card's picture as HTML; a quiet box where there is no layer yet."""
     if layer is None:
-        return f'<div class="ups-card">{_("no layers yet")}</div>'
+        empty = html.escape(_("no layers yet"))
+        return f'<div class="ups-card">{empty}</div>'
     url = html.escape(thumb_url(area.id, layer, size=480, base=base_path()))
     title = html.escape(area_title(area))
     return f'<div class="ups-card"><img src="{url}" alt="{title}"></div>'

@@ -18,9 +18,12 @@ _CSS = """
 <style>
 .ups-title h1 { font-size: 1.45rem; margin: 0; padding: 0; display: inline; }
 .ups-title span { color: color-mix(in srgb, currentColor 65%, transparent); margin-left: .8rem; }
-[data-testid="stMainBlockContainer"] { padding-top: 3.6rem; padding-bottom: 2rem; }
+[data-testid="stMainBlockContainer"] { padding: 4.2rem 2rem 2rem; }
 [data-testid="stSidebarHeader"] { height: 2.2rem; min-height: 2.2rem; margin-bottom: 0; }
+[data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: .55rem; }
+[data-testid="stSidebarUserContent"] hr { margin: .4rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; }
+@media (max-width: 1000px) { .ups-title span { display: block; margin-left: 0; } }
 .ups-card { height: 220px; border-radius: 6px; overflow: hidden; background: #EEF1F1;
   display: flex; align-items: center; justify-content: center; color: #5A6868; }
 .ups-card img { width: 100%; height: 100%; object-fit: contain; }
@@ -42,7 +45,7 @@ def run_pages() -> None:
 def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:
     """Draw the top line: title, the page's question, the study area, the language."""
     state = app_state()
-    left, middle, right = st.columns([6, 3, 1.3], vertical_alignment="center")
+    left, middle, right = st.columns([5, 3, 1.6], vertical_alignment="center")
     left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
         titles = {area.id: area_title(area) for area in areas}

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
-from core.problems import Problem
 
+from core.problems import Problem
 from core.raster_info import RasterInfo
 from core.tiles import TILE_PX
 from core.workspace import Layer
@@ -89,7 +89,8 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     frame = pd.DataFrame({_("Property"): list(facts), _("Value"): list(facts.values())})
     left, right = st.columns([3, 2])
     left.dataframe(frame, hide_index=True, width="stretch", height=36 * (len(facts) + 1))
-    right.markdown(f"**{_('What was done to it')}**")
+    done = _("What was done to it")
+    right.markdown(f"**{done}**")
     for number, step in enumerate(layer.steps, start=1):
         details = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
         right.markdown(f"{number}. {plain(_(str(step.get('step', ''))))}  \n{plain(details)}")

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 import streamlit as st
-from core.tiles import tile_url
 
+from core.tiles import tile_url
 from core.workspace import Area, Layer
 from ui import cached, maps
 from ui.errors import shown_errors
@@ -72,7 +72,9 @@ def _tiles(area: Area, view: MapView) -> list[maps.TileSource]:
 def _tile_source(area: Area, layer: Layer, view: MapView, *, on_swipe: bool) -> maps.TileSource:
     style = style_of(view, layer.id)
     url = tile_url(area.id, layer, style=drawn_style(layer, style), base=base_path())
-    return maps.TileSource(url, opacity=1.0 if on_swipe else style.opacity, on_swipe=on_swipe)
+    if on_swipe:
+        return maps.TileSource(url, pane="swipe")
+    return maps.TileSource(url, opacity=style.opacity)
 
 
 def _marker(view: MapView, found: Sequence[Reading]) -> maps.Marker | None:

@@ -3,8 +3,8 @@
 import uuid
 
 import streamlit as st
-from core.rendering import COLORMAPS, ValueStyle
 
+from core.rendering import COLORMAPS, ValueStyle
 from core.workspace import Area, Layer
 from ui import cached
 from ui.choice import choice, switch
@@ -44,7 +44,8 @@ def style_of(view: MapView, layer_id: str) -> LayerView:
 def layer_panel(area: Area, view: MapView) -> None:
     """Draw the panel into the sidebar; it changes `view`."""
     with st.sidebar:
-        st.markdown(f"**{_('Layers on the map')}**")
+        heading = _("Layers on the map")
+        st.markdown(f"**{heading}**", help=_("The upper one covers the lower ones."))
         for place, layer_id in enumerate(view.shown):
             _row(area.layer(layer_id), view, place)
         _add_row(area, view)

@@ -4,7 +4,6 @@ import html
 
 from core.rendering import COLORMAPS, Scale, Style, ValueStyle, colormap_stops
 from core.tiles import default_style
-
 from core.workspace import Layer
 from ui.language import _
 from ui.layer_words import layer_title
@@ -35,12 +34,14 @@ def drawn_style(layer: Layer, view: LayerView) -> Style:
 
 def _one(layer: Layer, view: LayerView) -> str:
     unit = f" ({layer.unit})" if layer.unit else ""
-    head = f"<h4>{html.escape(layer_title(layer) + unit)}</h4>"
+    head = html.escape(layer_title(layer) + unit)
     style = drawn_style(layer, view)
     body = _bar(style) if isinstance(style, ValueStyle) else _classes(layer)
     missing = 1 - layer.summary.valid_share
-    note = _("{share} missing").format(share=share_text(missing)) if missing > 0 else ""
-    return head + body + (f'<div class="note">{html.escape(note)}</div>' if note else "")
+    if missing > 0:
+        note = html.escape(_("{share} missing").format(share=share_text(missing)))
+        body += f'<div class="note">{note}</div>'
+    return f"<details open><summary>{head}</summary>{body}</details>"
 
 
 def _classes(layer: Layer) -> str:

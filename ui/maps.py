@@ -8,7 +8,7 @@ import html
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import folium
 import leafmap.foliumap as leafmap
@@ -20,7 +20,7 @@ from streamlit_folium import st_folium
 from ui.server import base_path
 from ui.theme import ACCENT
 
-_SWIPE_PANE = "swipe"
+_BASE_PANE, _SWIPE_PANE = "base", "swipe"
 _ALL_OFF = {
     "draw_control": False,
     "measure_control": False,
@@ -48,9 +48,9 @@ class TileSource:
 
     url: str
     opacity: float = 1.0
-    on_swipe: bool = False
+    pane: Literal["layers", "swipe", "base"] = "layers"
+    """`swipe` lies right of the swipe line, `base` below everything and on both of its sides."""
     attribution: str = ""
-    max_native_zoom: int = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +90,7 @@ def new_map(bounds: Bounds, *, view_key: str) -> StudioMap:
         basemap=None,
         **_ALL_OFF,
     )
+    made.add_child(folium.map.CustomPane(_BASE_PANE, z_index=140, pointer_events=False))
     made.add_child(folium.map.CustomPane("context", z_index=150, pointer_events=False))
     made.add_child(folium.map.CustomPane(_SWIPE_PANE, z_index=210, pointer_events=True))
     made.add_child(folium.map.CustomPane("outline", z_index=350, pointer_events=False))
@@ -111,13 +112,13 @@ def overlay(
     if outline is not None:
         group.add_child(_outline(outline, "context"))
     for source in tiles:
-        options = {"pane": _SWIPE_PANE} if source.on_swipe else {}
+        options = {} if source.pane == "layers" else {"pane": source.pane}
         folium.TileLayer(
             source.url,
             attr=source.attribution or " ",
             opacity=source.opacity,
             max_zoom=20,
-            max_native_zoom=source.max_native_zoom,
+            max_native_zoom=19 if source.pane == _BASE_PANE else 20,
             **options,
         ).add_to(group)
     if outline is not None:
@@ -134,7 +135,7 @@ def base_tiles(name: str) -> list[TileSource]:
     if name not in _BASE_MAPS:
         return []
     chosen = _BASE_MAPS[name]
-    return [TileSource(chosen.build_url(), attribution=chosen.html_attribution)]
+    return [TileSource(chosen.build_url(), pane="base", attribution=chosen.html_attribution)]
 
 
 def show(
@@ -234,7 +235,8 @@ class _SwipeLine(MacroElement):  # type: ignore[misc]
 
     _template = Template("""{% macro script(this, kwargs) %}
 (function () {
-  var map = {{ this._parent.get_name() }}, pane = map.getPane('swipe');
+  var map = {{ this._parent.get_name() }};
+  var left = map.getPane('tilePane'), right = map.getPane('swipe'), used = false;
   var box = map.getContainer(), share = 0.5;
   var bar = L.DomUtil.create('div', 'ups-swipe', box);
   var handle = L.DomUtil.create('div', 'ups-swipe-handle', bar);
@@ -247,13 +249,16 @@ class _SwipeLine(MacroElement):  # type: ignore[misc]
   function clip() {
     var size = map.getSize(), x = size.x * share;
     var from = map.containerPointToLayerPoint([x, 0]), to = map.containerPointToLayerPoint(size);
-    pane.style.clip =
+    right.style.clip =
       'rect(' + from.y + 'px,' + to.x + 'px,' + to.y + 'px,' + from.x + 'px)';
+    var edge = map.containerPointToLayerPoint([0, 0]).x;
+    left.style.clip = !used ? '' :
+      'rect(' + from.y + 'px,' + from.x + 'px,' + to.y + 'px,' + edge + 'px)';
     bar.style.left = x + 'px';
     handle.setAttribute('aria-valuenow', Math.round(share * 100));
   }
   function look() {
-    var used = false;
+    used = false;
     map.eachLayer(function (layer) { if (layer.options.pane === 'swipe') { used = true; } });
     bar.style.display = used ? 'block' : 'none';
     clip();
@@ -348,8 +353,8 @@ html, body {{ margin: 0; }}
 .ups-legend {{ background: rgba(255,255,255,.94); color: #1F2D2D; padding: 8px 10px;
   border-radius: 6px; box-shadow: 0 1px 4px rgba(0,0,0,.25); max-width: 230px; max-height: 330px;
   overflow: auto; }}
-.ups-legend h4 {{ margin: 0 0 4px; font-size: 12px; }}
-.ups-legend h4:not(:first-child) {{ margin-top: 10px; }}
+.ups-legend summary {{ font-weight: 600; cursor: pointer; margin: 0 0 4px; }}
+.ups-legend details:not(:first-child) {{ margin-top: 8px; }}
 .ups-legend .row {{ display: flex; gap: 7px; align-items: center; }}
 .ups-legend .box {{ width: 14px; height: 14px; border-radius: 2px; flex: none;
   border: 1px solid rgba(0,0,0,.25); }}
