@@ -11,6 +11,7 @@ import pytest
 
 from tests.browser.screen import FLAGS, LANGUAGES, NARROW, WIDE, chromium_path, visiting
 from tests.browser.server import running_server
+from tests.browser.small_city import make_small_city
 
 _HERE = Path(__file__).parent
 _REASON = "no Chromium on this machine (Debian: apt-get install chromium fonts-noto-cjk)"
@@ -58,6 +59,12 @@ def server(tmp_path_factory):
         assert not started.watch.outward(), "the server turned to the outside"
 
 
+@pytest.fixture(scope="package")
+def small_city(server, tmp_path_factory):
+    """A study area with two layers whose values are known, in the server's workspace."""
+    return make_small_city(tmp_path_factory.mktemp("small-city"), server.workspace)
+
+
 @pytest.fixture
 def visit(browser, server, size, request):
     """A fresh browser context on the server; fails on console errors and outside requests."""
@@ -65,6 +72,9 @@ def visit(browser, server, size, request):
     shot = Path(shots) / f"{request.node.name}.png" if shots else None
     with visiting(browser, server.url, size=size, shot=shot) as opened:
         yield opened
+        if opened.problems():
+            tail = server.log.read_text(errors="replace").splitlines()[-60:]
+            request.node.add_report_section("teardown", "server log", "\n".join(tail))
     assert not server.watch.outward(), "the server turned to the outside"
 
 

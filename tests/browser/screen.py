@@ -81,8 +81,10 @@ class Visit:
         return self.page
 
     def problems(self) -> list[str]:
-        """Return each outside request, console error and failed answer, in words."""
+        """Return each exception shown, outside request, console error and failed answer."""
+        shown = self.page.locator("[data-testid=stException]").all_inner_texts()
         return [
+            *(f"exception: {text}" for text in shown),
             *(f"outside request: {url}" for url in self.outside),
             *(f"console error: {text}" for text in self.console_errors),
             *(f"failed: {text}" for text in self.failed),
@@ -124,9 +126,10 @@ def visiting(
         yield visit
         if shot is not None:
             visit.page.screenshot(path=shot)
+        problems = visit.problems()
     finally:
         context.close()
-    assert not visit.problems(), "\n".join(visit.problems())
+    assert not problems, "\n".join(problems)
 
 
 def wait_settled(page: Page) -> None:

@@ -44,6 +44,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
     tried = folder / "sockets.log"
     port = _free_port()
     environment = _environment(workspace, folder / "data", settings)
+    environment["STREAMLIT_LOGGER_ENABLE_RICH"] = "false"  # plain tracebacks for the report
     environment["PYTHONPATH"] = str(Path(__file__).parent / "watch")
     environment["URBAN_PATTERN_TEST_SOCKETS"] = str(tried)
     with log.open("wb") as out:
