@@ -1,6 +1,7 @@
-"""The default study area: the real boundary of Chicago, filled with layers of the simulated city."""
+"""The default study area: the real boundary of Chicago, filled by the simulated city."""
 
 from collections.abc import Callable
+from typing import cast
 
 from core import prepare, store
 from core.errors import InputError, StoppedError
@@ -8,7 +9,7 @@ from core.simulate.city import City
 from core.simulate.geography import chicago_boundary
 from core.simulate.layers import LAYER_IDS, draw_layers
 from core.text import N_
-from core.workspace import Area, Workspace
+from core.workspace import Area, Season, Workspace
 
 OnProgress = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
@@ -20,7 +21,7 @@ def make_simulated_area(
     area_id: str,
     *,
     seed: int = 0,
-    on_progress: OnProgress = lambda share, text: None,
+    on_progress: OnProgress = lambda _share, _text: None,
     should_stop: ShouldStop = lambda: False,
 ) -> Area:
     """Make the simulated area, or finish one whose making was broken off.
@@ -77,7 +78,7 @@ def _fill(
             title=drawn.title,
             kind=drawn.kind,
             role=drawn.role,
-            season=drawn.season or None,
+            season=cast(Season, drawn.season) if drawn.season else None,
             unit=drawn.unit,
             colormap=drawn.colormap or "viridis",
             legend=drawn.legend,
