@@ -28,7 +28,7 @@ def key_figures(layer: Layer, info: RasterInfo, problems: Sequence[Problem]) -> 
             f"{value_text(summary.low)} – {value_text(summary.high, layer.unit)}",
         )
     columns[1].metric(_("Pixel"), pixel_text(info))
-    columns[2].metric(_("Missing pixels"), share_text(1 - summary.valid_share))
+    columns[2].metric(_("Missing inside the area"), share_text(1 - summary.valid_share))
     columns[3].metric(_("Problems"), str(len(problems)))
 
 
