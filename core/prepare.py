@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -190,6 +190,7 @@ def add_array(
     crs: str,
     nodata: float | None = None,
     origin: dict[str, Any],
+    steps: Sequence[dict[str, Any]] = (),
     on_progress: OnProgress = _no_progress,
     should_stop: ShouldStop = _never,
 ) -> Area:
@@ -203,7 +204,8 @@ def add_array(
         transform: From (column, row) to the CRS.
         crs: `EPSG:…` or WKT.
         nodata: The value that means missing.
-        origin: How it was made, kept as the layer's source.
+        origin: Where it comes from, kept as the layer's source.
+        steps: How it was made, kept as the first steps of its history.
         on_progress: See `add_raster`.
         should_stop: See `add_raster`.
 
@@ -218,6 +220,7 @@ def add_array(
         nodata=_missing_value(values.dtype, nodata, about.title),
         has_mask=False,
         read=lambda window: (values[window.toslices()], None),
+        steps=list(steps),
     )
     _check_fits(workspace, area_id, pixels)
     return _add(
