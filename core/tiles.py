@@ -100,6 +100,7 @@ def routes(
     *,
     base: str = "",
     outside: Callable[[], bool] = lambda: False,
+    cache_mb: int | None = None,
 ) -> list[BaseRoute]:
     """Return the routes to mount on the app's server.
 
@@ -107,8 +108,10 @@ def routes(
         workspace: Returns the workspace to serve.
         base: The path below which the app is served, as in `server.baseUrlPath`.
         outside: Tells whether layers on the network may be read now.
+        cache_mb: Memory for pictures already drawn; None for what the settings say.
     """
-    drawn = _Drawn(workspace, outside)
+    cache_bytes = (settings().tile_cache_mb if cache_mb is None else cache_mb) << 20
+    drawn = _Drawn(workspace, outside, ByteCache(cache_bytes))
     prefix = _prefix(base)
     return [
         Route(f"{prefix}/tiles/{{area}}/{{layer}}/{{digest}}/{{z}}/{{x}}/{{y}}.png", drawn.tile),
@@ -158,11 +161,13 @@ class ByteCache:
 class _Drawn:
     """Draws what the routes are asked for. Handlers are plain functions: they run in threads."""
 
-    def __init__(self, workspace: WorkspaceGetter, outside: Callable[[], bool]) -> None:
+    def __init__(
+        self, workspace: WorkspaceGetter, outside: Callable[[], bool], pictures: ByteCache
+    ) -> None:
         self._workspace = workspace
         self._outside = outside
         self._open = OpenRasters()
-        self._cache = ByteCache(settings().tile_cache_mb << 20)
+        self._cache = pictures
         self._areas: dict[tuple[str, str], tuple[int, Area]] = {}
 
     def tile(self, request: Request) -> Response:

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from pyproj import CRS
 from rasterio.transform import from_origin
 
-from core import prepare, rasters
+from core import cog, prepare, rasters
 from core.errors import (
     AppError,
     CrsError,
@@ -326,7 +326,7 @@ def test_stop_is_obeyed_and_changes_nothing(tmp_path, monkeypatch, own_process):
     workspace = new_area(tmp_path / "ws")
     source = write_tif(tmp_path / "a.tif", np.ones((1600, 1600), "uint8"))
     if own_process:
-        monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+        monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     with pytest.raises(StoppedError):
         prepare.add_raster(
@@ -343,7 +343,7 @@ def test_a_process_of_its_own_writes_the_same_file(tmp_path, monkeypatch):
     source = write_tif(tmp_path / "a.tif", checkers())
     prepare.add_raster(workspace, "town", source, CLASSES)
     digest = stored(workspace)[0].digest
-    monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+    monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     prepare.add_raster(
         workspace, "town", source, CLASSES, on_progress=lambda share, _: shares.append(share)
