@@ -1,6 +1,6 @@
 """Map tiles: ours over HTTP beside rio-tiler in process and localtileserver over HTTP.
 
-    python -m benchmarks.tiles [--tiles 120] [--rounds 3]
+    python -m benchmarks.tiles [--tiles 48] [--rounds 3]
 
 One seeded set of tiles over zooms 11 to 18 from two COGs, 1 m classes and 5 m values, both made
 here in a temporary folder. The contenders take turns within each round; a figure is the median of
@@ -32,14 +32,14 @@ from core.workspace import Layer, Workspace
 
 WEST, NORTH = 440_000, 4_640_000
 CRS = "EPSG:32616"
-CLASSES = ("classes-1m", 16_000, 12_000, 1)
+CLASSES = ("classes-1m", 12_000, 8_000, 1)
 VALUES = ("values-5m", 8_000, 6_000, 5)
 
 
 def build(root: Path) -> Workspace:
     """Make a workspace with the two layers."""
     workspace = Workspace(root)
-    box = shapely.box(WEST + 1000, NORTH - 11_000, WEST + 15_000, NORTH - 1000)
+    box = shapely.box(WEST + 1000, NORTH - 7_000, WEST + 11_000, NORTH - 1000)
     frame = gpd.GeoDataFrame(geometry=[box], crs=CRS)
     workspace.create("bench", title="Bench", boundary=frame, boundary_source={})
     rng = np.random.default_rng(0)
@@ -68,7 +68,7 @@ def chosen_tiles(count: int, zooms: range, seed: int = 1) -> list[tuple[int, int
     to_degrees = Transformer.from_crs(CRS, 4326, always_xy=True)
     found = []
     for number in range(count):
-        x, y = WEST + rng.uniform(1000, 15_000), NORTH - rng.uniform(1000, 11_000)
+        x, y = WEST + rng.uniform(1000, 11_000), NORTH - rng.uniform(1000, 7_000)
         lon, lat = to_degrees.transform(x, y)
         z = zooms[number % len(zooms)]
         column = int((lon + 180) / 360 * 2**z)
@@ -268,7 +268,7 @@ def main() -> None:
         serve_localtileserver(*sys.argv[2:])
         return
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tiles", type=int, default=120)
+    parser.add_argument("--tiles", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

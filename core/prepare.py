@@ -52,6 +52,7 @@ from core.workspace import (
 )
 
 _REMOTE_PX = 1024
+_REMOTE_WITHOUT_OVERVIEWS = 2048
 _SECONDS_OUTSIDE = 20
 
 
@@ -192,6 +193,12 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
     validators = _validators(url)
     with rasters.open_raster(url, outside=True) as dataset:
         pixels = _from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
+        if max(dataset.shape) > _REMOTE_WITHOUT_OVERVIEWS and not dataset.overviews(1):
+            raise RefusedFileError(
+                N_("{name} has no overviews, so every look at it would fetch all of it."),
+                hint=N_("Download it and add the file."),
+                name=pixels.name,
+            )
         _check_meets(workspace, area_id, pixels)
         values, valid = raster_info.picture(dataset, 1, _REMOTE_PX)
     tally = Tally(about.kind, pixels.dtype, num_pixels=values.size, name=pixels.name)

@@ -402,3 +402,6 @@ def test_a_remote_layer_has_an_address_and_no_file(tmp_path):
         assert workspace.area("town").layer("a").digest != first.digest
         with pytest.raises(AppError):
             prepare.add_remote(workspace, "town", f"{url}/none.tif", CLASSES)
+        write_tif(tmp_path / "flat.tif", np.ones((2100, 2100), "uint8"))
+        with pytest.raises(RefusedFileError, match=r"flat\.tif has no overviews"):
+            prepare.add_remote(workspace, "town", f"{url}/flat.tif", CLASSES)

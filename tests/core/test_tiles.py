@@ -371,7 +371,11 @@ def test_a_remote_layer_is_drawn_only_where_outside_access_is_on_row_2(tmp_path)
     with file_server(tmp_path) as url:
         prepare.add_remote(workspace, "town", f"{url}/a.tif", CLASSES)
         address = tiles.tile_url("town", workspace.area("town").layer("cover")).format(**place)
-        assert picture(served(workspace, outside=lambda: True).get(address)).any()
+        allowed = [True]
+        client = served(workspace, outside=lambda: allowed[0], cache_mb=0)
+        assert picture(client.get(address)).any()
+        allowed[0] = False
+        assert client.get(address).status_code == 404
     with canary() as (url, asked):
         layer = workspace.area("town").layer("cover")
         workspace.put_layer("town", replace(layer, url=f"{url}/a.tif"), None)
