@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -80,7 +81,7 @@ def chosen_tiles(count: int, zooms: range, seed: int = 1) -> list[tuple[int, int
 @contextmanager
 def child(*arguments: str) -> Iterator[str]:
     """Run this file as a server in a process of its own; yield the address it prints."""
-    command = [sys.executable, "-m", "benchmarks.tiles", *arguments]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.tiles", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         url = process.stdout.readline().strip()
@@ -271,6 +272,7 @@ def main() -> None:
     parser.add_argument("--tiles", type=int, default=48)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
+    warnings.simplefilter("ignore")  # rio-tiler fills masked pixels with a NaN cast to bytes
     with tempfile.TemporaryDirectory() as folder:
         workspace = build(Path(folder))
         layers = workspace.area("bench").layers
