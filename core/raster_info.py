@@ -249,12 +249,16 @@ def guess(info: RasterInfo, source: Path | str, *, band: int = 1, outside: bool 
     stem = info.name.rsplit(".", 1)[0]
     words = _words(f"{stem} {info.bands[band - 1].description}")
     values = preview(source, band=band, outside=outside).compressed()
-    found = next((m for m in _MEANINGS if words & set(m.words.split())), None)
     codes = _codes(values)
-    has_table = bool(info.bands[band - 1].colour_table)
-    wanted = found.kind if found else "classes" if codes or has_table else "values"
-    kind: Kind = "classes" if wanted == "classes" and codes is not None else "values"
-    meaning = found if found and found.kind == kind else _Meaning("", kind)
+    meaning = next(
+        (
+            known
+            for known in _MEANINGS
+            if words & set(known.words.split()) and (known.kind == "values" or codes is not None)
+        ),
+        _Meaning("", "values" if codes is None else "classes"),
+    )
+    kind = meaning.kind
     preset = fitting_preset(codes) if kind == "classes" and codes and _names_preset(words) else None
     title = _title(stem)
     return Guess(

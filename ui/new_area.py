@@ -117,7 +117,7 @@ def _confirm(boundary: Boundary, title: str) -> None:
     with stopping_errors():
         proposed = boundaries.propose_crs(boundary.frame)
     picture, facts = st.columns([1, 2], vertical_alignment="center")
-    picture.html(outline_svg(boundary.frame))
+    picture.image(outline_svg(boundary.frame))
     rows = {
         _("Area"): area_text(boundary.area_km2),
         _("Polygons"): str(len(boundary.frame)),

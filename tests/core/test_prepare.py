@@ -15,7 +15,7 @@ from pyproj import CRS
 from rasterio.transform import from_origin
 from shapely import box
 
-from core import prepare, rasters
+from core import cog, prepare, rasters
 from core.errors import (
     AppError,
     CrsError,
@@ -330,7 +330,7 @@ def test_stop_is_obeyed_and_changes_nothing(tmp_path, monkeypatch, own_process):
     workspace = new_area(tmp_path / "ws")
     source = write_tif(tmp_path / "a.tif", np.ones((1600, 1600), "uint8"))
     if own_process:
-        monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+        monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     with pytest.raises(StoppedError):
         prepare.add_raster(
@@ -347,7 +347,7 @@ def test_a_process_of_its_own_writes_the_same_file(tmp_path, monkeypatch):
     source = write_tif(tmp_path / "a.tif", checkers())
     prepare.add_raster(workspace, "town", source, CLASSES)
     digest = stored(workspace)[0].digest
-    monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+    monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     prepare.add_raster(
         workspace, "town", source, CLASSES, on_progress=lambda share, _: shares.append(share)
@@ -406,6 +406,9 @@ def test_a_remote_layer_has_an_address_and_no_file(tmp_path):
         assert workspace.area("town").layer("a").digest != first.digest
         with pytest.raises(AppError):
             prepare.add_remote(workspace, "town", f"{url}/none.tif", CLASSES)
+        write_tif(tmp_path / "flat.tif", np.ones((2100, 2100), "uint8"))
+        with pytest.raises(RefusedFileError, match=r"flat\.tif has no overviews"):
+            prepare.add_remote(workspace, "town", f"{url}/flat.tif", CLASSES)
 
 
 def test_figures_are_of_the_pixels_inside_the_boundary(tmp_path):
