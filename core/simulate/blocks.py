@@ -177,9 +177,10 @@ def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
     use = _USE_OF[b.form]
     mix = noise.uniform(b.key, 12)
     centre = b.form == Form.CENTRE
-    use = np.where(
-        centre & (mix < 0.14), Use.FLATS, np.where(centre & (mix < 0.36), Use.MIXED, use)
-    )
+    # Homes come in where the centre thins out.
+    homes = np.minimum(b.attribute("to_loop") / 3000.0, 0.7)
+    use = np.where(centre & (mix < homes), Use.MIXED, use)
+    use = np.where(centre & (mix < 0.6 * homes), Use.FLATS, use)
     parts.parcels.append(_rects(b, at, lots, use.astype(np.int16)))
     return cells
 
@@ -499,7 +500,9 @@ def _street_trees(b: Blocks, parts: Parts) -> None:
         _plant(b, parts, n, east, north, noise.uniform(key, 4, 2.6, 5.8))
 
 
-def _plant(b: Blocks, parts: Parts, at: Item, east: Floats, north: Floats, radius: Floats) -> None:
+def _plant(
+    b: Blocks, parts: Parts, at: Item, east: Floats, north: Floats, radius: Floats
+) -> None:
     x, y = from_lattice(b.i[at] * BLOCK_E_M + east, b.j[at] * BLOCK_N_M + north)
     parts.crowns.append(Discs(x, y, radius, b.form[at].astype(np.int16)))
     parts.crown_block.append(at)

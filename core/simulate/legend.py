@@ -45,7 +45,7 @@ class Use(IntEnum):
 
 # Hue tells the group, lightness the member; checked beside one another for colour blindness.
 LAND_USE: Legend = tuple(
-    LegendClass(code, name, colour)
+    LegendClass(int(code), name, colour)
     for code, name, colour in (
         (Use.NONE, N_("Not drawn"), ""),
         (Use.HOUSES, N_("Houses"), "#F7E3A1"),

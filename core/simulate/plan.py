@@ -229,7 +229,7 @@ def _fields(
     dense = 0.24 + 0.55 * core + 0.34 * by_lake + 0.34 * (patches(11, 2600.0) - 0.5)
     dense = np.clip(dense - 0.10 * ~is_inside, 0.02, 1.0)
     far = np.clip(to_loop / 20000.0, 0, 1)
-    green = 0.24 + 0.42 * far + 0.7 * (patches(12, 2300.0) - 0.5) + 0.2 * (patches(13, 600.0) - 0.5)
+    green = 0.24 + 0.42 * far + 0.9 * (patches(12, 2300.0) - 0.5) + 0.2 * (patches(13, 600.0) - 0.5)
     green = np.clip(green - 0.25 * core, 0.02, 1.0)
     # Emptied neighbourhoods lie south and west of the centre, as patches.
     side = np.clip((ORIGIN[1] + 1500.0 - y) / 3000.0, 0, 1) * np.clip(1.3 - to_loop / 16000.0, 0, 1)
@@ -262,7 +262,7 @@ def _forms(
     by_water = by_chance < 1.25 - ways["industrial river"] / 380.0
     by_rail = by_chance < np.clip(1.0 - ways["rail"] / 300.0, 0, 1) * (works - 0.30) * 2.6
     form[(by_water | by_rail) & (to_loop > 2300)] = Form.INDUSTRY
-    form[(works > 0.93) & (dense < 0.45) & (by_chance < 0.6)] = Form.INDUSTRY
+    form[(works > 0.90) & (dense < 0.45) & (by_chance < 0.7)] = Form.INDUSTRY
     east, north = to_lattice(x, y)
     # The centre is longer along the lake than it is deep.
     centre = np.sqrt((east / 1.15) ** 2 + ((north - 700.0) / 1.75) ** 2)

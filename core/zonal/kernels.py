@@ -319,6 +319,16 @@ def count_centres(quads, counts):
 
 
 @_jit
+def codes_present(table):
+    """Return which columns of a table hold anything, (K,) bool."""
+    present = np.zeros(table.shape[1], np.bool_)
+    for i in range(table.shape[0]):
+        for k in range(table.shape[1]):
+            present[k] |= table[i, k] != 0
+    return present
+
+
+@_jit
 def add_rows(target, at, part, columns):
     """Add the rows of `part` to the rows `at` of `target`, code k into column `columns[k]`."""
     for i in range(len(at)):

@@ -148,7 +148,7 @@ class _Job:
         values: Values,
         strange: NDArray[np.float64],
         codes: NDArray[np.float64] | None = None,
-        counts: NDArray[Any] | None = None,
+        counts: NDArray[np.float64] | None = None,
     ) -> Summed:
         total = self.place.totals(centre=self._centre)
         count = values["count"]
@@ -161,7 +161,7 @@ class _Job:
         named = {name: values[name] for name in self.request.names}
         if not self.request.frequency or codes is None or counts is None:
             codes, counts = np.empty(0), np.empty((len(total), 0))
-        return Summed(named, codes, counts.astype(np.float64), cover)
+        return Summed(named, codes, counts, cover)
 
     def _sum_block(self, pixels: Pixels, task: Task) -> _Partial:
         values, nodata = read_values(pixels, task.window)
@@ -273,7 +273,7 @@ class _Tally:
 
     def add(self, part: _Partial) -> None:
         assert part.codes is not None
-        present = part.table.any(axis=0) & ~np.isnan(part.codes[: part.table.shape[1]])
+        present = kernels.codes_present(part.table) & ~np.isnan(part.codes[: part.table.shape[1]])
         columns = np.full(part.table.shape[1], -1, np.int64)
         known = {code: column for column, code in enumerate(self.codes)}
         for k in np.flatnonzero(present):
@@ -297,7 +297,11 @@ class _Tally:
         wider[:, : self.counts.shape[1]] = self.counts
         self.counts = wider
 
-    def sorted(self) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    def sorted(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the codes, ascending, and their counts (N, K), column by column in memory."""
         codes = np.array(self.codes, dtype=np.float64)
         order = np.argsort(codes)
-        return codes[order], self.counts[:, order]
+        columns = np.empty((len(codes), self.num_quadrats))
+        for k, column in enumerate(order):
+            columns[k] = self.counts[:, column]
+        return codes[order], columns.T

@@ -238,17 +238,18 @@ def _index(zones: Lattice | gpd.GeoDataFrame) -> pd.Index:
 
 
 def _frame(key: str, result: Summed, index: pd.Index, method: Method) -> pd.DataFrame:
-    columns = {f"{key}_{name}": figures for name, figures in result.figures.items()}
-    counts = result.frequencies
-    order = list(range(len(result.codes)))
+    named = pd.DataFrame({f"{key}_{name}": f for name, f in result.figures.items()}, index=index)
+    if not len(result.codes):
+        return named
+    counts, codes = result.frequencies, result.codes
     if method == "document":
         order = _order_of_appearance(counts)
-        counts = np.where(counts > 0, counts, np.nan)
-    else:
-        counts = np.where((result.cover > 0)[:, None], counts, np.nan)
-    for k in order:
-        columns[f"{key}_fre_{_code_text(result.codes[k])}"] = counts[:, k]
-    return pd.DataFrame(columns, index=index)
+        counts, codes = np.where(counts > 0, counts, np.nan)[:, order], codes[order]
+    elif (empty := result.cover == 0).any():
+        counts = np.where(empty[:, None], np.nan, counts)
+    classes = [f"{key}_fre_{_code_text(code)}" for code in codes]
+    frequencies = pd.DataFrame(counts, columns=classes, index=index, copy=False)
+    return pd.concat([named, frequencies], axis=1) if result.figures else frequencies
 
 
 def _order_of_appearance(counts: NDArray[np.float64]) -> list[int]:
