@@ -93,7 +93,12 @@ def test_row_25_only_the_state_module_touches_the_session():
         for path, tree in sources().items()
         if path != "ui/state.py"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in {"session_state", "query_params"}
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in _SESSION
+            and _name(node.value) in {"st", "streamlit"}
+        )
+        or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & _SESSION)
     ]
     assert not strays
 
@@ -179,6 +184,7 @@ def test_no_file_names_where_packages_come_from():
 
 
 _CACHES = {"cache_data", "cache_resource"}
+_SESSION = {"session_state", "query_params"}
 
 
 def _name(node: ast.AST) -> str:
