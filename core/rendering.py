@@ -389,11 +389,13 @@ def blank(shape: tuple[int, int]) -> bytes:
     return png(np.zeros(shape, np.uint8), np.zeros((1, 4), np.uint8))
 
 
-def picture_of(picture: "np.ma.MaskedArray[Any, Any]", *, legend: Legend = ()) -> bytes:
+def picture_of(
+    picture: "np.ma.MaskedArray[Any, Any]", *, legend: Legend = (), colormap: str = "viridis"
+) -> bytes:
     """Draw an array of at most a few hundred rows and columns as PNG, as it lies in its file.
 
-    Classes take the colours of `legend`; without one, values run in viridis from their 2nd to
-    their 98th percentile. Missing is transparent.
+    Classes take the colours of `legend`; without one, values run in `colormap` from their 2nd
+    to their 98th percentile. Missing is transparent.
     """
     valid = ~np.ma.getmaskarray(picture)
     style: Style = legend
@@ -402,5 +404,5 @@ def picture_of(picture: "np.ma.MaskedArray[Any, Any]", *, legend: Legend = ()) -
         low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 1.0)
         if low >= high:
             low, high = low - 0.5, low + 0.5
-        style = ValueStyle(colormap="viridis", low=float(low), high=float(high))
+        style = ValueStyle(colormap=colormap, low=float(low), high=float(high))
     return png(colour_numbers(picture.data, valid, style), palette(style))

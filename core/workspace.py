@@ -101,6 +101,12 @@ class Area:
     """West, south, east, north of the boundary in degrees."""
     layers: tuple[Layer, ...] = ()
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every layer is there that the area's making set out to bring."""
+        have = {layer.id for layer in self.layers}
+        return have.issuperset(self.boundary_source.get("layers", ()))
+
     def layer(self, layer_id: str) -> Layer:
         """Return one layer.
 

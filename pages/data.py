@@ -10,7 +10,7 @@ from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
 from ui.layer_map import layer_map, readings
-from ui.layer_panel import layer_panel, prepare_view
+from ui.layer_panel import layer_panel, prepare_view, show_new_layer
 from ui.progress import job_panel
 from ui.server import workspace
 
@@ -22,7 +22,7 @@ if area is None:
     empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
     st.stop()
 stamp = workspace().stamp(area.id)
-job_panel(f"add-{area.id}", title=_("Bringing in a layer"))
+job_panel(f"add-{area.id}", title=_("Bringing in a layer"), on_done=show_new_layer)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=area.title))
     add_layer_form(area)

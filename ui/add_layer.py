@@ -89,7 +89,7 @@ def _facts(info: RasterInfo, band: int) -> None:
         _("Coordinate system"): info.crs_title or _("none: say below which one it is in"),
         _("Rows × columns"): f"{info.height} × {info.width} ({size})",
         _("Pixel"): pixel_text(info),
-        _("Bounds"): ", ".join(f"{value:.6g}" for value in info.bounds),
+        _("Bounds"): ", ".join(f"{value:.8g}" for value in info.bounds),
         _("Number type"): chosen.dtype,
         _("Value of missing pixels"): (
             _("none named") if chosen.nodata is None else f"{chosen.nodata:g}"

@@ -78,11 +78,12 @@ def guessed(source: str, stamp: int, band: int, outside: bool) -> raster_info.Gu
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def raster_preview(source: str, stamp: int, band: int, outside: bool, kind: str) -> bytes:
-    """Draw a raster file small, as PNG bytes: classes in colours of their own, values in viridis."""
+    """Draw a raster file small, as PNG bytes, in the colours that are proposed for it."""
     path = source if outside else Path(source)
     picture = raster_info.preview(path, band=band, outside=outside)
     guess = guessed(source, stamp, band, outside)
-    return rendering.picture_of(picture, legend=guess.legend if kind == "classes" else ())
+    legend = guess.legend if kind == "classes" else ()
+    return rendering.picture_of(picture, legend=legend, colormap=guess.colormap)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -5,14 +5,19 @@ import streamlit as st
 from core import jobs
 from ui.language import _
 from ui.progress import job_panel
-from ui.server import DEFAULT_AREA, running_default_area, start_default_area, workspace
+from ui.server import (
+    has_default_area,
+    running_default_area,
+    start_default_area,
+    workspace,
+)
 from ui.state import app_state
 
 
 def default_area_panel() -> None:
     """Show how far the simulated area is; offer to make it where it is missing."""
     watched = app_state().jobs
-    if workspace().stamp(DEFAULT_AREA) and not running_default_area():
+    if has_default_area() and not running_default_area():
         watched.pop("default-area", None)
         return
     if "default-area" not in watched:

@@ -4,6 +4,7 @@ import uuid
 
 import streamlit as st
 
+from core.jobs import Job
 from core.rendering import COLORMAPS, ValueStyle
 from core.workspace import Area, Layer
 from ui import cached
@@ -11,7 +12,7 @@ from ui.choice import choice, switch
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
-from ui.server import outside_allowed
+from ui.server import outside_allowed, workspace
 from ui.state import LayerView, MapView, app_state, set_widget, widget_value
 
 BASE_MAPS = {
@@ -34,6 +35,16 @@ def prepare_view(area: Area) -> MapView:
     if view.swipe not in known:
         view.swipe = ""
     return view
+
+
+def show_new_layer(job: Job) -> str:
+    """Put the layer that a job has brought in on the map, and say so."""
+    area = workspace().area(job.result["area"])
+    layer = area.layer(job.result["layer"])
+    view = app_state().view(area.id)
+    view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
+    view.active = layer.id
+    return _("{layer} is on the map.").format(layer=layer_title(layer))
 
 
 def style_of(view: MapView, layer_id: str) -> LayerView:

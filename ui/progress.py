@@ -13,11 +13,18 @@ from ui.server import workspace
 from ui.state import app_state
 
 
-def job_panel(purpose: str, *, title: str, retry: Callable[[], str] | None = None) -> None:
+def job_panel(
+    purpose: str,
+    *,
+    title: str,
+    retry: Callable[[], str] | None = None,
+    on_done: Callable[[jobs.Job], str] | None = None,
+) -> None:
     """Show the job that this session watches for `purpose`; nothing where there is none.
 
     The panel polls the job's folder, so it also shows a job that another session started. When
-    the job ends the whole page runs again.
+    the job ends the whole page runs again; `on_done` takes its result over and returns the
+    sentence to show.
     """
     job_id = app_state().jobs.get(purpose)
     if not job_id:
@@ -31,7 +38,8 @@ def job_panel(purpose: str, *, title: str, retry: Callable[[], str] | None = Non
         _running(purpose, job_id, title)
     elif found.state == "done":
         app_state().jobs.pop(purpose)
-        app_state().notice = _("Done: {title}").format(title=title)
+        done = _("Done: {title}").format(title=title)
+        app_state().notice = on_done(found) if on_done else done
         st.rerun()
     else:
         _ended(purpose, found, title, retry)

@@ -53,10 +53,20 @@ def running_default_area() -> str | None:
     return None
 
 
+def has_default_area() -> bool:
+    """Tell whether the default area is there with all of its layers, or cannot be read."""
+    space = workspace()
+    if not space.stamp(DEFAULT_AREA):
+        return False
+    with suppress(AppError):
+        return space.area(DEFAULT_AREA).is_whole
+    return True  # the Start page shows what is wrong with it
+
+
 def start_default_area() -> str | None:
     """Start making the simulated default area where it is missing; return the job's id."""
     space = workspace()
-    if space.stamp(DEFAULT_AREA):
+    if has_default_area():
         return None
     config = {"workspace": str(space.root.resolve()), "area": DEFAULT_AREA, "seed": 0}
     return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
