@@ -73,7 +73,7 @@ def read_boundary(
     source = {
         "file": label,
         "format": frame.attrs["format"],
-        "layer": layer or "",
+        "layer": frame.attrs["layer"],
         "digest": file_digest(path),
     }
     return boundary_of(frame, source=source, label=label)

@@ -28,8 +28,10 @@ from core.text import N_
 from core.wkb import MOST_VERTICES, check_counts, damaged, geometries
 
 _MOST_BYTES = 1 << 30  # of one parquet file's unpacked columns
-_SECONDS = 60.0  # a query on a damaged or hostile database ends after this
+_SECONDS = 20.0  # a query on a damaged or hostile database ends after this
+_MOST_LAYERS, _LONGEST_NAMES = 1000, 1000
 _BATCH = 2000
+_BYTES_A_VERTEX = 32  # x, y, z, m: what is held never passes what could be drawn
 _GPKG_IDS = {b"GPKG", b"GP10", b"GP11"}
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 _UNDEFINED_SRS = {0, -1}
@@ -115,40 +117,30 @@ def _harden(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
     db.execute("PRAGMA mmap_size = 0")
-    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 256 << 20)
+    db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 128 << 20)
     db.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    allowed = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
-    db.set_authorizer(
-        lambda action, *_: sqlite3.SQLITE_OK if action in allowed else sqlite3.SQLITE_DENY
-    )
+    db.set_authorizer(_authorized)
     until = time.monotonic() + _SECONDS
     db.set_progress_handler(lambda: int(time.monotonic() > until), 100_000)
 
 
+def _authorized(action: int, first: str | None, *_: object) -> int:
+    reads = action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ)
+    lists_columns = action == sqlite3.SQLITE_PRAGMA and first == "table_xinfo"
+    return sqlite3.SQLITE_OK if reads or lists_columns else sqlite3.SQLITE_DENY
+
+
 def _feature_table(db: sqlite3.Connection, label: str, layer: str | None) -> Table:
-    registered = {
-        str(table): (str(column), srs if isinstance(srs, int) else 0)
-        for table, column, srs in db.execute(
-            "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns"
-        ).fetchmany(1000)
-    }
+    registered = _registered_layers(db, label)
     name = chosen_layer(label, registered, layer)
     column, srs_id = registered[name]
-    # A view and a virtual table have no root page, whatever else is said of them.
-    kind = db.execute("SELECT type, rootpage FROM sqlite_master WHERE name = ?", (name,)).fetchone()
-    if kind is None or kind[0] != "table" or not kind[1]:
-        raise RefusedFileError(
-            N_("Layer {layer!r} of {name} is a view, not a table."),
-            hint=N_("Export it as a layer of its own."),
-            layer=name[:80],
-            name=label,
-        )
-    cursor = db.execute(f"SELECT * FROM {_quoted(name)}")
-    names = [str(entry[0]) for entry in cursor.description]
+    _check_plain(db, name, label)
+    names = [key for key, is_computed in _columns(db, name) if not is_computed]
     if column not in names:
         raise damaged(label, f"no column {column[:40]!r}")
     check_counts(label, 0, len(names))
+    cursor = db.execute(f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(name)}")
     rows = _counted_rows(cursor, label)
     at = names.index(column)
     return Table(
@@ -163,14 +155,51 @@ def _feature_table(db: sqlite3.Connection, label: str, layer: str | None) -> Tab
     )
 
 
+def _registered_layers(db: sqlite3.Connection, label: str) -> dict[str, tuple[str, int]]:
+    """Return the geometry column and the reference system of each layer."""
+    for system in ("gpkg_geometry_columns", "gpkg_spatial_ref_sys"):
+        _check_plain(db, system, label)
+        if any(is_computed for _, is_computed in _columns(db, system)):
+            raise damaged(label, "its list of layers is computed")
+    found: dict[str, tuple[str, int]] = {}
+    for table, column, srs in db.execute(
+        "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns"
+    ):
+        if len(found) >= _MOST_LAYERS or len(str(table)) + len(str(column)) > _LONGEST_NAMES:
+            raise damaged(label, "its list of layers is too long")
+        found[str(table)] = (str(column), srs if isinstance(srs, int) else 0)
+    return found
+
+
+def _columns(db: sqlite3.Connection, table: str) -> list[tuple[str, bool]]:
+    """Return each column and whether it is computed, and so may ask for a gigabyte in each row."""
+    described = db.execute(f"PRAGMA table_xinfo({_quoted(table)})").fetchmany(10_000)
+    return [(str(entry[1]), bool(entry[6])) for entry in described]
+
+
+def _check_plain(db: sqlite3.Connection, name: str, label: str) -> None:
+    """Refuse what runs when it is read: views and virtual tables, which have no root page."""
+    found = db.execute(
+        "SELECT type, rootpage FROM sqlite_master WHERE name = ? COLLATE NOCASE"
+        " AND type IN ('table', 'view')",
+        (name,),
+    ).fetchone()
+    if found is None or found[0] != "table" or not found[1]:
+        raise RefusedFileError(
+            N_("Layer {layer!r} of {name} is a view, not a table."),
+            hint=N_("Export it as a layer of its own."),
+            layer=name[:80],
+            name=label,
+        )
+
+
 def _counted_rows(cursor: sqlite3.Cursor, label: str) -> list[tuple[Any, ...]]:
     rows: list[tuple[Any, ...]] = []
     size = 0
-    while batch := cursor.fetchmany(_BATCH):
-        rows += batch
-        # sixteen bytes a coordinate pair: what is held never passes what could be drawn
-        size += sum(len(v) for row in batch for v in row if isinstance(v, (bytes, str)))
-        check_counts(label, len(rows), vertices=size // 32)
+    for row in cursor:  # one by one: a damaged file can hold the same long value in every row
+        rows.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes | str))
+        check_counts(label, len(rows), vertices=size // _BYTES_A_VERTEX)
     return rows
 
 
@@ -242,10 +271,10 @@ def _parquet_table(file: Any, label: str, wanted: list[str], crs: CRS | None) ->
     size = 0
     for batch in file.iter_batches(_BATCH, columns=wanted, use_threads=False):
         size += sum(_unfolded_bytes(column) for column in batch.columns)
-        check_counts(label, len(blobs) + batch.num_rows, vertices=size // 32)
-        blobs += batch.column(wanted[0]).to_pylist()
+        check_counts(label, len(blobs) + batch.num_rows, vertices=size // _BYTES_A_VERTEX)
+        blobs += _values(batch.column(wanted[0]))
         for name, values in columns.items():
-            values += batch.column(name).to_pylist()
+            values += _values(batch.column(name))
     return Table(geometry=geometries(blobs, label), columns=columns, crs=crs)
 
 
@@ -274,6 +303,11 @@ def _geo_header(metadata: dict[bytes, bytes], label: str) -> tuple[str, CRS | No
         return column, CRS.from_json_dict(about["crs"]) if about["crs"] else None
     except (CRSError, TypeError, ValueError):
         return column, None
+
+
+def _values(column: pa.Array) -> list[Any]:
+    unfolded = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    return list(unfolded.to_pylist())
 
 
 def _unfolded_bytes(column: pa.Array) -> int:

@@ -5,11 +5,9 @@ beside it). What a file is follows from its first bytes and its suffix, which mu
 which would try some seventy formats, sees only shapefiles whose header has been checked.
 """
 
-import json
 import stat
 import struct
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from pyproj import CRS
 from core.archives import copy_beside, unpack_shapefile
 from core.crs import is_on_earth, parse_crs
 from core.errors import CrsError, InputError, RefusedFileError, TooLargeError
+from core.geojson import LONLAT, read_geojson
 from core.geotables import (
     Table,
     is_geopackage,
@@ -44,12 +43,10 @@ _SUFFIXES = {
     ".shp": "Shapefile",
 }
 _HEAD_BYTES = 128
-_MOST_JSON_BYTES = 64 << 20  # Python holds up to twenty bytes for one of JSON
+_MOST_JSON_MB = 64  # Python holds up to twenty bytes for one of JSON
 _MOST_UNPACKED_BYTES = 512 << 20
 _SHP_MAGIC, _SHP_VERSION = 9994, 1000
 _SHP_KINDS = {0, 1, 3, 5, 8, 11, 13, 15, 18, 21, 23, 25, 28}  # all but multipatch
-_LONLAT = CRS.from_epsg(4326)
-_LONLAT_NAMES = {"OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84"}
 
 
 def read_vector(
@@ -64,7 +61,7 @@ def read_vector(
         name: The name to judge the suffix by and to show.
 
     Returns:
-        One row a feature; rows without geometry are kept. `attrs["format"]` names the format.
+        One row a feature; rows without geometry are kept. `attrs` holds `format` and `layer`.
 
     Raises:
         RefusedFileError: The file is of another kind, damaged, or not what its name says.
@@ -77,7 +74,8 @@ def read_vector(
     path = _regular_file(path, label)
     kind = _kind(path, label)
     if kind == "GeoJSON":
-        table = _read_geojson(path, label)
+        _check_size(path, label, _MOST_JSON_MB)
+        table = read_geojson(path, label)
     elif kind == "GeoPackage":
         table = read_geopackage(path, label=label, layer=layer)
     elif kind == "GeoParquet":
@@ -85,7 +83,7 @@ def read_vector(
     else:
         table = _read_shapefile(path, label, layer, is_zip=kind == "zip")
     frame = _frame(table, _crs_of(table, crs, kind, label), label)
-    frame.attrs["format"] = "Shapefile" if kind == "zip" else kind
+    frame.attrs.update(format="Shapefile" if kind == "zip" else kind, layer=table.layer)
     return frame
 
 
@@ -103,18 +101,18 @@ def _regular_file(path: Path, label: str) -> Path:
         raise InputError(N_("There is no file {name}."), name=label[:120]) from err
     if not stat.S_ISREG(found.st_mode):
         raise InputError(N_("{name} is no file."), name=label[:120])
-    if found.st_size > settings().upload_mb << 20:
-        raise _too_large(label, settings().upload_mb)
+    _check_size(path, label, settings().upload_mb)
     return path
 
 
-def _too_large(label: str, most_mb: int) -> TooLargeError:
-    return TooLargeError(
-        N_("{name} is larger than {most} MB."),
-        hint=N_("Simplify it, or save it as a GeoPackage, and try again."),
-        name=label,
-        most=most_mb,
-    )
+def _check_size(path: Path, label: str, most_mb: int) -> None:
+    if path.stat().st_size > most_mb << 20:
+        raise TooLargeError(
+            N_("{name} is larger than {most} MB."),
+            hint=N_("Simplify it, or save it as a GeoPackage, and try again."),
+            name=label,
+            most=most_mb,
+        )
 
 
 def _kind(path: Path, label: str) -> str:
@@ -151,7 +149,7 @@ def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
         return table.crs
     bounds = _bounds(table.geometry)
     if kind == "GeoJSON" and (given is None or _fits_degrees(bounds)):
-        return _LONLAT  # as the format is meant; what does not fit is refused by _frame
+        return LONLAT  # as the format is meant; what does not fit is refused by _frame
     if given is None:
         raise CrsError(
             N_("{name} does not say which coordinate system it is in."),
@@ -196,126 +194,6 @@ def _fits_degrees(bounds: NDArray[np.float64]) -> bool:
     if np.isnan(west):  # nothing there
         return True
     return bool(west >= -180 and south >= -90 and east <= 180 and north <= 90)
-
-
-# -- GeoJSON ------------------------------------------------------------------------------------
-
-
-def _read_geojson(path: Path, label: str) -> Table:
-    """Read GeoJSON (RFC 7946); the older `crs` member is obeyed where it holds a name."""
-    if path.stat().st_size > _MOST_JSON_BYTES:
-        raise _too_large(label, _MOST_JSON_BYTES >> 20)
-    try:
-        body = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_no_constant)
-    except RecursionError as err:
-        raise damaged(label, "its parts are nested too deep") from err
-    except ValueError as err:
-        raise damaged(label, str(err)) from err
-    features = _features(body, label)
-    check_counts(label, len(features))
-    keys: dict[str, None] = {}
-    for feature in features:
-        keys.update(dict.fromkeys(feature.get("properties") or {}))
-        check_counts(label, 0, len(keys))
-    rows = [feature.get("properties") or {} for feature in features]
-    return Table(
-        geometry=np.array(
-            [_geojson_shape(feature.get("geometry"), label) for feature in features], dtype=object
-        ),
-        columns={key: [_plain(row.get(key)) for row in rows] for key in keys},
-        crs=_geojson_crs(body, label),
-    )
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number")
-
-
-def _features(body: Any, label: str) -> list[dict[str, Any]]:
-    kind = body.get("type") if isinstance(body, dict) else None
-    features: Any = None
-    if isinstance(kind, str) and kind in _SHAPES:
-        features = [{"geometry": body}]
-    if kind == "Feature":
-        features = [body]
-    if kind == "FeatureCollection":
-        features = body.get("features")
-    if not isinstance(features, list) or not all(
-        isinstance(feature, dict) and isinstance(feature.get("properties") or {}, dict)
-        for feature in features
-    ):
-        raise RefusedFileError(
-            N_("{name} is JSON, but not GeoJSON."),
-            hint=N_("Give a GeoJSON, GeoPackage, GeoParquet or zipped Shapefile."),
-            name=label,
-        )
-    return features
-
-
-def _plain(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
-
-
-def _geojson_crs(body: dict[str, Any], label: str) -> CRS | None:
-    named = body.get("crs")
-    if named is None:
-        return None
-    try:
-        text = str(named["properties"]["name"])
-    except (KeyError, TypeError):
-        raise RefusedFileError(
-            N_("{name} points to its coordinate system instead of naming it."),
-            hint=N_("Save it in longitude and latitude, as GeoJSON is meant."),
-            name=label,
-        ) from None
-    return _LONLAT if text in _LONLAT_NAMES else parse_crs(text)
-
-
-def _points(rows: Any) -> Any:
-    return np.asarray([row[:2] for row in rows], dtype=float).reshape(-1, 2)
-
-
-def _polygon(rings: Any) -> Any:
-    if not rings:
-        return shapely.Polygon()
-    shell, *holes = (shapely.linearrings(_points(ring)) for ring in rings)
-    return shapely.polygons(shell, holes=holes or None)
-
-
-_SHAPES: dict[str, Callable[[Any], Any]] = {
-    "Point": lambda c: shapely.points(_points([c])[0]),
-    "MultiPoint": lambda c: shapely.multipoints(shapely.points(_points(c))),
-    "LineString": lambda c: shapely.linestrings(_points(c)),
-    "MultiLineString": lambda c: shapely.multilinestrings(
-        [shapely.linestrings(_points(line)) for line in c]
-    ),
-    "Polygon": _polygon,
-    "MultiPolygon": lambda c: shapely.multipolygons([_polygon(rings) for rings in c]),
-}
-
-
-def _geojson_shape(body: Any, label: str) -> Any:
-    if body is None:
-        return None
-    kind = body.get("type") if isinstance(body, dict) else None
-    if not isinstance(kind, str) or kind not in _SHAPES:
-        raise RefusedFileError(
-            N_("{name} holds a geometry that is no point, line or polygon (type {kind})."),
-            hint=N_("Save it with simple geometry: polygons or multipolygons."),
-            name=label,
-            kind=str(kind)[:40],
-        )
-    try:
-        return _SHAPES[kind](body["coordinates"])
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        IndexError,
-        OverflowError,
-        shapely.errors.GEOSException,
-    ) as err:
-        raise damaged(label, f"a {kind} has wrong coordinates") from err
 
 
 # -- Shapefile ----------------------------------------------------------------------------------

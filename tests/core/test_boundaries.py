@@ -95,7 +95,7 @@ def test_the_utm_zone_of_a_place_is_proposed(lon, lat, code):
     assert propose_crs(frame).name.startswith("WGS 84 / UTM zone")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.floats(-179, 179), st.floats(-79, 83))
 def test_the_proposal_equals_that_of_geopandas_and_measures_true(lon, lat):
     found = from_bounds(lon, lat, lon + 0.02, lat + 0.02)

@@ -80,8 +80,8 @@ def test_lab_by_hand():
     ("legend", "limit"),
     [
         # About 2.3 is just noticeable (Mahy et al. 1994); patches apart in a map need far more.
-        pytest.param(CHICAGO_LAND_COVER, 20, id="land-cover"),
-        pytest.param(numbered_legend(range(12)), 12, id="unnamed-classes"),
+        pytest.param(CHICAGO_LAND_COVER, 22, id="land-cover"),
+        pytest.param(numbered_legend(range(12)), 15, id="unnamed-classes"),
     ],
 )
 def test_classes_differ_with_every_kind_of_colour_vision(legend, limit, vision):

@@ -23,6 +23,7 @@ from geopandas.testing import assert_geodataframe_equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import geotables
 from core.crs import parse_crs
 from core.errors import AppError, CrsError, InputError, RefusedFileError, TooLargeError
 from core.vectors import read_vector
@@ -336,6 +337,13 @@ def test_a_view_in_place_of_a_table_is_refused(tmp_path):
         read_vector(path)
 
 
+def test_a_virtual_table_in_place_of_a_table_is_refused(tmp_path):
+    """Row 3."""
+    path = changed(tmp_path, "UPDATE gpkg_geometry_columns SET table_name='rtree_zones_geom'")
+    with pytest.raises(RefusedFileError, match="is a view"):
+        read_vector(path)
+
+
 def test_a_list_of_layers_that_is_an_endless_view_is_refused(tmp_path):
     """Row 3."""
     path = changed(
@@ -343,21 +351,47 @@ def test_a_list_of_layers_that_is_an_endless_view_is_refused(tmp_path):
         "DROP TABLE gpkg_geometry_columns",
         "CREATE VIEW gpkg_geometry_columns AS WITH RECURSIVE r(x) AS"
         " (SELECT 1 UNION ALL SELECT x+1 FROM r)"
-        " SELECT x AS table_name, 'geom' AS column_name, 4326 AS srs_id FROM r",
+        " SELECT x AS table_name, 'geom' AS column_name, 4326 AS srs_id FROM r WHERE x < 0",
     )
     start = time.monotonic()
-    with pytest.raises(InputError):
+    with pytest.raises(RefusedFileError, match="is a view"):
         read_vector(path)
     assert time.monotonic() - start < 5
 
 
 def test_a_computed_column_does_not_run(tmp_path):
-    """Row 3: functions are denied, so a file cannot ask for a gigabyte of zeros."""
+    """Row 3: a file cannot ask for a gigabyte of zeros in every row."""
     path = changed(
-        tmp_path, "ALTER TABLE zones ADD COLUMN bomb GENERATED ALWAYS AS (zeroblob(1000000000))"
+        tmp_path, "ALTER TABLE zones ADD COLUMN n GENERATED ALWAYS AS (zeroblob(1000000000))"
     )
-    with pytest.raises(RefusedFileError, match="cannot be read"):
+    assert list(read_vector(path).columns) == ["fid", "name", "storeys", "geometry"]
+
+
+def test_a_computed_list_of_layers_is_refused(tmp_path):
+    """Row 3."""
+    path = changed(
+        tmp_path, "ALTER TABLE gpkg_geometry_columns ADD COLUMN x GENERATED ALWAYS AS (1)"
+    )
+    with pytest.raises(RefusedFileError, match="list of layers is computed"):
         read_vector(path)
+
+
+def test_a_geopackage_may_do_nothing_but_read(tmp_path):
+    """Row 3."""
+    path = written(FRAME, tmp_path / "zones.gpkg")
+    db = sqlite3.connect(path)
+    geotables._harden(db)
+    for statement in (
+        "ATTACH '/etc/passwd' AS x",
+        "DELETE FROM zones",
+        "SELECT abs(1)",
+        "SELECT load_extension('x')",
+        "PRAGMA writable_schema = ON",
+        "WITH RECURSIVE r(x) AS (SELECT 1 UNION ALL SELECT x+1 FROM r) SELECT * FROM r",
+    ):
+        with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
+            db.execute(statement)
+    db.close()
 
 
 def test_a_geopackage_open_elsewhere_is_refused_rather_than_read_half(tmp_path):

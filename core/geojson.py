@@ -1,0 +1,142 @@
+"""Read GeoJSON (RFC 7946) by Python's own parser: nothing in it can name a driver or an address."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from pyproj import CRS
+
+from core.crs import parse_crs
+from core.errors import RefusedFileError
+from core.geotables import Table
+from core.text import N_
+from core.wkb import check_counts, damaged
+
+LONLAT = CRS.from_epsg(4326)
+_LONLAT_NAMES = {"OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84"}
+
+
+def read_geojson(path: Path, label: str) -> Table:
+    """Read GeoJSON whole; its CRS is None where, as RFC 7946 has it, it names none.
+
+    The older `crs` member (GeoJSON 2008) is obeyed where it holds a name.
+
+    Raises:
+        RefusedFileError: It is damaged, is other JSON, or points to its CRS elsewhere.
+        CrsError: It names a CRS that is not known.
+        TooLargeError: There are too many features or columns.
+    """
+    try:
+        body = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_no_constant)
+    except RecursionError as err:
+        raise damaged(label, "its parts are nested too deep") from err
+    except ValueError as err:
+        raise damaged(label, str(err)) from err
+    features = _features(body, label)
+    check_counts(label, len(features))
+    keys: dict[str, None] = {}
+    for feature in features:
+        keys.update(dict.fromkeys(feature.get("properties") or {}))
+        check_counts(label, 0, len(keys))
+    rows = [feature.get("properties") or {} for feature in features]
+    return Table(
+        geometry=np.array(
+            [_geojson_shape(feature.get("geometry"), label) for feature in features], dtype=object
+        ),
+        columns={key: [_plain(row.get(key)) for row in rows] for key in keys},
+        crs=_geojson_crs(body, label),
+    )
+
+
+def _no_constant(text: str) -> float:
+    raise ValueError(f"{text} is no number")
+
+
+def _features(body: Any, label: str) -> list[dict[str, Any]]:
+    kind = body.get("type") if isinstance(body, dict) else None
+    features: Any = None
+    if isinstance(kind, str) and kind in _SHAPES:
+        features = [{"geometry": body}]
+    if kind == "Feature":
+        features = [body]
+    if kind == "FeatureCollection":
+        features = body.get("features")
+    if not isinstance(features, list) or not all(
+        isinstance(feature, dict) and isinstance(feature.get("properties") or {}, dict)
+        for feature in features
+    ):
+        raise RefusedFileError(
+            N_("{name} is JSON, but not GeoJSON."),
+            hint=N_("Give a GeoJSON, GeoPackage, GeoParquet or zipped Shapefile."),
+            name=label,
+        )
+    return features
+
+
+def _plain(value: Any) -> Any:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+
+def _geojson_crs(body: dict[str, Any], label: str) -> CRS | None:
+    named = body.get("crs")
+    if named is None:
+        return None
+    try:
+        text = str(named["properties"]["name"])
+    except (KeyError, TypeError):
+        raise RefusedFileError(
+            N_("{name} points to its coordinate system instead of naming it."),
+            hint=N_("Save it in longitude and latitude, as GeoJSON is meant."),
+            name=label,
+        ) from None
+    return LONLAT if text in _LONLAT_NAMES else parse_crs(text)
+
+
+def _points(rows: Any) -> Any:
+    return np.asarray([row[:2] for row in rows], dtype=float).reshape(-1, 2)
+
+
+def _polygon(rings: Any) -> Any:
+    if not rings:
+        return shapely.Polygon()
+    shell, *holes = (shapely.linearrings(_points(ring)) for ring in rings)
+    return shapely.polygons(shell, holes=holes or None)
+
+
+_SHAPES: dict[str, Callable[[Any], Any]] = {
+    "Point": lambda c: shapely.points(_points([c])[0]),
+    "MultiPoint": lambda c: shapely.multipoints(shapely.points(_points(c))),
+    "LineString": lambda c: shapely.linestrings(_points(c)),
+    "MultiLineString": lambda c: shapely.multilinestrings(
+        [shapely.linestrings(_points(line)) for line in c]
+    ),
+    "Polygon": _polygon,
+    "MultiPolygon": lambda c: shapely.multipolygons([_polygon(rings) for rings in c]),
+}
+
+
+def _geojson_shape(body: Any, label: str) -> Any:
+    if body is None:
+        return None
+    kind = body.get("type") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or kind not in _SHAPES:
+        raise RefusedFileError(
+            N_("{name} holds a geometry that is no point, line or polygon (type {kind})."),
+            hint=N_("Save it with simple geometry: polygons or multipolygons."),
+            name=label,
+            kind=str(kind)[:40],
+        )
+    try:
+        return _SHAPES[kind](body["coordinates"])
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        IndexError,
+        OverflowError,
+        shapely.errors.GEOSException,
+    ) as err:
+        raise damaged(label, f"a {kind} has wrong coordinates") from err
