@@ -7,8 +7,6 @@ VENV ?= .venv
 PORT ?= 8501
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --no-input -c constraints.txt
-# pip takes a page that an index failed to send for a package without versions: ask once more.
-twice = $(1) || { echo "Once more, in case the network had a bad moment"; sleep 3; $(1); }
 FIRST_IMPORTS := import geopandas, leafmap.foliumap, plotly.graph_objects, rio_tiler.io, \
 	streamlit.web.bootstrap, streamlit_folium, uvicorn
 BENCHMARKS := $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))
@@ -35,7 +33,7 @@ bench: $(VENV)/.dev
 
 # PyTorch: some 5 GB, needed by the pages that train and generate.
 models: $(VENV)/.core
-	$(call twice,$(PIP) -r requirements.txt)
+	$(PIP) -r requirements.txt
 
 # Find the marked strings in the source and bring the Chinese catalogue up to date with them.
 locale: $(VENV)/.core
@@ -63,12 +61,12 @@ $(VENV)/bin/python:
 
 $(VENV)/.core: requirements-core.txt constraints.txt | $(VENV)/bin/python
 	@echo "Installing what the app needs (once, one or two minutes)"
-	$(call twice,$(PIP) --no-compile -r requirements-core.txt)
+	$(PIP) --no-compile -r requirements-core.txt
 	@# Compiling all of it would take longer than the download; this compiles what a start imports.
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -c "$(FIRST_IMPORTS)" >/dev/null 2>&1 || true
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt constraints.txt $(VENV)/.core
 	@echo "Installing the tools for tests and checks (once)"
-	$(call twice,$(PIP) -r requirements-dev.txt)
+	$(PIP) -r requirements-dev.txt
 	@touch $@
