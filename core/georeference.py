@@ -1,7 +1,8 @@
 """Where a raster's pixels lie on the earth."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -10,8 +11,11 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
+from rasterio.features import rasterize
+from rasterio.windows import Window
 
 _EDGE_POINTS = 64
+_FEW_PIXELS = 10_000
 
 Frame = Literal["lonlat", "mercator"]
 _FRAMES = {"lonlat": "EPSG:4326", "mercator": "EPSG:3857"}
@@ -66,6 +70,13 @@ class Georeference:
 
         return shapely.make_valid(shapely.transform(dense, place))
 
+    def scaled(self, rows: int, columns: int) -> "Georeference":
+        """Return the same extent divided into `rows` × `columns` pixels."""
+        across, down = self.width / columns, self.height / rows
+        return replace(
+            self, transform=self.transform @ Affine.scale(across, down), width=columns, height=rows
+        )
+
     def cover(self, shape_lonlat: shapely.Geometry) -> float:
         """Return the share of a polygon in degrees that the raster's extent covers, 0 to 1."""
         polygon = self.in_pixels(shape_lonlat)
@@ -73,6 +84,40 @@ class Georeference:
             return 0.0
         inside = shapely.intersection(polygon, shapely.box(0, 0, self.width, self.height))
         return float(min(1.0, inside.area / polygon.area))
+
+
+Inside = Callable[[Window], NDArray[np.bool_] | None]
+"""Tells which pixels of a window have their centre inside a boundary; None means all of them."""
+
+
+def inside_boundary(place: Georeference, shape_lonlat: shapely.Geometry) -> Inside:
+    """Return the test of a raster's windows against a polygon in degrees.
+
+    Where no pixel has its centre inside, as with pixels larger than the polygon, all pixels count.
+    """
+    polygon = place.in_pixels(shape_lonlat)
+
+    def inside(window: Window) -> NDArray[np.bool_]:
+        shape = (int(window.height), int(window.width))
+        left, top = window.col_off, window.row_off
+        part = shapely.clip_by_rect(polygon, left, top, left + shape[1], top + shape[0])
+        if part.is_empty:
+            return np.zeros(shape, np.bool_)
+        burnt: NDArray[np.uint8] = rasterize(
+            [(part, 1)], out_shape=shape, transform=Affine.translation(left, top), dtype="uint8"
+        )
+        return burnt.view(np.bool_)
+
+    west, south, east, north = np.clip(
+        polygon.bounds, 0, [place.width, place.height, place.width, place.height]
+    )
+    box = Window.from_slices(
+        (math.floor(south), math.ceil(north)), (math.floor(west), math.ceil(east))
+    )
+    # A polygon of many pixels holds some centre; only a small one has to be looked at.
+    if polygon.area < _FEW_PIXELS and not (box.width and box.height and inside(box).any()):
+        return lambda _window: None
+    return inside
 
 
 def transformer(crs: CRS, frame: Frame) -> Transformer:

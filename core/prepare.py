@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import rasterio
 import rasterio.shutil
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -41,7 +42,13 @@ from core.errors import (
     StoreError,
     TooLargeError,
 )
-from core.georeference import Georeference, lonlat_bounds, transformer
+from core.georeference import (
+    Georeference,
+    Inside,
+    inside_boundary,
+    lonlat_bounds,
+    transformer,
+)
 from core.legends import Legend, numbered_legend
 from core.settings import settings
 from core.summaries import Tally
@@ -183,6 +190,7 @@ def add_array(
     crs: str,
     nodata: float | None = None,
     origin: dict[str, Any],
+    steps: Sequence[dict[str, Any]] = (),
     on_progress: OnProgress = _no_progress,
     should_stop: ShouldStop = _never,
 ) -> Area:
@@ -196,7 +204,8 @@ def add_array(
         transform: From (column, row) to the CRS.
         crs: `EPSG:…` or WKT.
         nodata: The value that means missing.
-        origin: How it was made, kept as the layer's source.
+        origin: Where it comes from, kept as the layer's source.
+        steps: How it was made, kept as the first steps of its history.
         on_progress: See `add_raster`.
         should_stop: See `add_raster`.
 
@@ -211,6 +220,7 @@ def add_array(
         nodata=_missing_value(values.dtype, nodata, about.title),
         has_mask=False,
         read=lambda window: (values[window.toslices()], None),
+        steps=list(steps),
     )
     _check_fits(workspace, area_id, pixels)
     return _add(
@@ -234,7 +244,9 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
         _check_meets(workspace, area_id, pixels)
         values, valid = raster_info.picture(dataset, 1, _REMOTE_PX)
     tally = Tally(about.kind, pixels.dtype, num_pixels=values.size, name=pixels.name)
-    tally.add(values, valid)
+    reduced = pixels.place.scaled(*values.shape)
+    inside = inside_boundary(reduced, _boundary(workspace, area_id))
+    _count(tally, values, valid, inside(Window(0, 0, reduced.width, reduced.height)))
     origin = {
         "name": pixels.name,
         "url": url,
@@ -242,7 +254,9 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
         "added": now(),
         **validators,
     }
-    layer = _layer(about, replace(tally.summary(), exact=False), origin, [])
+    summary = replace(tally.summary(), exact=False)
+    codes = tuple(int(code) for code in np.unique(values[valid])) if about.kind == "classes" else ()
+    layer = _layer(about, summary, codes, origin, [])
     digest = sha256(json.dumps([url, validators], sort_keys=True).encode()).hexdigest()
     return workspace.put_layer(area_id, replace(layer, url=url, digest=digest), None)
 
@@ -347,8 +361,7 @@ def _check_fits(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
 
 def _check_meets(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
     area = workspace.area(area_id)
-    shape = workspace.boundary(area_id).to_crs(4326).geometry.iloc[0]
-    if pixels.place.cover(shape) > 0:
+    if pixels.place.cover(_boundary(workspace, area_id)) > 0:
         return
     found = lonlat_bounds(pixels.place.crs, pixels.place.bounds)
     raise ExtentError(
@@ -359,6 +372,11 @@ def _check_meets(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
         area=area.title,
         boundary=_degrees(area.bounds_lonlat),
     )
+
+
+def _boundary(workspace: Workspace, area_id: str) -> shapely.Geometry:
+    """Return the boundary of an area in degrees."""
+    return workspace.boundary(area_id).to_crs(4326).geometry.iloc[0]
 
 
 def _degrees(bounds: tuple[float, float, float, float] | None) -> str:
@@ -381,7 +399,8 @@ def _add(
     raw, cog = folder / "raw.tif", folder / "layer.tif"
     try:
         with _writing(pixels.name):
-            summary = _copy_raw(pixels, about.kind, raw, on_progress, should_stop)
+            inside = inside_boundary(pixels.place, _boundary(workspace, area_id))
+            summary, codes = _copy_raw(pixels, about.kind, raw, inside, on_progress, should_stop)
             on_progress(0.5, N_("Writing overviews"))
             overviews = "MODE" if about.kind == "classes" else "AVERAGE"
             _copy_cog(raw, cog, overviews, pixels.num, should_stop)
@@ -389,7 +408,7 @@ def _add(
         _check_written(cog, pixels)
         on_progress(0.95, N_("Computing the digest"))
         steps = [*pixels.steps, {"step": "cog", "block": BLOCK, "overviews": overviews.lower()}]
-        layer = replace(_layer(about, summary, origin, steps), digest=store.file_digest(cog))
+        layer = replace(_layer(about, summary, codes, origin, steps), digest=store.file_digest(cog))
         _stop_if(should_stop, pixels.name)
         area = workspace.put_layer(area_id, layer, cog)
         on_progress(1.0, N_("Done"))
@@ -399,11 +418,15 @@ def _add(
 
 
 def _layer(
-    about: About, summary: Summary, origin: dict[str, Any], steps: list[dict[str, Any]]
+    about: About,
+    summary: Summary,
+    codes: tuple[int, ...],
+    origin: dict[str, Any],
+    steps: list[dict[str, Any]],
 ) -> Layer:
     legend = about.legend
     if about.kind == "classes" and not legend:
-        legend = numbered_legend(code for code, _ in summary.counts)
+        legend = numbered_legend(codes)
     return Layer(
         id=about.layer_id,
         title=checked_title(about.title),
@@ -434,10 +457,19 @@ def _writing(name: str) -> Iterator[None]:
 
 
 def _copy_raw(
-    pixels: _Pixels, kind: Kind, raw: Path, on_progress: OnProgress, should_stop: ShouldStop
-) -> Summary:
-    """Copy the band block by block, missing pixels made alike, and count on the way."""
+    pixels: _Pixels,
+    kind: Kind,
+    raw: Path,
+    inside: Inside,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> tuple[Summary, tuple[int, ...]]:
+    """Copy the band block by block, missing pixels made alike, and count on the way.
+
+    Returns the figures of the pixels inside the boundary, and every class code of the raster.
+    """
     tally = Tally(kind, pixels.dtype, num_pixels=pixels.num, name=pixels.name)
+    whole = Tally(kind, pixels.dtype, num_pixels=pixels.num, name=pixels.name)
     place = pixels.place
     profile = {
         "driver": "GTiff",
@@ -461,7 +493,9 @@ def _copy_raw(
             if pixels.dtype.kind == "f":
                 infinite += int(np.count_nonzero(np.isinf(values)))
             values, valid = _alike(values, valid, pixels.nodata)
-            tally.add(values, valid)
+            _count(tally, values, valid, inside(window))
+            if kind == "classes":
+                whole.add(values, valid)
             target.write(values, 1, window=window)
             if pixels.has_mask:
                 target.write_mask(
@@ -471,7 +505,20 @@ def _copy_raw(
             on_progress(0.5 * done / pixels.num, N_("Copying"))
     if infinite:
         pixels.steps.append({"step": "infinite to missing", "pixels": infinite})
-    return tally.summary()
+    return tally.summary(), tuple(code for code, _ in whole.summary().counts)
+
+
+def _count(
+    tally: Tally,
+    values: NDArray[Any],
+    valid: NDArray[np.bool_] | None,
+    inside: NDArray[np.bool_] | None,
+) -> None:
+    """Count the pixels of one block that lie inside; `inside` None means all of them."""
+    if inside is None:
+        tally.add(values, valid)
+    elif inside.any():
+        tally.add(values[inside], None if valid is None else valid[inside])
 
 
 def _new_tiff(path: Path, profile: dict[str, Any]) -> Any:

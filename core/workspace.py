@@ -43,6 +43,8 @@ _LONGEST_TITLE = 80
 class Summary:
     """What was counted once when a layer was written, so that no page has to count again.
 
+    Counted are the pixels whose centre lies inside the area's boundary; all of them where none
+    does. `valid_share` is the share of those that are not missing.
     `low` and `high` are the 2nd and 98th percentile, `counts` pairs of class code and pixels,
     `histogram` counts of 64 equal bins from `minimum` to `maximum`. Numbers are None where the
     layer holds no valid pixel. Every figure but `exact` covers valid pixels only.

@@ -32,7 +32,7 @@ def histogram(layer: Layer) -> go.Figure:
         figure,
         title=_("How often each value of “{layer}” occurs").format(layer=layer_title(layer)),
         x=f"{layer_title(layer)}{unit}",
-        y=_("Share of valid pixels (%)"),
+        y=_("Share of the area's pixels (%)"),
     )
     for value, name in ((summary.low, "2 %"), (summary.high, "98 %")):
         if value is not None:
@@ -64,7 +64,7 @@ def class_shares(layer: Layer) -> go.Figure:
     _frame(
         figure,
         title=_("What “{layer}” is made of").format(layer=layer_title(layer)),
-        x=_("Share of valid pixels (%)"),
+        x=_("Share of the area's pixels (%)"),
         y="",
     )
     figure.update_layout(height=max(260, 90 + 26 * len(rows)), yaxis={"automargin": True})

@@ -12,7 +12,7 @@ from core.workspace import Layer
 from ui.errors import plain
 from ui.language import _
 from ui.layer_map import Reading
-from ui.layer_words import layer_title, pixel_text, role_names, season_names
+from ui.layer_words import layer_title, pixel_text, role_names, season_names, step_name
 from ui.quantities import share_text, size_text, value_text
 
 
@@ -28,7 +28,7 @@ def key_figures(layer: Layer, info: RasterInfo, problems: Sequence[Problem]) -> 
             f"{value_text(summary.low)} – {value_text(summary.high, layer.unit)}",
         )
     columns[1].metric(_("Pixel"), pixel_text(info))
-    columns[2].metric(_("Missing pixels"), share_text(1 - summary.valid_share))
+    columns[2].metric(_("Missing inside the area"), share_text(1 - summary.valid_share))
     columns[3].metric(_("Problems"), str(len(problems)))
 
 
@@ -72,7 +72,7 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     nodata = info.bands[0].nodata
     facts = {
         _("Coordinate system"): info.crs_title,
-        _("Bounds in it (west, south, east, north)"): ", ".join(f"{v:.8g}" for v in info.bounds),
+        _("Bounds (W, S, E, N)"): ", ".join(f"{v:.8g}" for v in info.bounds),
         _("Bounds in degrees"): degrees,
         _("Rows × columns"): f"{info.height} × {info.width}",
         _("Pixel"): pixel_text(info),
@@ -93,4 +93,4 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     right.markdown(f"**{done}**")
     for number, step in enumerate(layer.steps, start=1):
         details = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
-        right.markdown(f"{number}. {plain(_(str(step.get('step', ''))))}  \n{plain(details)}")
+        right.markdown(f"{number}. {plain(step_name(step))}  \n{plain(details)}")

@@ -39,7 +39,7 @@ def _one(layer: Layer, view: LayerView) -> str:
     body = _bar(style) if isinstance(style, ValueStyle) else _classes(layer)
     missing = 1 - layer.summary.valid_share
     if missing > 0:
-        note = html.escape(_("{share} missing").format(share=share_text(missing)))
+        note = html.escape(_("{share} missing in the area").format(share=share_text(missing)))
         body += f'<div class="note">{note}</div>'
     return f"<details open><summary>{head}</summary>{body}</details>"
 

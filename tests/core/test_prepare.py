@@ -3,14 +3,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from pyproj import CRS
 from rasterio.transform import from_origin
+from shapely import box
 
 from core import prepare, rasters
 from core.errors import (
@@ -25,6 +28,7 @@ from core.errors import (
 )
 from core.prepare import About
 from core.summaries import Tally
+from core.workspace import Workspace
 from tests.core.raster_files import (
     ALBERS,
     NORTH_UP,
@@ -402,3 +406,33 @@ def test_a_remote_layer_has_an_address_and_no_file(tmp_path):
         assert workspace.area("town").layer("a").digest != first.digest
         with pytest.raises(AppError):
             prepare.add_remote(workspace, "town", f"{url}/none.tif", CLASSES)
+
+
+def test_figures_are_of_the_pixels_inside_the_boundary(tmp_path):
+    """The boundary holds the north-west 4 × 4 of 10 × 10 pixels: 13 of 1, 2 of 5, 1 missing."""
+    space = Workspace(tmp_path)
+    corner = gpd.GeoDataFrame(geometry=[box(400_000, 5_000_060, 400_040, 5_000_100)], crs=32632)
+    space.create("town", title="Town", boundary=corner, boundary_source={})
+    values = np.ones((10, 10), np.uint8)
+    values[0, :3] = [5, 5, 0]
+    values[9, 9] = 7
+    area = prepare.add_array(
+        space, "town", values, prepare.About(layer_id="lc", title="LC", kind="classes"),
+        transform=Affine(10, 0, 400_000, 0, -10, 5_000_100), crs="EPSG:32632", nodata=0, origin={},
+    )  # fmt: skip
+    layer = area.layer("lc")
+    assert layer.summary.counts == ((1, 13), (5, 2))
+    assert layer.summary.valid_share == 15 / 16
+    assert [entry.code for entry in layer.legend] == [1, 5, 7]  # every code of the raster
+
+
+def test_a_boundary_smaller_than_a_pixel_takes_the_figures_of_the_whole_raster(tmp_path):
+    space = Workspace(tmp_path)
+    small = gpd.GeoDataFrame(geometry=[box(400_001, 5_000_091, 400_004, 5_000_094)], crs=32632)
+    space.create("town", title="Town", boundary=small, boundary_source={})
+    area = prepare.add_array(
+        space, "town", np.arange(4, dtype=np.float32).reshape(2, 2),
+        prepare.About(layer_id="v", title="V", kind="values"),
+        transform=Affine(50, 0, 400_000, 0, -50, 5_000_100), crs="EPSG:32632", origin={},
+    )  # fmt: skip
+    assert (area.layer("v").summary.minimum, area.layer("v").summary.maximum) == (0, 3)
