@@ -190,15 +190,15 @@ def agreement(raster: RasterSource, lattice: Lattice, stat: str) -> str:
 
 
 def _difference(ours: ZonalTable, theirs: ZonalTable) -> str:
-    mine = ours.values.iloc[::SUBSET]
-    columns = mine.columns.intersection(theirs.values.columns)
-    gap = np.abs(mine[columns].fillna(0).to_numpy() - theirs.values[columns].fillna(0).to_numpy())
+    mine = ours.table.iloc[::SUBSET]
+    columns = mine.columns.intersection(theirs.table.columns)
+    gap = np.abs(mine[columns].fillna(0).to_numpy() - theirs.table[columns].fillna(0).to_numpy())
     return f"{gap.max():.1e}"
 
 
 def true_transform_gap(raster: RasterSource, lattice: Lattice) -> str:
     """Count pixels that the exact transform of every pixel centre puts elsewhere."""
-    ours = zonal_statistics(raster, lattice, stats=["frequency"], threads=1).values.fillna(0)
+    ours = zonal_statistics(raster, lattice, stats=["frequency"], threads=1).table.fillna(0)
     codes = np.array([int(name.rsplit("_", 1)[1]) for name in ours])
     truth = np.zeros((len(lattice), 256), np.int64)
     with opened(raster) as pixels:
