@@ -8,7 +8,8 @@ AppError
 |- TooLargeError            the work would not fit; the message holds the estimate
 |- StoreError               a saved file is missing, damaged or from a newer version
 |- BusyError                somebody else is writing the same study area
-`- JobError                 a background job failed
+|- JobError                 a background job failed
+`- StoppedError             the user stopped the work
 """
 
 from collections.abc import Callable
@@ -63,3 +64,7 @@ class BusyError(AppError):
 
 class JobError(AppError):
     """A background job failed."""
+
+
+class StoppedError(AppError):
+    """The user stopped the work; nothing was changed."""

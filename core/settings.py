@@ -42,6 +42,9 @@ class Settings:
     memory_mb: int = 2048
     """Largest array that one call may ask for as a whole."""
 
+    default_area: bool = True
+    """Whether the server makes the simulated default area when it is not there."""
+
     outside: bool = True
     """Whether a user may switch on outside access. False removes the switch."""
 

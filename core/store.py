@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,8 +44,6 @@ def slug(title: str, *, fallback: str) -> str:
     A title without any Latin letter or digit, 上海 say, gets `fallback` and six hex digits of its
     own digest, so that the same title always makes the same id.
     """
-    import unicodedata
-
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     text = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:48].strip("-")
     if not text or _RESERVED.fullmatch(text):
@@ -61,7 +60,7 @@ def inside(root: Path, *parts: str) -> Path:
     base = root.resolve()
     try:
         path = base.joinpath(*parts).resolve()
-    except (OSError, ValueError):  # a NUL, a loop of links, a name too long
+    except (OSError, ValueError, RuntimeError):  # a NUL, a name too long, a loop of links
         path = base.parent
     if path == base or base not in path.parents:
         raise InputError(
@@ -94,6 +93,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 name=path.name,
                 reason=err.strerror,
             ) from err
+        if err.errno in {1, 13, 30}:  # not permitted, access denied, read-only
+            raise StoreError(
+                N_("{name} cannot be written: {reason}."),
+                hint=N_("Nothing was changed. Check who may write to the workspace."),
+                name=path.name,
+                reason=err.strerror,
+            ) from err
         raise
     finally:
         tmp.unlink(missing_ok=True)
@@ -114,7 +120,7 @@ def read_json(path: Path, *, kind: str, version: int) -> dict[str, Any]:
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise StoreError(
             N_("Cannot read {name}: {reason}."), name=path.name, reason=str(err)
         ) from err

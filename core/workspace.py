@@ -9,9 +9,10 @@ count only once `area.json` names them. One writer at a time, held by a lock fil
 """
 
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +35,7 @@ Method = Literal["recommended", "document"]
 
 AREA_KIND, AREA_VERSION = "urban-pattern-area", 1
 _LOCK_SECONDS = 5.0
+_SCRATCH_SECONDS = 2 * 86_400.0  # longer than any job works on one folder
 _LONGEST_TITLE = 80
 
 
@@ -149,7 +151,7 @@ class Workspace:
         return reasons
 
     def area(self, area_id: str) -> Area:
-        """Read one area by its id or by its title.
+        """Read one area by its id.
 
         Raises:
             InputError: There is no such area.
@@ -170,9 +172,11 @@ class Workspace:
     def stamp(self, area_id: str) -> int:
         """Return a number that changes whenever the area does (0: no such area)."""
         try:
-            return (self._folder(area_id) / "area.json").stat().st_mtime_ns
+            found = (self._folder(area_id) / "area.json").stat()
         except (OSError, InputError):
             return 0
+        # The clock of a file system ticks every few milliseconds; a new file has a new inode.
+        return hash((found.st_mtime_ns, found.st_ino, found.st_size))
 
     def boundary(self, area_id: str) -> gpd.GeoDataFrame:
         """Return the boundary as one row in the area's CRS.
@@ -286,9 +290,9 @@ class Workspace:
             area = self.area(area_id)
             if file is not None:
                 name = f"{layer.id}.tif"
-                if (folder / "layers" / name).exists():
+                while (folder / "layers" / name).exists():
                     # The old file must stay whole until area.json names the new one.
-                    name = f"{layer.id}-{layer.digest[:12]}.tif"
+                    name = f"{layer.id}-{uuid.uuid4().hex[:12]}.tif"
                 file.replace(folder / "layers" / name)
                 layer = replace(layer, file=f"layers/{name}")
             kept = [layer if old.id == layer.id else old for old in area.layers]
@@ -331,10 +335,11 @@ class Workspace:
 
     @contextmanager
     def _writing(self, area_id: str) -> Iterator[None]:
+        name = store.checked_id(area_id, what=N_("study area"))
         locks = self.root / "locks"
         locks.mkdir(parents=True, exist_ok=True)
         try:
-            with filelock.FileLock(locks / f"{area_id}.lock", timeout=_LOCK_SECONDS):
+            with filelock.FileLock(locks / f"{name}.lock", timeout=_LOCK_SECONDS):
                 yield
         except filelock.Timeout as err:
             raise BusyError(
@@ -350,11 +355,23 @@ class Workspace:
         )
 
     def _sweep(self, area: Area) -> None:
-        """Delete layer files that the area does not name: replaced ones, leftovers of a crash."""
+        """Delete what the area does not name: replaced layers, leftovers of a crash."""
+        folder = self._folder(area.id)
         named = {layer.file for layer in area.layers}
-        for path in (self._folder(area.id) / "layers").glob("*.tif"):
+        for path in (folder / "layers").glob("*.tif"):
             if f"layers/{path.name}" not in named:
                 path.unlink(missing_ok=True)
+        _sweep_scratch(folder)
+        _sweep_scratch(self.root)
+
+
+def _sweep_scratch(base: Path) -> None:
+    """Delete scratch folders and temporary files that nobody can be at work on any more."""
+    oldest = time.time() - _SCRATCH_SECONDS
+    for path in (*base.glob(".scratch/*"), *base.glob(".tmp-*")):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def now() -> str:
@@ -413,8 +430,11 @@ def _check_quadrat(quadrat_m: float) -> None:
 def _area_from(body: dict[str, Any], area_id: str) -> Area:
     try:
         layers = tuple(_layer_from(dict(row)) for row in body.pop("layers"))
-        bounds = tuple(float(value) for value in body.pop("bounds_lonlat"))
-        area = Area(**body, layers=layers, bounds_lonlat=bounds)  # type: ignore[arg-type]
+        west, south, east, north = (float(value) for value in body.pop("bounds_lonlat"))
+        body["id"] = area_id  # the folder counts: a copied one must not write to its original
+        area = Area(**body, layers=layers, bounds_lonlat=(west, south, east, north))
+        if not all(isinstance(text, str) for text in (area.title, area.crs, area.created)):
+            raise TypeError("title, crs and created must be text")
     except (KeyError, TypeError, ValueError) as err:
         raise StoreError(
             N_("The description of {area} is damaged: {reason}."),

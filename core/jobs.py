@@ -1,0 +1,303 @@
+"""Run long work in its own process, with its whole state in one folder.
+
+    jobs/<UTC time>-<work>-<random>/   config.json    the request, written first
+                                       process.json   process id and its start time
+                                       progress.json  the latest report, replaced as a whole
+                                       log.txt        what the process printed
+                                       cancel         exists once somebody asked to stop
+                                       result.json or error.json   written last
+
+State is read from these files, so it survives a reload, a second browser and a restart of the
+server. A process id alone may be used again by another program: its start time is compared too.
+"""
+
+import importlib
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from core import store
+from core.errors import AppError, InputError, JobError, StoppedError
+from core.text import N_
+
+State = Literal["running", "done", "failed", "cancelled"]
+Report = Callable[[float, str], None]
+ShouldStop = Callable[[], bool]
+Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
+
+# What may run as a job, and where it lives. A module is imported only in the job's own process.
+WORKS = {
+    "default-area": "core.works:default_area",
+    "add-layer": "core.works:add_layer",
+}
+_VERSION = 1
+_KEPT = 50
+# create_time() is rounded differently by some systems after a suspend.
+_START_SLACK_S = 2.0
+
+_started: dict[int, subprocess.Popen[bytes]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job has come: `share` from 0 to 1 and what it is doing (marked with `N_`)."""
+
+    share: float
+    text: str
+    seconds_left: float | None = None
+    """None until enough is done to tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job folder, as it stands now."""
+
+    id: str
+    work: str
+    config: dict[str, Any]
+    state: State
+    progress: Progress
+    started: float
+    """Seconds since 1970."""
+    result: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+    """Why it failed: a template as in `AppError`, to be filled with `values`."""
+    hint: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+def submit(root: Path, work: str, config: dict[str, Any]) -> str:
+    """Start `work` in its own process and return the job's id at once.
+
+    Args:
+        root: The folder of all jobs.
+        work: A key of `WORKS`.
+        config: The request; anything JSON can hold.
+    """
+    module_and_name(work)
+    stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S")
+    job_id = f"{stamp}-{work}-{uuid.uuid4().hex[:6]}"
+    folder = root / job_id
+    folder.mkdir(parents=True)
+    store.write_json(
+        folder / "config.json",
+        {"work": work, "config": config, "started": time.time()},
+        kind="job-config",
+        version=_VERSION,
+    )
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            _command(folder.resolve()),
+            cwd=Path(__file__).parent.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    _started[process.pid] = process
+    _write_process(folder, process.pid)
+    _forget_old(root)
+    return job_id
+
+
+def job(root: Path, job_id: str) -> Job:
+    """Read one job.
+
+    Raises:
+        InputError: There is no such job.
+        StoreError: Its files are damaged.
+    """
+    folder = _folder(root, job_id)
+    request = store.read_json(folder / "config.json", kind="job-config", version=_VERSION)
+    # Asked before the outcome is looked for: a job files its outcome before it ends.
+    alive, code = _process_state(folder, request["started"])
+    base: dict[str, Any] = {
+        "id": job_id,
+        "work": request["work"],
+        "config": request["config"],
+        "started": request["started"],
+        "progress": _progress(folder, request["started"]),
+    }
+    if (folder / "result.json").exists():
+        result = store.read_json(folder / "result.json", kind="job-result", version=_VERSION)
+        state: State = "cancelled" if result.pop("cancelled", False) else "done"
+        return Job(**base, state=state, result=result)
+    if (folder / "error.json").exists():
+        error = store.read_json(folder / "error.json", kind="job-error", version=_VERSION)
+        error.pop("traceback", None)
+        return Job(**base, state="failed", **error)
+    if alive:
+        return Job(**base, state="running")
+    problem, values = _death(code)
+    return Job(
+        **base,
+        state="failed",
+        problem=problem,
+        hint=N_("Nothing half-done was kept. Start it again."),
+        values=values,
+    )
+
+
+def jobs(root: Path) -> list[Job]:
+    """Return all readable jobs, newest first."""
+    found = []
+    for path in sorted(root.glob("*/config.json"), reverse=True):
+        try:
+            found.append(job(root, path.parent.name))
+        except AppError:
+            continue
+    return found
+
+
+def cancel(root: Path, job_id: str) -> None:
+    """Ask a job to stop at its next safe point."""
+    (_folder(root, job_id) / "cancel").touch()
+
+
+def wait(root: Path, job_id: str, *, timeout_s: float) -> Job:
+    """Return the job once it has ended.
+
+    Raises:
+        JobError: It still runs after `timeout_s`.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (found := job(root, job_id)).state == "running":
+        if time.monotonic() > deadline:
+            raise JobError(N_("The job {id} still runs."), id=job_id)
+        time.sleep(0.05)
+    return found
+
+
+def module_and_name(work: str) -> tuple[str, str]:
+    """Return where the function of `work` lives.
+
+    Raises:
+        InputError: No such work.
+    """
+    if work not in WORKS:
+        raise InputError(N_("There is no job named {work!r}."), work=work[:80])
+    module, name = WORKS[work].split(":")
+    return module, name
+
+
+def run(folder: Path) -> None:
+    """Body of a job's process: do the work of `folder` and file its outcome."""
+    request = store.read_json(folder / "config.json", kind="job-config", version=_VERSION)
+    module, name = module_and_name(request["work"])
+
+    def report(share: float, text: str) -> None:
+        body = {"share": min(max(share, 0.0), 1.0), "text": text, "time": time.time()}
+        store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
+
+    def should_stop() -> bool:
+        return (folder / "cancel").exists()
+
+    try:
+        work: Work = getattr(importlib.import_module(module), name)
+        outcome = work(request["config"], report, should_stop)
+    except StoppedError:
+        outcome = {"cancelled": True}
+    except AppError as err:
+        body = {"problem": err.problem, "hint": err.hint, "values": _plain(err.values)}
+        store.write_json(folder / "error.json", body, kind="job-error", version=_VERSION)
+        return
+    except Exception as err:  # nobody above can report it
+        body = {
+            "problem": N_("The job failed with an error of the program: {reason}"),
+            "hint": N_("Its log is in {log}."),
+            "values": {"reason": f"{type(err).__name__}: {err}"[:300], "log": folder.name},
+            "traceback": traceback.format_exc(),
+        }
+        store.write_json(folder / "error.json", body, kind="job-error", version=_VERSION)
+        raise
+    store.write_json(folder / "result.json", outcome, kind="job-result", version=_VERSION)
+
+
+def _command(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "core.jobs", str(folder)]
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {k: v if isinstance(v, int | float | str) else str(v) for k, v in values.items()}
+
+
+def _folder(root: Path, job_id: str) -> Path:
+    folder = store.inside(root, store.checked_id(job_id, what=N_("job")))
+    if not (folder / "config.json").is_file():
+        raise InputError(N_("There is no job {id!r}."), id=job_id)
+    return folder
+
+
+def _write_process(folder: Path, pid: int) -> None:
+    try:
+        begun = psutil.Process(pid).create_time()
+    except psutil.Error:  # it has ended already; its outcome tells the rest
+        begun = 0.0
+    store.write_json(
+        folder / "process.json", {"pid": pid, "begun": begun}, kind="job-process", version=_VERSION
+    )
+
+
+def _process_state(folder: Path, started: float) -> tuple[bool, int | None]:
+    """Tell whether the job's process lives, and its exit code where this process knows it."""
+    path = folder / "process.json"
+    if not path.exists():  # between two lines of submit(), or its process died there
+        return time.time() - started < 5, None
+    saved = store.read_json(path, kind="job-process", version=_VERSION)
+    child = _started.get(saved["pid"])
+    if child is not None:
+        code = child.poll()
+        return code is None, code
+    try:
+        process = psutil.Process(saved["pid"])
+        same = abs(process.create_time() - saved["begun"]) < _START_SLACK_S
+        return same and process.status() != psutil.STATUS_ZOMBIE, None
+    except psutil.Error:
+        return False, None
+
+
+def _death(code: int | None) -> tuple[str, dict[str, Any]]:
+    if code is not None and code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        return N_("The job was killed by the signal {signal}."), {"signal": name}
+    return N_("The job ended without a result."), {}
+
+
+def _progress(folder: Path, started: float) -> Progress:
+    try:
+        body = store.read_json(folder / "progress.json", kind="job-progress", version=_VERSION)
+    except AppError:
+        return Progress(0.0, N_("Starting"))
+    share, elapsed = body["share"], body["time"] - started
+    left = None
+    if share > 0.05 and elapsed > 1:
+        left = max(0.0, elapsed * (1 - share) / share - (time.time() - body["time"]))
+    return Progress(share, body["text"], left)
+
+
+def _forget_old(root: Path) -> None:
+    """Keep the newest 50 job folders; never touch one that still runs."""
+    for old in jobs(root)[_KEPT:]:
+        if old.state != "running":
+            shutil.rmtree(root / old.id, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    # A closed terminal must not end the work.
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    run(Path(sys.argv[1]))

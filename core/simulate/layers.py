@@ -1,0 +1,216 @@
+"""The layers of Chicago (simulated), each on the grid that its kind of data usually comes on.
+
+Projections and resolutions differ on purpose, as those of real downloads do.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from pyproj import CRS, Transformer
+
+from core.legends import CHICAGO_LAND_COVER, Legend
+from core.settings import settings
+from core.simulate import fields, geography, rasters
+from core.simulate.city import VERSION, City
+from core.simulate.fields import Raster
+from core.simulate.legend import LAND_USE
+from core.simulate.paint import make_grid
+from core.text import N_
+
+_ALBERS = 5070
+_UTM = 32616
+_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs +type=crs"
+_SINUSOIDAL_M = 926.625433138760
+_NEAR_M, _WIDE_M = 1500.0, 4000.0
+_DEM_SPLIT, _DEM_OVERLAP = 42.0, 8 / 3600
+
+Kind = Literal["classes", "values"]
+Role = Literal["cause", "effect"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnLayer:
+    """One raster of the simulated city and what a layer of an area needs to know of it.
+
+    Attributes:
+        season: "summer", "winter" or "".
+        colormap: Name of a colormap for values, "" for classes.
+        values: (R, C), row 0 in the north.
+        nodata: Value of pixels without a value; None where every pixel has one.
+        steps: Where it came from: seed and version of the simulation.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    role: Role
+    season: str
+    unit: str
+    colormap: str
+    legend: Legend
+    values: NDArray[Any]
+    transform: Affine
+    crs: CRS
+    nodata: float | None
+    steps: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipe:
+    id: str
+    title: str
+    unit: str
+    colormap: str
+    role: Role
+    nodata: float | None
+    work: float  # share of the whole time
+    season: str = ""
+    legend: Legend = ()
+
+
+# Most wanted first.
+_RECIPES = (
+    _Recipe("landcover", N_("Land cover"), "", "", "cause", 0, 0.43, "", CHICAGO_LAND_COVER),
+    _Recipe("landuse", N_("Land use"), "", "", "cause", 0, 0.24, "", LAND_USE),
+    _Recipe(
+        "stories", N_("Building storeys"), N_("storeys"), "viridis", "cause", rasters.NO_STOREYS, 0.17
+    ),
+    _Recipe(
+        "lst0810", N_("Surface temperature, summer"), "K", "inferno", "effect",
+        fields.LST_NODATA, 0.02, "summer",
+    ),
+    _Recipe(
+        "lst0226", N_("Surface temperature, winter"), "K", "inferno", "effect",
+        fields.LST_NODATA, 0.02, "winter",
+    ),
+    _Recipe("nightlight", N_("Night light"), "nW/cm²/sr", "cividis", "effect", None, 0.02),
+    _Recipe(
+        "dem_n41", N_("Elevation, south of 42° N"), "m", "viridis", "cause", fields.DEM_NODATA, 0.07
+    ),
+    _Recipe(
+        "dem_n42", N_("Elevation, north of 42° N"), "m", "viridis", "cause", fields.DEM_NODATA, 0.03
+    ),
+)  # fmt: skip
+LAYER_IDS = tuple(recipe.id for recipe in _RECIPES)
+
+
+class _StoppedError(Exception):
+    """Asked to stop in the middle of a layer."""
+
+
+def draw_layers(
+    city: City,
+    *,
+    on_progress: Callable[[float, str], None] = lambda _share, _title: None,
+    should_stop: Callable[[], bool] = lambda: False,
+    threads: int | None = None,
+) -> Iterator[DrawnLayer]:
+    """Draw the layers one after the other, land cover first.
+
+    The same seed gives the same bytes, however many threads work.
+
+    Args:
+        city: What to draw.
+        on_progress: Told the share done (0 to 1) and the title of the layer in work.
+        should_stop: Asked between tiles; True ends the drawing without the layer in work.
+        threads: How many may work at once; those of the settings if None.
+    """
+    done = 0.0
+    for recipe in _RECIPES:
+        before = done
+
+        def report(share: float, recipe: _Recipe = recipe, before: float = before) -> None:
+            if should_stop():
+                raise _StoppedError
+            on_progress(min(1.0, before + share * recipe.work), recipe.title)
+
+        try:
+            report(0.0)
+            values, transform, crs = _draw(city, recipe.id, report, threads or settings().threads)
+            report(1.0)
+        except _StoppedError:
+            return
+        done += recipe.work
+        yield DrawnLayer(
+            id=recipe.id, title=recipe.title, kind="classes" if recipe.legend else "values",
+            role=recipe.role, season=recipe.season, unit=recipe.unit, colormap=recipe.colormap,
+            legend=recipe.legend, values=values, transform=transform, crs=crs,
+            nodata=recipe.nodata,
+            steps=({"step": "simulated", "seed": city.seed, "version": VERSION},),
+        )  # fmt: skip
+
+
+Drawn = tuple[NDArray[Any], Affine, CRS]
+
+
+def _draw(city: City, layer: str, report: Callable[[float], None], threads: int) -> Drawn:
+    if layer in ("landcover", "landuse", "stories"):
+        return _painted(city, layer, report, threads)
+    return _field(city, layer)
+
+
+def _painted(city: City, layer: str, report: Callable[[float], None], threads: int) -> Drawn:
+    paint, epsg, size_m = {
+        "landcover": (rasters.paint_cover, _ALBERS, 5.0),
+        "landuse": (rasters.paint_use, _UTM, 5.0),
+        "stories": (rasters.paint_storeys, _UTM, 10.0),
+    }[layer]
+    grid = make_grid(CRS.from_epsg(epsg), _bounds(_NEAR_M), size_m)
+    values = np.empty(grid.shape, np.uint8)
+    area = 0
+    for tile in rasters.draw_tiles(city, grid, paint, threads):
+        rows, cols = tile.values.shape
+        values[tile.row : tile.row + rows, tile.col : tile.col + cols] = tile.values
+        area += rows * cols
+        report(area / values.size)
+    return values, grid.transform, grid.crs
+
+
+def _field(city: City, layer: str) -> Drawn:
+    draw, raster = {
+        "lst0810": (partial(fields.temperature, is_summer=True), _sinusoidal),
+        "lst0226": (partial(fields.temperature, is_summer=False), partial(_lonlat, seconds=30)),
+        "nightlight": (fields.night_light, partial(_lonlat, seconds=15)),
+        "dem_n41": (fields.elevation, partial(_dem_tile, is_north=False)),
+        "dem_n42": (fields.elevation, partial(_dem_tile, is_north=True)),
+    }[layer]
+    place = raster()
+    return draw(city, place), place.transform, place.crs
+
+
+def _bounds(margin_m: float) -> tuple[float, float, float, float]:
+    west, south, east, north = geography.city_outline().bounds
+    return west - margin_m, south - margin_m, east + margin_m, north + margin_m
+
+
+def _lonlat_bounds(margin_m: float) -> tuple[float, float, float, float]:
+    to_lonlat = Transformer.from_crs(_UTM, 4326, always_xy=True)
+    west, south, east, north = to_lonlat.transform_bounds(*_bounds(margin_m))
+    return west, south, east, north
+
+
+def _lonlat(seconds: int) -> Raster:
+    return fields.degrees(_lonlat_bounds(_WIDE_M), seconds)
+
+
+def _dem_tile(is_north: bool) -> Raster:
+    west, south, east, north = _lonlat_bounds(_NEAR_M)
+    if is_north:
+        return fields.degrees((west, _DEM_SPLIT - _DEM_OVERLAP / 2, east, north), 1)
+    return fields.degrees((west, south, east, _DEM_SPLIT + _DEM_OVERLAP / 2), 1)
+
+
+def _sinusoidal() -> Raster:
+    """Return the cells of the worldwide one-kilometre sinusoidal grid that cover the city."""
+    crs = CRS.from_user_input(_SINUSOIDAL)
+    to_map = Transformer.from_crs(_UTM, crs, always_xy=True)
+    west, south, east, north = (v / _SINUSOIDAL_M for v in to_map.transform_bounds(*_bounds(_WIDE_M)))
+    left, top = int(np.floor(west)), int(np.ceil(north))
+    shape = top - int(np.floor(south)), int(np.ceil(east)) - left
+    size = _SINUSOIDAL_M
+    return Raster(crs, Affine(size, 0, left * size, 0, -size, top * size), shape)

@@ -1,0 +1,70 @@
+"""Codes of the simulated rasters: land cover as in the legend of Chicago, land use of our own."""
+
+from enum import IntEnum
+
+from core.legends import Legend, LegendClass
+from core.text import N_
+
+
+class Cover(IntEnum):
+    """Land cover, the codes of `core.legends.CHICAGO_LAND_COVER`."""
+
+    BACKGROUND = 0
+    TREE = 1
+    GRASS = 2
+    BARE = 3
+    WATER = 4
+    BUILDING = 5
+    ROAD = 6
+    PAVED = 7
+
+
+class Use(IntEnum):
+    """Land use, numbered in tens by group."""
+
+    NONE = 0
+    HOUSES = 11
+    FLATS = 12
+    MIXED = 13
+    SHOPS = 21
+    CENTRE = 22
+    INDUSTRY = 31
+    SCHOOL = 41
+    CAMPUS = 42
+    CEMETERY = 43
+    PARK = 51
+    NATURE = 52
+    STREET = 61
+    RAIL = 62
+    EXPRESSWAY = 63
+    AIRPORT = 64
+    PARKING = 65
+    VACANT = 71
+    WATER = 81
+
+
+# Hue tells the group, lightness the member; checked beside one another for colour blindness.
+LAND_USE: Legend = tuple(
+    LegendClass(int(code), name, colour)
+    for code, name, colour in (
+        (Use.NONE, N_("Not drawn"), ""),
+        (Use.HOUSES, N_("Houses"), "#F7E3A1"),
+        (Use.FLATS, N_("Apartment houses"), "#E8B04A"),
+        (Use.MIXED, N_("Shops with homes above"), "#C9752B"),
+        (Use.SHOPS, N_("Shops and services"), "#B2182B"),
+        (Use.CENTRE, N_("Offices and city centre"), "#67001F"),
+        (Use.INDUSTRY, N_("Industry and warehouses"), "#8073AC"),
+        (Use.SCHOOL, N_("Schools"), "#9ECAE1"),
+        (Use.CAMPUS, N_("Campuses and hospitals"), "#35789B"),
+        (Use.CEMETERY, N_("Cemeteries"), "#A5B79A"),
+        (Use.PARK, N_("Parks"), "#5AAE61"),
+        (Use.NATURE, N_("Woods and wetlands"), "#1B7837"),
+        (Use.STREET, N_("Streets and alleys"), "#F2F2F2"),
+        (Use.RAIL, N_("Railways"), "#525252"),
+        (Use.EXPRESSWAY, N_("Expressways"), "#8C8C8C"),
+        (Use.AIRPORT, N_("Airports"), "#C5B0D5"),
+        (Use.PARKING, N_("Parking"), "#BDBDBD"),
+        (Use.VACANT, N_("Vacant land"), "#C9A66B"),
+        (Use.WATER, N_("Water"), "#4393C3"),
+    )
+)

@@ -1,0 +1,75 @@
+"""The work that runs as jobs: a request of plain JSON in, an outcome of plain JSON out."""
+
+from pathlib import Path
+from typing import Any
+
+from core import intake, prepare
+from core.errors import InputError
+from core.jobs import Report, ShouldStop
+from core.legends import LegendClass
+from core.text import N_
+from core.workspace import Workspace
+
+
+def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Bring a raster into a study area; the upload it came from is deleted afterwards.
+
+    `config` holds `workspace`, `area`, `source` (a path, or an address with `outside`),
+    `source_name`, `band`, `crs`, `nodata` and the fields of `prepare.About`.
+    """
+    space = Workspace(Path(config["workspace"]))
+    about = prepare.About(
+        layer_id=config["layer_id"],
+        title=config["title"],
+        kind=config["kind"],
+        role=config["role"],
+        season=config["season"],
+        unit=config["unit"],
+        colormap=config["colormap"],
+        legend=tuple(LegendClass(*row) for row in config["legend"]),
+    )
+    if config["outside"]:
+        prepare.add_remote(space, config["area"], config["source"], about)
+    else:
+        source = Path(config["source"])
+        prepare.add_raster(
+            space,
+            config["area"],
+            source,
+            about,
+            band=config["band"],
+            crs=config["crs"],
+            nodata=_number(config["nodata"]),
+            source_name=config["source_name"],
+            on_progress=report,
+            should_stop=should_stop,
+        )
+        intake.discard_upload(space.root, source)
+    return {"area": config["area"], "layer": config["layer_id"]}
+
+
+def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Make the simulated area; `config` holds `workspace`, `area` and `seed`."""
+    from core.simulate.area import make_simulated_area
+
+    area = make_simulated_area(
+        Workspace(Path(config["workspace"])),
+        config["area"],
+        seed=config["seed"],
+        on_progress=report,
+        should_stop=should_stop,
+    )
+    return {"area": area.id}
+
+
+def _number(text: str | float | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise InputError(
+            N_("{text!r} is no number."),
+            hint=N_("Give the value of missing pixels as a number, such as -9999."),
+            text=str(text)[:40],
+        ) from None

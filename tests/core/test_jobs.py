@@ -1,0 +1,133 @@
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from core import jobs, store
+from core.errors import InputError, JobError
+from tests.core import fake_job
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setitem(jobs.WORKS, "fake", fake_job.WORK)
+    monkeypatch.setattr(
+        jobs, "_command", lambda folder: [sys.executable, "-m", "tests.core.fake_job", str(folder)]
+    )
+    return tmp_path / "jobs"
+
+
+def ended(root, mode, **config):
+    job_id = jobs.submit(root, "fake", {"mode": mode, **config})
+    return jobs.wait(root, job_id, timeout_s=20)
+
+
+def wait_until(claim, seconds=10):
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_done_job_holds_its_result_and_its_request(root):
+    job = ended(root, "ok", answer=7)
+    assert (job.state, job.result, job.config["mode"]) == ("done", {"answer": 7}, "ok")
+    assert (job.progress.share, job.progress.text) == (0.25, "A quarter")
+
+
+def test_a_users_mistake_comes_back_as_a_template_with_its_values(root):
+    job = ended(root, "mistake")
+    assert job.state == "failed"
+    assert (job.problem, job.hint, job.values) == (
+        "{name} is wrong.", "Choose another.", {"name": "x.tif"}
+    )  # fmt: skip
+
+
+def test_a_bug_names_its_kind_and_keeps_its_traceback_in_the_folder(root):
+    job = ended(root, "bug")
+    assert job.state == "failed"
+    assert job.values["reason"] == "ZeroDivisionError: boom"
+    assert "fake_job.py" in json.loads((root / job.id / "error.json").read_text())["traceback"]
+
+
+def test_a_killed_job_is_failed_with_its_signal_within_five_seconds(root):
+    """Row 21."""
+    begun = time.monotonic()
+    job = ended(root, "die")
+    assert time.monotonic() - begun < 5
+    assert (job.state, job.values) == ("failed", {"signal": "SIGKILL"})
+
+
+def test_cancel_is_obeyed_within_a_second_and_is_no_failure(root):
+    job_id = jobs.submit(root, "fake", {"mode": "wait"})
+    wait_until(lambda: jobs.job(root, job_id).progress.share > 0)
+    begun = time.monotonic()
+    jobs.cancel(root, job_id)
+    assert jobs.wait(root, job_id, timeout_s=5).state == "cancelled"
+    assert time.monotonic() - begun < 1.5
+
+
+def test_a_job_outlives_the_server_that_started_it(root, monkeypatch):
+    job_id = jobs.submit(root, "fake", {"mode": "wait"})
+    wait_until(lambda: jobs.job(root, job_id).progress.share > 0)
+    process = dict(jobs._started)
+    monkeypatch.setattr(jobs, "_started", {})  # as after a restart: nobody's child any more
+    assert jobs.job(root, job_id).state == "running"
+    jobs.cancel(root, job_id)
+    assert jobs.wait(root, job_id, timeout_s=5).state == "cancelled"
+    for child in process.values():
+        child.wait(5)
+
+
+def test_a_process_id_used_again_is_not_taken_for_the_job(root, monkeypatch):
+    job_id = jobs.submit(root, "fake", {"mode": "die"})
+    jobs.wait(root, job_id, timeout_s=10)
+    monkeypatch.setattr(jobs, "_started", {})
+    own = os.getpid()
+    body = {"pid": own, "begun": psutil.Process(own).create_time() - 1000}
+    store.write_json(root / job_id / "process.json", body, kind="job-process", version=1)
+    assert jobs.job(root, job_id).state == "failed"
+
+
+def test_a_job_of_an_unknown_name_is_refused(root):
+    with pytest.raises(InputError, match="no job named 'rm'"):
+        jobs.submit(root, "rm", {})
+
+
+@pytest.mark.parametrize("name", ["../x", "nope", "a/b", "\x00"])
+def test_only_jobs_below_the_root_can_be_asked_for(root, name):
+    with pytest.raises(InputError):
+        jobs.job(root, name)
+
+
+def test_waiting_has_an_end(root):
+    job_id = jobs.submit(root, "fake", {"mode": "wait"})
+    with pytest.raises(JobError):
+        jobs.wait(root, job_id, timeout_s=0.1)
+    jobs.cancel(root, job_id)
+    jobs.wait(root, job_id, timeout_s=10)
+
+
+def test_old_folders_are_forgotten_but_never_a_running_one(root, monkeypatch):
+    monkeypatch.setattr(jobs, "_KEPT", 1)
+    running = jobs.submit(root, "fake", {"mode": "wait"})
+    done = [ended(root, "ok").id for _ in range(3)]
+    assert running in {job.id for job in jobs.jobs(root)}
+    assert done[0] not in {job.id for job in jobs.jobs(root)}
+    jobs.cancel(root, running)
+    jobs.wait(root, running, timeout_s=10)
+
+
+def test_every_work_names_a_function_that_exists():
+    listed = subprocess.run(
+        [sys.executable, "-c",
+         "import importlib; from core import jobs\n"
+         "for w in jobs.WORKS: m, n = jobs.module_and_name(w); "
+         "assert callable(getattr(importlib.import_module(m), n))"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert listed.returncode == 0, listed.stderr

@@ -1,0 +1,105 @@
+"""The documentation is held to the code: links, settings, fields, pages, commands."""
+
+import re
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from core.__main__ import _parser
+from core.legends import LegendClass
+from core.record import VERSION
+from core.settings import PREFIX, Settings
+from core.workspace import AREA_KIND, AREA_VERSION, Area, Layer, Summary
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def text_of(name: str) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_resolve(page):
+    broken = []
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.is_file() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert not broken
+
+
+def test_every_page_of_the_docs_can_be_reached_from_the_readme():
+    linked = {link.partition("#")[0] for link in _LINK.findall(text_of("README.md"))}
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= linked
+
+
+@pytest.mark.parametrize("field", fields(Settings), ids=lambda field: field.name)
+def test_every_setting_stands_in_the_table_with_its_default(field):
+    row = re.search(rf"\| `{PREFIX}{field.name.upper()}` \| (.+?) \|", text_of("docs/how-to.md"))
+    assert row, f"{field.name} is missing from the settings in docs/how-to.md"
+    if field.name != "threads":  # its default is the machine's
+        default = {True: "on", False: "off"}.get(field.default, str(field.default))
+        assert row[1] == f"`{default}`"
+
+
+def test_the_table_names_no_setting_that_is_gone():
+    named = set(re.findall(rf"`{PREFIX}([A-Z_]+)`", text_of("docs/how-to.md")))
+    assert named == {field.name.upper() for field in fields(Settings)}
+
+
+@pytest.mark.parametrize(
+    ("heading", "kind"),
+    [("area.json", Area), ("Layers", Layer), ("Layers", Summary), ("Layers", LegendClass)],
+    ids=["area", "layer", "summary", "legend"],
+)
+def test_every_field_on_disk_is_described(heading, kind):
+    section = text_of("docs/formats.md").split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(\w+)`", section))
+    assert {field.name for field in fields(kind)} <= named
+
+
+def test_the_version_of_the_format_is_the_one_described():
+    assert f"Kind `{AREA_KIND}`, version {AREA_VERSION}." in text_of("docs/formats.md")
+
+
+def test_every_module_of_core_is_in_the_architecture():
+    modules = {p.stem for p in (ROOT / "core").glob("*.py")} - {"__init__"}
+    modules |= {p.parent.name for p in (ROOT / "core").glob("*/__init__.py")}
+    named = set(re.findall(r"^\| `(\w+)` \|", text_of("docs/architecture.md"), re.MULTILINE))
+    assert named == modules
+
+
+def test_every_page_of_the_app_is_described():
+    described = set(re.findall(r"^\*\*(.+?)\.\*\*", text_of("docs/how-to.md"), re.MULTILINE))
+    pages = {p.stem.capitalize() for p in (ROOT / "pages").glob("*.py")} - {"__init__"}
+    assert described == pages
+
+
+def test_every_make_target_is_in_the_readme():
+    targets = re.findall(r"^\.PHONY: (.+)$", text_of("Makefile"), re.MULTILINE)[0].split()
+    assert not [name for name in targets if f"make {name}" not in text_of("README.md")]
+
+
+def test_commands_in_the_docs_are_understood():
+    texts = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    lines = re.findall(r"^\.venv\S+ -m core (.+)$", texts, re.MULTILINE)
+    assert lines
+    for line in lines:
+        _parser().parse_args(shlex.split(line))
+
+
+def test_version_is_the_same_everywhere():
+    assert f'version = "{VERSION}"' in text_of("pyproject.toml")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as Git hosts make them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}

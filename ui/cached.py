@@ -1,0 +1,121 @@
+"""Cached doors into `core`. Every argument is small, hashable and part of the key.
+
+Areas are keyed by the time stamp of their description, layers by their digest: a changed file
+gives a new result.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from shapely import simplify
+
+from core import boundaries, raster_info, rasters, rendering, zones
+from core import problems as core_problems
+from core.workspace import Area
+from ui.server import outside_allowed, workspace
+
+# About 5 m: finer than a boundary line on a screen can show.
+_SIMPLIFY_DEG = 5e-5
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def area(area_id: str, stamp: int) -> Area:
+    """Read one study area; `stamp` is `Workspace.stamp`."""
+    del stamp
+    return workspace().area(area_id)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def boundary_geojson(area_id: str, stamp: int) -> dict[str, Any]:
+    """Return the boundary in degrees, simplified for drawing."""
+    del stamp
+    return drawn_geojson(workspace().boundary(area_id))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def boundary_km2(area_id: str, stamp: int) -> float:
+    """Return the area inside the boundary, in square kilometres, measured in the area's CRS."""
+    del stamp
+    return float(workspace().boundary(area_id).area.sum() / 1e6)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def layer_problems(
+    area_id: str, layer_id: str, digest: str, stamp: int
+) -> tuple[core_problems.Problem, ...]:
+    """Return what is wrong with a layer."""
+    del digest, stamp
+    space = workspace()
+    found = space.area(area_id)
+    return core_problems.layer_problems(space, found, found.layer(layer_id))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def inspected(source: str, stamp: int, outside: bool) -> raster_info.RasterInfo:
+    """Inspect a raster file that is not in an area yet."""
+    del stamp
+    return raster_info.inspect(source if outside else Path(source), outside=outside)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def layer_file(area_id: str, layer_id: str, digest: str) -> raster_info.RasterInfo:
+    """Return what the file of a layer says of itself."""
+    del digest
+    space = workspace()
+    layer = space.area(area_id).layer(layer_id)
+    source = layer.url or space.layer_path(area_id, layer)
+    return raster_info.inspect(source, outside=bool(layer.url) and outside_allowed())
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def guessed(source: str, stamp: int, band: int, outside: bool) -> raster_info.Guess:
+    """Guess what a raster file is."""
+    path = source if outside else Path(source)
+    return raster_info.guess(inspected(source, stamp, outside), path, band=band, outside=outside)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def raster_preview(source: str, stamp: int, band: int, outside: bool, kind: str) -> bytes:
+    """Draw a raster file small, as PNG bytes: classes in colours of their own, values in viridis."""
+    path = source if outside else Path(source)
+    picture = raster_info.preview(path, band=band, outside=outside)
+    guess = guessed(source, stamp, band, outside)
+    return rendering.picture_of(picture, legend=guess.legend if kind == "classes" else ())
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def boundary_file(path: str, stamp: int, crs: str, layer: str, name: str) -> boundaries.Boundary:
+    """Read a boundary from a file that is not an area yet."""
+    del stamp
+    return boundaries.read_boundary(Path(path), crs=crs or None, layer=layer or None, name=name)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def zone_names(set_id: str) -> list[str]:
+    """Return the names of the zones of a set, in order."""
+    return list(zones.zones(set_id)["name"])
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def zone_boundary(set_id: str, names: tuple[str, ...]) -> boundaries.Boundary:
+    """Unite the chosen zones of a set; all of them where none is chosen."""
+    return zones.zone_boundary(set_id, list(names) or None)
+
+
+def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:
+    """Read a layer at a point; fast enough to need no cache."""
+    space = workspace()
+    found = space.area(area_id)
+    layer = found.layer(layer_id)
+    source = layer.url or space.layer_path(area_id, layer)
+    return rasters.read_pixel(source, lon, lat, outside=bool(layer.url) and outside_allowed())
+
+
+def drawn_geojson(frame: Any) -> dict[str, Any]:
+    """Return a frame's geometry in degrees, simplified for drawing on a map."""
+    lonlat = frame.to_crs(4326)
+    lonlat = lonlat.set_geometry(simplify(lonlat.geometry.values, _SIMPLIFY_DEG))
+    drawn: dict[str, Any] = json.loads(lonlat[["geometry"]].to_json())
+    return drawn

@@ -1,0 +1,49 @@
+"""A select box over ids and their visible names: what every form needs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+
+def choice(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    value: str = "",
+    place: Any = st,
+    key: str | None = None,
+    help: str | None = None,  # noqa: A002  (Streamlit's own name for it)
+) -> str:
+    """Draw a select box at `place` and return the chosen id; `value` is chosen at first."""
+    ids = list(options)
+    chosen: str = place.selectbox(
+        label,
+        ids,
+        index=ids.index(value) if value in ids else 0,
+        format_func=lambda item: options.get(item, item),
+        key=key,
+        help=help,
+    )
+    return chosen
+
+
+def switch(
+    label: str,
+    options: Mapping[str, str],
+    *,
+    value: str,
+    place: Any = st,
+    key: str | None = None,
+    help: str | None = None,  # noqa: A002
+) -> str:
+    """Draw a row of buttons of which one is always chosen, and return its id."""
+    chosen: str | None = place.segmented_control(
+        label,
+        list(options),
+        format_func=lambda item: options.get(item, item),
+        default=value,
+        key=key,
+        help=help,
+    )
+    return chosen or value

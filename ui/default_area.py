@@ -1,0 +1,35 @@
+"""The default study area while it is being made, and the way to make it again."""
+
+import streamlit as st
+
+from core import jobs
+from ui.language import _
+from ui.progress import job_panel
+from ui.server import DEFAULT_AREA, running_default_area, start_default_area, workspace
+from ui.state import app_state
+
+
+def default_area_panel() -> None:
+    """Show how far the simulated area is; offer to make it where it is missing."""
+    watched = app_state().jobs
+    if workspace().stamp(DEFAULT_AREA) and not running_default_area():
+        watched.pop("default-area", None)
+        return
+    if "default-area" not in watched:
+        job_id = running_default_area() or _last_failed()
+        if job_id:
+            watched["default-area"] = job_id
+    if "default-area" in watched:
+        job_panel(
+            "default-area",
+            title=_("Drawing Chicago (simulated)"),
+            retry=lambda: start_default_area() or "",
+        )
+    elif st.button(_("Make the simulated Chicago"), type="primary"):
+        watched["default-area"] = start_default_area() or ""
+        st.rerun()
+
+
+def _last_failed() -> str:
+    found = [job for job in jobs.jobs(workspace().root / "jobs") if job.work == "default-area"]
+    return found[0].id if found and found[0].state == "failed" else ""

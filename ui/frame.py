@@ -1,0 +1,129 @@
+"""What stands around every page: the menu, the top line with area and language, messages."""
+
+import streamlit as st
+
+from core.workspace import Area
+from ui.language import LANGUAGES, _, language
+from ui.server import workspace
+from ui.state import (
+    MapView,
+    app_state,
+    set_widget,
+    style_text,
+    widget_value,
+    write_address,
+)
+
+_CSS = """
+<style>
+.ups-title h1 { font-size: 1.45rem; margin: 0; padding: 0; display: inline; }
+.ups-title span { color: color-mix(in srgb, currentColor 65%, transparent); margin-left: .8rem; }
+[data-testid="stMainBlockContainer"] { padding: 4.2rem 2rem 2rem; }
+[data-testid="stSidebarHeader"] { height: 2.2rem; min-height: 2.2rem; margin-bottom: 0; }
+[data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: .55rem; }
+[data-testid="stSidebarUserContent"] hr { margin: .4rem 0; }
+[data-testid="stMetricValue"] { font-size: 1.25rem; }
+@media (max-width: 1000px) { .ups-title span { display: block; margin-left: 0; } }
+.ups-card { height: 220px; border-radius: 6px; overflow: hidden; background: #EEF1F1;
+  display: flex; align-items: center; justify-content: center; color: #5A6868; }
+.ups-card img { width: 100%; height: 100%; object-fit: contain; }
+</style>
+"""
+
+
+def run_pages() -> None:
+    """Name the pages, run the chosen one."""
+    st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
+    st.html(_CSS)
+    pages = [
+        st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
+        st.Page("pages/data.py", title=_("Data"), url_path="data"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:
+    """Draw the top line: title, the page's question, the study area, the language."""
+    state = app_state()
+    left, middle, right = st.columns([5, 3, 1.6], vertical_alignment="center")
+    left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
+    if areas:
+        titles = {area.id: area_title(area) for area in areas}
+        set_widget("area-chip", state.area)
+        middle.selectbox(
+            _("Study area"),
+            list(titles),
+            format_func=lambda area_id: titles.get(area_id, area_id),
+            key="area-chip",
+            on_change=_area_chosen,
+            label_visibility="collapsed",
+        )
+    set_widget("language-chip", language())
+    right.selectbox(
+        _("Language"),
+        list(LANGUAGES),
+        format_func=lambda name: LANGUAGES[name],
+        key="language-chip",
+        on_change=_language_chosen,
+        label_visibility="collapsed",
+    )
+    if state.notice:
+        st.toast(state.notice)
+        state.notice = ""
+
+
+def chosen_area(areas: list[Area]) -> Area | None:
+    """Return the session's study area; the first one where it has none that exists."""
+    state = app_state()
+    by_id = {area.id: area for area in areas}
+    if state.area not in by_id:
+        # A link without an area, or to one that is gone: what it shows is taken over.
+        view = state.views.pop(state.area, None)
+        state.area = areas[0].id if areas else ""
+        if view is not None:
+            state.views.setdefault(state.area, view)
+    return by_id.get(state.area)
+
+
+def area_title(area: Area) -> str:
+    """Return an area's title; the simulated area's is translated."""
+    return _(area.title) if area.is_simulated else area.title
+
+
+def _area_chosen() -> None:
+    app_state().area = widget_value("area-chip")
+
+
+def _language_chosen() -> None:
+    app_state().language = widget_value("language-chip")
+
+
+def all_areas() -> list[Area]:
+    """Return the study areas of the workspace, oldest first."""
+    return workspace().areas()
+
+
+def empty_state(text: str, action: str, page: str) -> None:
+    """Say what a page needs, with the button that leads to it."""
+    st.info(text)
+    if st.button(action, type="primary"):
+        st.switch_page(page)
+
+
+def remember_area() -> None:
+    """Make the address restore the language and the study area."""
+    write_address(area=app_state().area, lang=app_state().language)
+
+
+def remember(area: Area, view: MapView) -> None:
+    """Make the address restore what the Data page shows."""
+    point = view.point
+    write_address(
+        area=area.id,
+        layers=",".join(view.shown),
+        layer=view.active,
+        swipe=view.swipe,
+        style=style_text(view),
+        at=f"{point[0]:.6f},{point[1]:.6f}" if point else "",
+        lang=app_state().language,
+    )

@@ -1,0 +1,187 @@
+"""The left column of the Data page: which layers are shown, in which order and how."""
+
+import uuid
+
+import streamlit as st
+
+from core.rendering import COLORMAPS, ValueStyle
+from core.workspace import Area, Layer
+from ui import cached
+from ui.choice import choice, switch
+from ui.language import _
+from ui.layer_words import layer_title
+from ui.legend import drawn_style
+from ui.server import outside_allowed
+from ui.state import LayerView, MapView, app_state, set_widget, widget_value
+
+BASE_MAPS = {
+    "": "",
+    "osm": "OpenStreetMap",
+    "light": "CartoDB Positron",
+    "satellite": "Esri World Imagery",
+}
+
+
+def prepare_view(area: Area) -> MapView:
+    """Return the session's view of `area` with ids that exist; the first layer if none is shown."""
+    view = app_state().view(area.id)
+    known = {layer.id for layer in area.layers}
+    view.shown = list(dict.fromkeys(item for item in view.shown if item in known))
+    if not view.shown and area.layers:
+        view.shown = [area.layers[0].id]
+    if view.active not in view.shown:
+        view.active = view.shown[0] if view.shown else ""
+    if view.swipe not in known:
+        view.swipe = ""
+    return view
+
+
+def style_of(view: MapView, layer_id: str) -> LayerView:
+    """Return how a layer is drawn in this session."""
+    return view.styles.setdefault(layer_id, LayerView())
+
+
+def layer_panel(area: Area, view: MapView) -> None:
+    """Draw the panel into the sidebar; it changes `view`."""
+    with st.sidebar:
+        heading = _("Layers on the map")
+        st.markdown(f"**{heading}**", help=_("The upper one covers the lower ones."))
+        for place, layer_id in enumerate(view.shown):
+            _row(area.layer(layer_id), view, place)
+        _add_row(area, view)
+        if view.active:
+            st.divider()
+            _style(area, area.layer(view.active), view)
+        st.divider()
+        _compare(area, view)
+        with st.expander(_("Place and base map")):
+            _go_to(view)
+            _base_map()
+
+
+def _row(layer: Layer, view: MapView, place: int) -> None:
+    name, up, off = st.columns([6, 1, 1], gap="small", vertical_alignment="center")
+    if name.button(
+        layer_title(layer),
+        key=f"row-{layer.id}",
+        type="primary" if layer.id == view.active else "secondary",
+        width="stretch",
+        help=_("Show the style, figures and problems of this layer"),
+    ):
+        view.active = layer.id
+        st.rerun()
+    if up.button(
+        "▲", key=f"up-{layer.id}", disabled=place == 0, help=_("Move up"), type="tertiary"
+    ):
+        view.shown.insert(place - 1, view.shown.pop(place))
+        st.rerun()
+    if off.button("✕", key=f"off-{layer.id}", help=_("Take off the map"), type="tertiary"):
+        view.shown.remove(layer.id)
+        st.rerun()
+
+
+def _add_row(area: Area, view: MapView) -> None:
+    hidden = {layer.id: layer_title(layer) for layer in area.layers if layer.id not in view.shown}
+    if not hidden:
+        return
+
+    def show() -> None:
+        chosen = widget_value("show-layer")
+        if chosen:
+            view.shown.insert(0, chosen)
+            view.active = chosen
+            set_widget("show-layer", None)
+
+    st.selectbox(
+        _("Show another layer"),
+        list(hidden),
+        index=None,
+        format_func=lambda layer_id: hidden.get(layer_id, layer_id),
+        placeholder=_("Show another layer…"),
+        key="show-layer",
+        on_change=show,
+        label_visibility="collapsed",
+    )
+
+
+def _style(area: Area, layer: Layer, view: MapView) -> None:
+    style = style_of(view, layer.id)
+    opacity = st.slider(
+        _("Opacity of “{layer}” (%)").format(layer=layer_title(layer)),
+        0,
+        100,
+        round(100 * style.opacity),
+        step=5,
+        key=f"opacity-{area.id}-{layer.id}",
+    )
+    style.opacity = opacity / 100
+    if layer.kind == "values":
+        _value_style(area, layer, style)
+    if st.button(_("Zoom to layer"), key=f"zoom-{layer.id}", width="stretch"):
+        bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
+        view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
+
+
+def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
+    drawn = drawn_style(layer, style)
+    assert isinstance(drawn, ValueStyle)
+    style.colormap = choice(
+        _("Colours"),
+        {name: _(title) for name, title in COLORMAPS.items()},
+        value=drawn.colormap,
+        key=f"colormap-{area.id}-{layer.id}",
+    )
+    unit = f" ({layer.unit})" if layer.unit else ""
+    left, right = st.columns(2)
+    low = left.number_input(
+        _("From") + unit, value=drawn.low, format="%.6g", key=f"low-{area.id}-{layer.id}"
+    )
+    high = right.number_input(
+        _("To") + unit, value=drawn.high, format="%.6g", key=f"high-{area.id}-{layer.id}"
+    )
+    style.low, style.high = (low, high) if low < high else (None, None)
+    if low >= high:
+        st.caption(_("“From” must be below “To”; the layer's own range is drawn."))
+    style.scale = switch(
+        _("Scale"),
+        {"linear": _("Linear"), "log": _("Logarithmic")},
+        value=drawn.scale,
+        key=f"scale-{area.id}-{layer.id}",
+        help=_("The range starts as the 2nd to 98th percentile of the layer."),
+    )
+    if style.scale == "log" and low <= 0:
+        st.caption(_("A logarithmic scale must start above 0; the linear one is drawn."))
+
+
+def _compare(area: Area, view: MapView) -> None:
+    titles = {"": _("None"), **{layer.id: layer_title(layer) for layer in area.layers}}
+    view.swipe = choice(
+        _("Swipe: right of the line"),
+        titles,
+        value=view.swipe,
+        key=f"swipe-{area.id}",
+        help=_("Drag the line on the map to compare this layer with the others."),
+    )
+
+
+def _go_to(view: MapView) -> None:
+    with st.form("go-to", border=False):
+        left, right = st.columns(2)
+        lat = left.number_input(_("Latitude (°)"), -85.0, 85.0, 0.0, format="%.5f")
+        lon = right.number_input(_("Longitude (°)"), -180.0, 180.0, 0.0, format="%.5f")
+        if st.form_submit_button(_("Go to this place"), width="stretch"):
+            view.point = (lat, lon)
+            view.go = (uuid.uuid4().hex, (lon - 0.01, lat - 0.0075, lon + 0.01, lat + 0.0075))
+
+
+def _base_map() -> None:
+    state = app_state()
+    if not outside_allowed():
+        st.caption(_("This server does not offer online base maps."))
+        return
+    state.base_map = choice(
+        _("Online base map"),
+        {**BASE_MAPS, "": _("None (offline)")},
+        value=state.base_map,
+        help=_("Your browser then asks the map's own server for tiles. Off, nothing leaves."),
+    )

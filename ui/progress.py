@@ -1,0 +1,69 @@
+"""Long work on a page: how far it is, how long it still takes, cancel, what came of it."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core import jobs
+from core.errors import AppError
+from ui.errors import plain
+from ui.language import _
+from ui.quantities import left_text
+from ui.server import workspace
+from ui.state import app_state
+
+
+def job_panel(purpose: str, *, title: str, retry: Callable[[], str] | None = None) -> None:
+    """Show the job that this session watches for `purpose`; nothing where there is none.
+
+    The panel polls the job's folder, so it also shows a job that another session started. When
+    the job ends the whole page runs again.
+    """
+    job_id = app_state().jobs.get(purpose)
+    if not job_id:
+        return
+    try:
+        found = jobs.job(workspace().root / "jobs", job_id)
+    except AppError:
+        app_state().jobs.pop(purpose)
+        return
+    if found.state == "running":
+        _running(purpose, job_id, title)
+    elif found.state == "done":
+        app_state().jobs.pop(purpose)
+        app_state().notice = _("Done: {title}").format(title=title)
+        st.rerun()
+    else:
+        _ended(purpose, found, title, retry)
+
+
+@st.fragment(run_every=0.5)
+def _running(purpose: str, job_id: str, title: str) -> None:
+    found = jobs.job(workspace().root / "jobs", job_id)
+    if found.state != "running":
+        st.rerun()
+    with st.container(border=True):
+        text, button = st.columns([5, 1], vertical_alignment="center")
+        parts = [_(found.progress.text), left_text(found.progress.seconds_left)]
+        text.progress(
+            found.progress.share,
+            text=f"**{plain(title)}** · " + " · ".join(plain(part) for part in parts if part),
+        )
+        if button.button(_("Cancel"), key=f"cancel-{purpose}", width="stretch"):
+            jobs.cancel(workspace().root / "jobs", job_id)
+
+
+def _ended(purpose: str, found: jobs.Job, title: str, retry: Callable[[], str] | None) -> None:
+    with st.container(border=True):
+        if found.state == "cancelled":
+            st.info(_("{title}: cancelled. Nothing half-done was kept.").format(title=plain(title)))
+        else:
+            error = AppError(found.problem, hint=found.hint, **found.values)
+            st.error(f"{plain(title)}: {plain(error.message(_))}")
+        again, away, _rest = st.columns([1, 1, 4])
+        if retry and again.button(_("Try again"), type="primary", width="stretch"):
+            app_state().jobs[purpose] = retry()
+            st.rerun()
+        if away.button(_("Dismiss"), key=f"dismiss-{purpose}", width="stretch"):
+            app_state().jobs.pop(purpose)
+            st.rerun()

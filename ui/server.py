@@ -1,0 +1,76 @@
+"""The server's own side: extra routes, start-up work, and facts a page needs for its addresses."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from streamlit.runtime.pages_manager import PagesManager
+
+from core import jobs
+from core.errors import AppError
+from core.settings import settings
+from core.workspace import Workspace
+from ui.address import RootAddress
+
+DEFAULT_AREA = "chicago-simulated"
+
+
+def base_path() -> str:
+    """Return the path below which the app is served: `""`, or `/studio`."""
+    text = str(st.get_option("server.baseUrlPath") or "").strip("/")
+    return f"/{text}" if text else ""
+
+
+def routes() -> list[BaseRoute]:
+    """Return the routes beside Streamlit's own: tiles and assets."""
+    from core import tiles
+
+    return tiles.routes(workspace, base=base_path(), outside=outside_allowed)
+
+
+def middleware() -> list[Middleware]:
+    """Return what wraps every answer."""
+    return [Middleware(RootAddress, base=base_path())]
+
+
+def workspace() -> Workspace:
+    """Return the workspace of this server."""
+    return Workspace(settings().workspace)
+
+
+def outside_allowed() -> bool:
+    """Tell whether this server may be asked to open remote layers at all."""
+    return settings().outside
+
+
+def running_default_area() -> str | None:
+    """Return the id of the job that is making the default area now."""
+    for job in jobs.jobs(workspace().root / "jobs"):
+        if job.work == "default-area" and job.state == "running":
+            return job.id
+    return None
+
+
+def start_default_area() -> str | None:
+    """Start making the simulated default area where it is missing; return the job's id."""
+    space = workspace()
+    if space.stamp(DEFAULT_AREA):
+        return None
+    config = {"workspace": str(space.root.resolve()), "area": DEFAULT_AREA, "seed": 0}
+    return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
+
+
+@asynccontextmanager
+async def lifespan(_: object) -> AsyncIterator[None]:
+    """Begin the start-up work when the server starts."""
+    # Until st.navigation has run once, Streamlit takes the folder pages/ for an app of its older
+    # kind: a link straight to a page would then open it without the menu.
+    PagesManager.uses_pages_directory = False
+    # Before the first visit, so that the area is being drawn while the browser still opens.
+    # A failure is told by the Start page, which finds the area missing.
+    with suppress(AppError, OSError):
+        if settings().default_area:
+            start_default_area()
+    yield

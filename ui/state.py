@@ -1,0 +1,147 @@
+"""The only module that reads or writes `st.session_state` and the address's parameters.
+
+One `AppState` a browser session: ids and small values, never arrays. The address holds what a link
+must restore: area, page, layers, style, point, language.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+_KEY = "app_state"
+
+
+@dataclass(slots=True)
+class LayerView:
+    """How one layer is drawn in this session. None means: the layer's own default."""
+
+    opacity: float = 1.0
+    colormap: str | None = None
+    low: float | None = None
+    high: float | None = None
+    scale: str = "linear"
+
+
+@dataclass(slots=True)
+class MapView:
+    """What the Data page shows of one area."""
+
+    shown: list[str] = field(default_factory=list)
+    """Layer ids, the topmost first."""
+    active: str = ""
+    """The layer whose style, figures and problems are shown."""
+    swipe: str = ""
+    """The layer on the right of the swipe line; empty: no swipe."""
+    styles: dict[str, LayerView] = field(default_factory=dict)
+    point: tuple[float, float] | None = None
+    """Latitude and longitude of the place whose values are shown."""
+    clicked: tuple[float, float] | None = None
+    """The last click that was taken over; the map tells it again at every run."""
+    go: tuple[str, tuple[float, float, float, float]] | None = None
+    """A view to move to once: a token and west, south, east, north."""
+
+
+@dataclass(slots=True)
+class AppState:
+    """What one browser session remembers between pages."""
+
+    area: str = ""
+    language: str = ""
+    base_map: str = ""
+    views: dict[str, MapView] = field(default_factory=dict)
+    jobs: dict[str, str] = field(default_factory=dict)
+    """Job ids that this session watches, by what they are for."""
+    uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Files that were uploaded, by what they are for: the upload's id and where it lies."""
+    boundary_crs: dict[str, str] = field(default_factory=dict)
+    """Coordinate systems that the user gave for files that name none."""
+    notice: str = ""
+    """One sentence to show after the next rerun."""
+
+    def view(self, area_id: str) -> MapView:
+        """Return what this session shows of an area; made on first use."""
+        return self.views.setdefault(area_id, MapView())
+
+
+def app_state() -> AppState:
+    """Return this session's state; on first use it starts from the address."""
+    if _KEY not in st.session_state:
+        state = AppState()
+        st.session_state[_KEY] = state
+        _read_address(state)
+    found: AppState = st.session_state[_KEY]
+    return found
+
+
+def write_address(**values: str) -> None:
+    """Make the address hold exactly `values`; empty ones are left out."""
+    wanted = {key: value for key, value in values.items() if value}
+    if wanted != st.query_params.to_dict():
+        st.query_params.from_dict(wanted)
+
+
+def widget_value(key: str, default: Any = None) -> Any:
+    """Return the value of a widget by its key."""
+    return st.session_state.get(key, default)
+
+
+def set_widget(key: str, value: Any) -> None:
+    """Set a widget's value before it is drawn."""
+    st.session_state[key] = value
+
+
+def style_text(view: MapView) -> str:
+    """Write the styles that differ from the defaults as one parameter of the address."""
+    parts = []
+    for layer_id in view.shown:
+        style = view.styles.get(layer_id)
+        if style is None or style == LayerView():
+            continue
+        numbers = ["" if n is None else f"{n:.6g}" for n in (style.low, style.high)]
+        opacity, colormap = f"{style.opacity:.2g}", style.colormap or ""
+        parts.append(":".join([layer_id, opacity, colormap, *numbers, style.scale]))
+    return ",".join(parts)
+
+
+def _read_address(state: AppState) -> None:
+    """Take what a link holds. Anything that is no valid value is passed over."""
+    found = st.query_params
+    state.area = found.get("area", "")
+    state.language = found.get("lang", "")
+    view = state.view(state.area)
+    view.shown = [part for part in found.get("layers", "").split(",") if part]
+    view.active = found.get("layer", "")
+    view.swipe = found.get("swipe", "")
+    for part in found.get("style", "").split(","):
+        _read_style(view, part)
+    point = _numbers(found.get("at", "").split(","))
+    if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
+        view.point = (point[0] or 0.0, point[1] or 0.0)
+
+
+def _read_style(view: MapView, text: str) -> None:
+    fields = text.split(":")
+    if len(fields) != 6:
+        return
+    layer_id, opacity, colormap, low, high, scale = fields
+    numbers = _numbers([opacity, low, high])
+    view.styles[layer_id] = LayerView(
+        opacity=min(max(1.0 if numbers[0] is None else numbers[0], 0.0), 1.0),
+        colormap=colormap or None,
+        low=numbers[1],
+        high=numbers[2],
+        scale="log" if scale == "log" else "linear",
+    )
+
+
+def _numbers(texts: list[str]) -> list[float | None]:
+    values: list[float | None] = []
+    for text in texts:
+        try:
+            value = float(text)
+        except ValueError:
+            values.append(None)
+        else:
+            values.append(value if abs(value) < 1e30 else None)
+    return values
