@@ -207,7 +207,7 @@ def true_transform_gap(raster: RasterSource, lattice: Lattice) -> str:
         for task in plan_blocks(footprint(lattice, grid, key="x"), grid):
             w = task.window
             col, row = np.meshgrid(w.col_off + np.arange(w.width), w.row_off + np.arange(w.height))
-            cell = cell_at(lattice, *move.transform(*(grid.transform * (col + 0.5, row + 0.5))))
+            cell = cell_at(lattice, *move.transform(*(grid.transform @ (col + 0.5, row + 0.5))))
             values = pixels.read(w)
             kept = (cell >= 0) & (values != 255)
             np.add.at(truth, (cell[kept], values[kept]), 1)

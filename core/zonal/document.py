@@ -67,7 +67,7 @@ def pool_for(source: RasterSource, grid: Grid, *, times: int, threads: int) -> P
     larger = replace(
         plain,
         transform=grid.transform
-        * Affine.scale(grid.width / array.shape[1], grid.height / array.shape[0]),
+        @ Affine.scale(grid.width / array.shape[1], grid.height / array.shape[0]),
         height=array.shape[0],
         width=array.shape[1],
         block=array.shape,
