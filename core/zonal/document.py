@@ -62,7 +62,7 @@ def pool_for(source: RasterSource, grid: Grid, *, times: int, threads: int) -> P
             times=times,
             gb=pixels * grid.dtype.itemsize / 1e9,
         )
-    with opened(source) as dataset:
+    with opened(source, grid) as dataset:
         array = dataset.enlarged(times)
     larger = replace(
         plain,
