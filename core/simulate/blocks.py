@@ -165,7 +165,7 @@ def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
     ground = _GROUND_OF[b.form]
     bare = noise.uniform(b.key, 11)
     waste = ((b.form == Form.INDUSTRY) & (bare < 0.22)) | ((b.form == Form.VACANT) & (bare < 0.25))
-    ground = np.where(waste | ((b.form == Form.OPEN) & (bare < 0.3)), Cover.BARE, ground)
+    ground = np.where(waste | ((b.form == Form.OPEN) & (bare < 0.12)), Cover.BARE, ground)
     parts.ground += [
         rects(b, at, inner, verge),
         rects(b, at, lots, ground.astype(np.int16)),
@@ -174,7 +174,7 @@ def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
     mix = noise.uniform(b.key, 12)
     centre = b.form == Form.CENTRE
     # Homes come in where the centre thins out.
-    homes = np.minimum(b.attribute("to_loop") / 3000.0, 0.7)
+    homes = np.clip((b.attribute("to_loop") - 600.0) / 2600.0, 0.0, 0.6)
     use = np.where(centre & (mix < homes), Use.MIXED, use)
     use = np.where(centre & (mix < 0.6 * homes), Use.FLATS, use)
     parts.parcels.append(rects(b, at, lots, use.astype(np.int16)))

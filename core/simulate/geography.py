@@ -101,13 +101,15 @@ def great_lake() -> Floats:
 
 def waters() -> list[Floats]:
     """Return the rings (N, 2) of all standing water, the great lake first."""
-    rounded = [np.round(_rounded(to_utm((*ring, ring[0])), True), _MILLIMETRE) for ring in LAKES]
+    rounded = [
+        np.round(_rounded(to_utm((*ring, ring[0])), 4, closed=True), _MILLIMETRE) for ring in LAKES
+    ]
     return [great_lake(), *rounded]
 
 
-def _rounded(points: Floats, closed: bool) -> Floats:
-    """Cut corners twice (Chaikin), which keeps the ends of an open line."""
-    for _ in range(2):
+def _rounded(points: Floats, times: int, *, closed: bool = False) -> Floats:
+    """Cut corners some times (Chaikin), which keeps the ends of an open line."""
+    for _ in range(times):
         near = 0.75 * points[:-1] + 0.25 * points[1:]
         far = 0.25 * points[:-1] + 0.75 * points[1:]
         cut = np.stack([near, far], axis=1).reshape(-1, 2)
@@ -142,7 +144,7 @@ def ways(seed: int) -> Segments:
     for line in LINES:
         points = to_utm(line.lonlat)
         if line.kind is not Way.RUNWAY:
-            points = _rounded(points, False)
+            points = _rounded(points, 2)
         if line.kind is Way.RIVER:
             points = _bent(points, seed)
         half = line.half_m * (_RAIL_SCALE if line.kind is Way.RAIL else 1.0)

@@ -284,7 +284,7 @@ def _forms(
         west, south, far_east, far_north = place.box
         corners = geography.to_utm(((west, south), (far_east, far_north)))
         (e0, e1), (n0, n1) = to_lattice(corners[:, 0], corners[:, 1])
-        e, n = (ragged_e, ragged_n) if place.form in ("wood", "open") else (east, north)
+        e, n = (ragged_e, ragged_n) if place.form in ("wood", "open", "industry") else (east, north)
         form[(e > e0) & (e < e1) & (n > n0) & (n < n1)] = _PLACE_FORM[place.form]
     form[to_shore < -0.55 * BLOCK_N_M] = Form.LAKE
     return form.astype(np.int8)

@@ -132,7 +132,7 @@ def _buildings_on(b: Blocks, parts: Parts, lots: _Lots) -> None:
 
 def _yard_trees(b: Blocks, parts: Parts, lots: _Lots) -> None:
     """Plant at most one tree a lot between house and garage."""
-    share = 0.28 + 0.85 * b.attribute("green")[lots.at]
+    share = 0.10 + 1.2 * b.attribute("green")[lots.at]
     lots = lots.take(np.flatnonzero(noise.uniform(lots.key, 7) < share))
     east = lots.back + lots.side * noise.uniform(lots.key, 8, 8.5, 14.0)
     north = lots.centre + noise.uniform(lots.key, 9, -0.4, 0.4) * lots.width

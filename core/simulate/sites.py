@@ -29,6 +29,8 @@ _LAYOUTS = (
     (Form.CENTRE, 3, _Layout(3, 6, 0.88, (0.82, 0.99), (3, 8))),
     (Form.MALL, 0, _Layout(1, 3, 0.62, (0.45, 0.8), (1, 2))),
     (Form.INDUSTRY, 0, _Layout(2, 3, 0.66, (0.5, 0.96), (1, 2))),
+    (Form.INDUSTRY, 1, _Layout(1, 2, 0.75, (0.6, 0.97), (1, 2))),
+    (Form.INDUSTRY, 2, _Layout(1, 1, 0.8, (0.55, 0.95), (1, 1))),
     (Form.SCHOOL, 0, _Layout(1, 3, 0.5, (0.5, 0.8), (2, 4))),
     (Form.CAMPUS, 0, _Layout(2, 4, 0.62, (0.38, 0.78), (2, 8))),
     (Form.AIRPORT, 0, _Layout(2, 4, 0.003, (0.5, 0.9), (1, 2))),
@@ -36,15 +38,14 @@ _LAYOUTS = (
     (Form.PARK, 0, _Layout(3, 6, 0.006, (0.3, 0.6), (1, 1))),
     (Form.CEMETERY, 0, _Layout(3, 6, 0.004, (0.3, 0.5), (1, 1))),
 )
-_CENTRE_LAYOUTS = 4
 
 
 def large_buildings(b: Blocks, parts: Parts) -> None:
     """Fill blocks that are not rows of lots: a few large buildings, yards, parking, paths."""
     for form, number, layout in _LAYOUTS:
         at = np.flatnonzero(b.form == form)
-        if form is Form.CENTRE:
-            at = at[np.floor(noise.uniform(b.key[at], 69) * _CENTRE_LAYOUTS) == number]
+        kinds = sum(other is form for other, _, _ in _LAYOUTS)
+        at = at[np.floor(noise.uniform(b.key[at], 69) * kinds) == number]
         sites = layout.across * layout.along
         n = np.repeat(at, sites)
         k = np.tile(np.arange(sites), len(at))

@@ -46,7 +46,7 @@ _AVENUE_OF = np.array([_AVENUES.get(form, 1.0) for form in Form])
 
 
 def _street_trees(b: Blocks, parts: Parts) -> None:
-    share = _AVENUE_OF[b.form] * (0.30 + 0.72 * b.attribute("green"))
+    share = _AVENUE_OF[b.form] * (0.14 + 1.05 * b.attribute("green"))
     for side, road in enumerate((b.road_west, b.road_east, b.road_south, b.road_north)):
         at = np.flatnonzero((road > 0) & (share > 0))
         along = BLOCK_N_M if side < 2 else BLOCK_E_M
