@@ -28,6 +28,7 @@ _UTM = 32616
 _SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs +type=crs"
 _SINUSOIDAL_M = 926.625433138760
 _NEAR_M, _WIDE_M = 1500.0, 4000.0
+_MOST_THREADS = 4
 _DEM_SPLIT, _DEM_OVERLAP = 42.0, 8 / 3600
 
 Kind = Literal["classes", "values"]
@@ -120,8 +121,10 @@ def draw_layers(
         city: What to draw.
         on_progress: Told the share done (0 to 1) and the title of the layer in work.
         should_stop: Asked between tiles; True ends the drawing without the layer in work.
-        threads: How many may work at once; those of the settings if None.
+        threads: How many may work at once, 4 at most, since each holds some 200 MB; those of the
+            settings if None.
     """
+    threads = min(threads or settings().threads, _MOST_THREADS)
     done = 0.0
     for recipe in _RECIPES:
         before = done
@@ -133,7 +136,7 @@ def draw_layers(
 
         try:
             report(0.0)
-            values, transform, crs = _draw(city, recipe.id, report, threads or settings().threads)
+            values, transform, crs = _draw(city, recipe.id, report, threads)
             report(1.0)
         except _StoppedError:
             return

@@ -26,7 +26,7 @@ def paint_cover(canvas: Canvas, things: Objects) -> None:
         return
     canvas.rects(things.ground)
     _paint_ways(canvas, things, 0)
-    _paint_water(canvas, things, Cover.WATER, drawn)
+    _paint_water(canvas, things, Cover.WATER)
     canvas.discs(things.crowns, Cover.TREE)
     canvas.rects(things.buildings, np.full(len(things.buildings), Cover.BUILDING, np.int16))
     canvas.values[~drawn] = Cover.BACKGROUND
@@ -40,7 +40,7 @@ def paint_use(canvas: Canvas, things: Objects) -> None:
         return
     canvas.rects(things.parcels)
     _paint_ways(canvas, things, 1)
-    _paint_water(canvas, things, Use.WATER, drawn)
+    _paint_water(canvas, things, Use.WATER)
     canvas.values[~drawn] = Use.NONE
 
 
@@ -62,9 +62,9 @@ def _paint_ways(canvas: Canvas, things: Objects, which: int) -> None:
             canvas.discs(things.bends.take(things.bends.code == kind), code)
 
 
-def _paint_water(canvas: Canvas, things: Objects, code: int, drawn: NDArray[np.bool_]) -> None:
+def _paint_water(canvas: Canvas, things: Objects, code: int) -> None:
     for ring in things.water:
-        canvas.polygon([ring], code, drawn)
+        canvas.polygon(ring, code)
 
 
 @dataclass(frozen=True, slots=True)

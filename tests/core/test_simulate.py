@@ -120,7 +120,7 @@ def test_discs_and_polygons_hold_the_pixels_whose_centres_they_hold(small_grid):
     assert_array_equal(canvas.values == 3, np.hypot(px - 440101.3, py - 4640097.1) < 61.7)
     ring = np.array([(439950, 4640020), (440203, 4640011), (440120, 4640090), (440250, 4640177),
                      (440013, 4640301), (439950, 4640020)], float)  # fmt: skip
-    canvas.polygon([ring], 4, np.ones(small_grid.shape, bool))
+    canvas.polygon(ring, 4)
     inside = shapely.contains_xy(shapely.Polygon(ring), px, py)
     assert_array_equal(canvas.values == 4, inside)
 
