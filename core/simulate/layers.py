@@ -102,9 +102,6 @@ _RECIPES = (
 LAYER_IDS = tuple(recipe.id for recipe in _RECIPES)
 
 
-LAYER_IDS = tuple(recipe.id for recipe in _RECIPES)
-
-
 class _StoppedError(Exception):
     """Asked to stop in the middle of a layer."""
 
