@@ -198,6 +198,7 @@ class Guess:
     unit: str
     colormap: str
     legend: Legend
+    """Of the codes in a sample. Without the user's touch pass on none: then all codes are named."""
     preset: str | None
     """The id of the preset that `legend` came from."""
 
