@@ -144,7 +144,8 @@ def _copy_raw(
         "bigtiff": "if_safer",
     }
     done = infinite = 0
-    with rasters.gdal_env(), _new_tiff(raw, profile) as target:
+    inner_mask = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
+    with rasters.gdal_env(), inner_mask, _new_tiff(raw, profile) as target:
         for window in _chunks(place.height, place.width, pixels.dtype.itemsize):
             stop_if(should_stop, pixels.name)
             values, valid = pixels.read(window)
@@ -205,12 +206,12 @@ def _copy_cog(
         "NUM_THREADS": str(settings().threads),
         "BIGTIFF": "IF_SAFER",
     }
-    env = {"GDAL_CACHEMAX": settings().gdal_cache_mb << 20, "GDAL_PAM_ENABLED": "NO"}
+    env = rasters.gdal_env()
     if pixels.num < _OWN_PROCESS_PIXELS:
-        with rasterio.Env(**env):
+        with env:
             rasterio.shutil.copy(raw, cog, driver="COG", **options)
         return
-    command = [sys.executable, "-c", _COPY, str(raw), str(cog), json.dumps(env)]
+    command = [sys.executable, "-c", _COPY, str(raw), str(cog), json.dumps(env.options)]
     with subprocess.Popen(
         [*command, json.dumps(options)], stderr=subprocess.PIPE, text=True
     ) as process:

@@ -5,16 +5,15 @@ commonest class for classes and by the average for values. Files stream through 
 being made lies in the area's scratch folder and counts only once it is whole.
 """
 
-import http.client
 import json
 import math
 import shutil
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import shapely
@@ -180,9 +179,8 @@ def add_array(
         steps=list(steps),
     )
     _check_fits(workspace, area_id, pixels)
-    return _add(
-        workspace, area_id, pixels, about, {**origin, "added": now()}, on_progress, should_stop
-    )
+    origin = {"crs": crs_name(pixels.place.crs), **origin, "added": now()}
+    return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
 
 def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Area:
@@ -246,12 +244,10 @@ def _from_dataset(
     dataset: DatasetReader, band: int, *, crs: str | None, nodata: float | None, name: str
 ) -> Pixels:
     steps: list[dict[str, Any]] = []
-    own = rasters.dataset_crs(dataset)
-    if own is None and crs is not None:
-        place = Georeference(_parsed_crs(crs), dataset.transform, dataset.width, dataset.height)
-        steps.append({"step": "crs", "given": crs_name(place.crs)})
-    else:
-        place = rasters.georeference(dataset)
+    given = _parsed_crs(crs) if crs else None
+    place = rasters.georeference(dataset, missing_crs=given, name=name)
+    if given and place.crs is given:
+        steps.append({"step": "crs", "given": crs_name(given)})
     dtype = np.dtype(dataset.dtypes[band - 1])
     declared = rasters.nodata_of(dataset, band)
     if nodata is not None:
@@ -396,28 +392,27 @@ def _layer(
     )
 
 
-def _validators(url: str) -> dict[str, str]:
-    """Ask a server for the version of a file: its ETag, size and date, as far as it says them.
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirection could lead to a host that would be refused."""
 
-    Redirections are not followed, since they could lead to a host that would be refused.
-    """
-    parts = urlsplit(rasters.checked_address(url, outside=True))
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS_OUTSIDE)
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _validators(url: str) -> dict[str, str]:
+    """Ask a server for the version of a file: its ETag, size and date, as far as it says them."""
+    rasters.checked_address(url, outside=True)
+    opener = urllib.request.build_opener(_NoRedirect)
     try:
-        connection.request("HEAD", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
-        answer = connection.getresponse()
-    except (OSError, http.client.HTTPException) as err:
+        asked = urllib.request.Request(url, method="HEAD")
+        with opener.open(asked, timeout=_SECONDS_OUTSIDE) as answer:
+            headers = answer.headers
+    except OSError as err:  # a status of 300 and above is one too
         raise RefusedFileError(
-            N_("{url} does not answer: {reason}."), url=url[:200], reason=str(err)[:200]
-        ) from err
-    finally:
-        connection.close()
-    if 300 <= answer.status < 400:
-        raise RefusedFileError(
-            N_("{url} leads to another address."),
-            hint=N_("Give the final address."),
+            N_("{url} does not answer with a file: {reason}."),
+            hint=N_("Check the address; give the final one where it leads to another."),
             url=url[:200],
-        )
+            reason=str(err)[:200],
+        ) from err
     names = ("ETag", "Content-Length", "Last-Modified")
-    return {name: str(answer.headers[name])[:200] for name in names if answer.headers[name]}
+    return {name: str(headers[name])[:200] for name in names if headers[name]}

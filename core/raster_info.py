@@ -198,8 +198,20 @@ class Guess:
     unit: str
     colormap: str
     legend: Legend
+    """Of the codes in a sample. Without the user's touch pass on none: then all codes are named."""
     preset: str | None
     """The id of the preset that `legend` came from."""
+    has_colours: bool = False
+    """Whether the file holds a colour table."""
+
+    @property
+    def kept_legend(self) -> Legend:
+        """The legend where it says more than the codes of a sample; else none.
+
+        Without one, bringing the raster in numbers every code that it really holds.
+        """
+        is_bare = all(entry.name == str(entry.code) for entry in self.legend)
+        return () if is_bare and not self.has_colours else self.legend
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +283,7 @@ def guess(info: RasterInfo, source: Path | str, *, band: int = 1, outside: bool 
         colormap=meaning.colormap,
         legend=_legend(codes or (), info.bands[band - 1], preset) if kind == "classes" else (),
         preset=preset,
+        has_colours=bool(info.bands[band - 1].colour_table),
     )
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.workspace import Area
 from ui.language import LANGUAGES, _, language
-from ui.server import workspace
+from ui.server import warm_up, workspace
 from ui.state import (
     MapView,
     app_state,
@@ -42,6 +42,7 @@ def run_pages() -> None:
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
     ]
     st.navigation(pages, position="top").run()
+    warm_up()
 
 
 def _own_words() -> str:

@@ -181,6 +181,26 @@ def test_an_internal_mask_is_kept_row_12(tmp_path):
     assert sum(count for _, count in layer.summary.counts) == 33 * 50
 
 
+def test_overviews_leave_missing_pixels_out_row_12(tmp_path):
+    """Row 12: an average of 8 and nothing is 8, under a mask, a nodata value and NaN."""
+    for number, nodata in enumerate((None, 0, math.nan)):
+        workspace = new_area(tmp_path / f"ws{number}")
+        dtype = "float32" if nodata is not None and math.isnan(nodata) else "uint8"
+        missing = np.zeros((1200, 1200), bool)
+        missing[:, ::2] = True
+        missing[:600] = True
+        values = np.where(missing, 0 if nodata is None else nodata, 8).astype(dtype)
+        mask = np.where(missing, 0, 255).astype("uint8") if nodata is None else None
+        source = write_tif(tmp_path / f"{number}.tif", values, nodata=nodata, mask=mask)
+        prepare.add_raster(workspace, "town", source, VALUES)
+        path = workspace.layer_path("town", stored(workspace)[0])
+        with rasters.open_raster(path, level=0) as overview:
+            found, valid = rasters.read(overview)
+        assert not valid[:300].any()
+        assert valid[300:].all()
+        assert set(np.unique(found[valid])) == {8}
+
+
 def test_a_given_nodata_joins_that_of_the_file(tmp_path):
     workspace = new_area(tmp_path / "ws")
     source = write_tif(tmp_path / "a.tif", np.array([[1, 2, 3, 4]], "uint8"), nodata=1)
