@@ -22,7 +22,7 @@ Handler = Callable[[argparse.Namespace], dict[str, Any]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_words(sys.argv[1:] if argv is None else argv))
     try:
         if args.workspace:
             os.environ[f"{PREFIX}WORKSPACE"] = args.workspace
@@ -33,11 +33,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as err:  # no permission, a full disk, a folder that is a file
+        print(f"{err.filename or 'The system'}: {err.strerror or err}.", file=sys.stderr)
+        return 2
     if args.json:
         print(json.dumps(body, indent=1, ensure_ascii=False))
     elif body.get("text"):
         print(body["text"])
     return int(body.get("status", 0))
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """Make `--bounds -87.7,…` one word: argparse takes a value with a minus for an option."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--bounds":
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -305,7 +319,15 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
     from core import prepare, raster_info
     from core.legends import PRESETS, Legend, read_legend_csv
     from core.record import record
+    from core.rendering import COLORMAPS
 
+    if args.colormap and args.colormap not in COLORMAPS:
+        raise InputError(
+            N_("There is no colormap {name!r}."),
+            hint=N_("There are: {known}."),
+            name=args.colormap[:80],
+            known=", ".join(COLORMAPS),
+        )
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
     info = raster_info.inspect(source, outside=args.outside)

@@ -259,8 +259,8 @@ def guess(info: RasterInfo, source: Path | str, *, band: int = 1, outside: bool 
         RefusedFileError: See `rasters.open_raster`.
     """
     stem = info.name.rsplit(".", 1)[0]
+    values = preview(source, band=band, outside=outside).compressed()  # first: checks the band
     words = _words(f"{stem} {info.bands[band - 1].description}")
-    values = preview(source, band=band, outside=outside).compressed()
     codes = _codes(values)
     meaning = next(
         (
