@@ -153,6 +153,18 @@ def test_a_window_is_that_part_of_the_whole(city, crs, painter):
         assert_array_equal(part, picture[row : row + rows, col : col + cols])
 
 
+def test_crowns_that_reach_over_the_edge_of_their_block_are_in_every_window(city):
+    # A wood: blocks grown together, with trees up to the edges. Windows of 105 m against blocks of
+    # 101 m bring every phase of the two edges.
+    grid = paint.make_grid(UTM, (436000.0, 4648600.0, 437600.0, 4649200.0), 5.0)
+    picture = whole(city, grid, rasters.paint_cover)
+    assert (picture == Cover.TREE).mean() > 0.3
+    for col in range(0, grid.shape[1], 21):
+        window = (0, col, grid.shape[0], min(21, grid.shape[1] - col))
+        part = rasters.draw_window(city, grid, rasters.paint_cover, window).values
+        assert_array_equal(part, picture[:, col : col + 21])
+
+
 def test_threads_and_tiles_do_not_change_a_pixel(city, monkeypatch):
     grid = grid_of(UTM, 10.0)
     monkeypatch.setattr(rasters, "_TILE_PX", 130)
@@ -226,6 +238,17 @@ def test_no_building_and_no_tree_stands_in_the_lake(city):
     shapely.prepare(lake)
     for things in (objects.buildings, objects.crowns):
         assert not shapely.contains_xy(lake, things.x, things.y).any()
+
+
+def test_no_building_and_no_tree_stands_on_a_river_a_railway_or_an_expressway(city):
+    objects, s = city.objects(*DOWNTOWN), city.ways
+    for half, kind in {(h, k) for h, k in zip(s.half, s.kind, strict=True) if k in (2, 6, 8)}:
+        which = (s.half == half) & (s.kind == kind)
+        ends = np.stack([s.x0, s.y0, s.x1, s.y1], axis=1)[which].reshape(-1, 2, 2)
+        course = shapely.STRtree(shapely.linestrings(ends))
+        for things in (objects.buildings, objects.crowns):
+            points = shapely.points(things.x, things.y)
+            assert course.query(points, predicate="dwithin", distance=half).size == 0
 
 
 def inside_city(layer: layers.DrawnLayer) -> np.ndarray:
