@@ -296,6 +296,35 @@ def test_land_use_has_named_classes_with_colours_of_their_own():
     assert {entry.code for entry in legends.CHICAGO_LAND_COVER} == set(Cover)
 
 
+# Complete protanopia, deuteranopia and tritanopia on linear RGB: Machado, Oliveira, Fernandes (2009).
+SEEN = {
+    "all colours": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                 [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def lab(linear: np.ndarray) -> np.ndarray:
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = linear @ np.transpose(to_xyz) / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_colours_of_land_use_differ_for_every_kind_of_eye(eyes):
+    colours = [entry.colour for entry in LAND_USE if entry.colour]
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = lab(np.clip(linear @ np.transpose(SEEN[eyes]), 0, 1))
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1) + 100 * np.eye(len(seen))
+    assert apart.min() > 15
+
+
 def share_around(layer: layers.DrawnLayer, x, y, codes, half_m=450.0) -> np.ndarray:
     """Share of classes in the square around each point, of a raster in EPSG:32616."""
     is_class = np.isin(layer.values, codes)
