@@ -78,7 +78,8 @@ def make_grid(
     with store.atomic_path(folder / f"{digest}.tif") as tmp:
         write_raster(tmp, lattice, flat, missing)
     # Last: whoever finds the description finds the raster too.
-    store.write_json(folder / f"{digest}.json", asdict(layer), kind="grid", version=GRID_VERSION)
+    body = {"layer": asdict(layer)}
+    store.write_json(folder / f"{digest}.json", body, kind="grid", version=GRID_VERSION)
     _forget_old(folder)
     return layer
 
@@ -95,7 +96,7 @@ def grid_layer(workspace: Workspace, area_id: str, digest: str) -> Layer:
         raise InputError(N_("There is no such column of quadrats."))
     body = store.read_json(folder / f"{digest}.json", kind="grid", version=GRID_VERSION)
     try:
-        return layer_from(body)
+        return layer_from(body["layer"])
     except (KeyError, TypeError, ValueError) as err:
         raise StoreError(N_("{name} is damaged."), name=f"{digest}.json") from err
 
