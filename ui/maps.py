@@ -202,10 +202,16 @@ def _marker(marker: Marker) -> list[MacroElement]:
 def _square(square: Square) -> list[MacroElement]:
     halo = folium.Polygon(square.corners, color="#FFFFFF", weight=6, fill=False, interactive=False)
     line = folium.Polygon(square.corners, color=ACCENT, weight=3, fill=False)
+    # A ring of a fixed size: from afar the square itself is a few pixels.
+    middle = [sum(corner[axis] for corner in square.corners) / 4 for axis in (0, 1)]
+    rings = [
+        folium.CircleMarker(middle, radius=9, color=colour, weight=weight, fill=False)
+        for colour, weight in (("#FFFFFF", 5), (ACCENT, 2.5))
+    ]
     if square.label:
         text = html.escape(square.label).replace("`", "&#96;").replace("$", "&#36;")
         line.add_child(folium.Tooltip(text, permanent=True, direction="right", sticky=False))
-    return [halo, line]
+    return [halo, *rings, line]
 
 
 class _View(MacroElement):  # type: ignore[misc]
