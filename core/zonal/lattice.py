@@ -266,24 +266,21 @@ class _Tally:
     num_quadrats: int
     dtype: Any
     counts: NDArray[Any] = field(init=False)
-    codes: list[float] = field(default_factory=list)
+    columns: dict[float, int] = field(default_factory=dict)
+    """Code to its column, in the order in which codes were met."""
 
     def __post_init__(self) -> None:
         self.counts = np.zeros((self.num_quadrats, 8), self.dtype)
 
     def add(self, part: _Partial) -> None:
         assert part.codes is not None
-        present = kernels.codes_present(part.table) & ~np.isnan(part.codes[: part.table.shape[1]])
-        columns = np.full(part.table.shape[1], -1, np.int64)
-        known = {code: column for column, code in enumerate(self.codes)}
-        for k in np.flatnonzero(present):
-            code = float(part.codes[k])
-            if code not in known:
-                known[code] = len(self.codes)
-                self.codes.append(code)
-            columns[k] = known[code]
-        self._reserve(len(self.codes))
-        kernels.add_rows(self.counts, part.at, part.table, columns)
+        is_code = ~np.isnan(part.codes[: part.table.shape[1]])
+        present = np.flatnonzero(kernels.codes_present(part.table) & is_code)
+        columns = np.empty(len(present), np.intp)
+        for k, code in enumerate(part.codes[present]):
+            columns[k] = self.columns.setdefault(float(code), len(self.columns))
+        self._reserve(len(self.columns))
+        kernels.add_rows(self.counts, part.at, part.table, present, columns)
 
     def _reserve(self, num_codes: int) -> None:
         width = self.counts.shape[1]
@@ -298,10 +295,9 @@ class _Tally:
         self.counts = wider
 
     def sorted(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the codes, ascending, and their counts (N, K), column by column in memory."""
-        codes = np.array(self.codes, dtype=np.float64)
-        order = np.argsort(codes)
-        columns = np.empty((len(codes), self.num_quadrats))
-        for k, column in enumerate(order):
-            columns[k] = self.counts[:, column]
-        return codes[order], columns.T
+        """Return the codes, ascending, and their counts (N, K)."""
+        codes = np.array(sorted(self.columns), dtype=np.float64)
+        order = np.array([self.columns[code] for code in codes], dtype=np.intp)
+        counts = np.empty((self.num_quadrats, len(codes)))
+        kernels.take_columns(self.counts, order, counts)
+        return codes, counts
