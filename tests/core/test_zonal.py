@@ -470,6 +470,13 @@ def test_zones_that_are_no_squares_go_to_the_peers(rule, engine):
     assert shares.item() == pytest.approx(result.table["x_count"].item())
 
 
+def test_a_block_of_very_many_small_quadrats_equals_the_pixels_themselves():
+    array = np.random.default_rng(0).integers(0, 90, (130, 130)).astype(np.uint8)
+    found = one_table(raster_of(array), lattice_of((130, 130), 10), ["frequency"])
+    codes = np.array([int(name.removeprefix("fre_")) for name in found])
+    assert np.array_equal(found.to_numpy() @ codes, array.ravel())
+
+
 def test_whole_numbers_of_more_than_a_byte_are_sorted_instead():
     array = np.arange(90_000, dtype=np.int32).reshape(300, 300) * 3
     lattice = lattice_of((10, 10), 300)
