@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -303,6 +303,7 @@ def report(folder: Path, rounds: int) -> str:
         if file == "classes_lonlat.tif":
             lines.append(f"Exact transform: {true_transform_gap(raster, lattice)}.")
         lines.append("")
+    lines += _growth(folder, lattice, rounds)
     lines += ["### Memory", "", "| | peak MB above the bare process |", "|---|---|"]
     for what, title in (
         ("classes_5m.tif", "57 classes, 5 m, 2 threads"),
@@ -312,6 +313,47 @@ def report(folder: Path, rounds: int) -> str:
         bare, peak = peak_mb(what, folder)
         lines.append(f"| {title} | {peak - bare:.0f} (bare {bare:.0f}) |")
     return "\n".join(lines) + "\n"
+
+
+def _growth(folder: Path, lattice: Lattice, rounds: int) -> list[str]:
+    """Return how the time of one pass grows with pixels, quadrats and classes."""
+    coarser = folder / "classes_10m.tif"
+    if not coarser.exists():
+        with rasterio.open(folder / "classes_5m.tif") as file:  # noqa: TID251
+            codes = file.read(1)[::2, ::2]
+        _write(coarser, codes, UTM, from_origin(WEST, NORTH, 10, 10), 255)
+        _write(
+            folder / "classes_8.tif",
+            np.where(codes == 255, 255, codes % 8).astype(np.uint8).repeat(2, 0).repeat(2, 1),
+            UTM, from_origin(WEST, NORTH, 5, 5), 255,
+        )  # fmt: skip
+    cases = (
+        ("a quarter of the pixels (10 m)", "classes_10m.tif", lattice),
+        ("8 classes in place of 57", "classes_8.tif", lattice),
+        ("four times the quadrats (75 m)", "classes_5m.tif", _finer(lattice, 2)),
+        ("16 times the quadrats (37.5 m)", "classes_5m.tif", _finer(lattice, 4)),
+    )
+    timings = [Timing("57 classes, 5 m, 150 m", _pass(folder / "classes_5m.tif", lattice))]
+    timings += [Timing(title, _pass(folder / file, zones)) for title, file, zones in cases]
+    interleaved(timings, rounds)
+    rows = [f"| {t.name} | {t.wall:.3f} | {t.cpu:.3f} |" for t in timings]
+    return ["### How one pass grows", "", "| | wall s | CPU s |", "|---|---|---|", *rows, ""]
+
+
+def _pass(path: Path, lattice: Lattice) -> Callable[[], object]:
+    return partial(zonal_statistics, source(path), lattice, stats=["frequency"], threads=1)
+
+
+def _finer(lattice: Lattice, times: int) -> Lattice:
+    """Return the same area in quadrats `times` smaller each way."""
+    rows, cols = np.nonzero(lattice.kept.repeat(times, 0).repeat(times, 1))
+    return replace(
+        lattice,
+        side_m=lattice.side_m / times,
+        shape=(lattice.shape[0] * times, lattice.shape[1] * times),
+        rows=rows.astype(np.int32),
+        cols=cols.astype(np.int32),
+    )
 
 
 def main() -> None:

@@ -132,7 +132,7 @@ def _to_pixels(
     x, y = np.meshgrid(xs, ys)
     if lattice.crs != grid.crs:
         transformer = Transformer.from_crs(lattice.crs, grid.crs, always_xy=True)
-        x, y = transformer.transform(x, y)
+        x, y = (np.where(np.isfinite(v), v, np.nan) for v in transformer.transform(x, y))
     if grid.crs.is_geographic:
         # A meridian has many names; take the one within 180 degrees of the raster's middle.
         middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)
