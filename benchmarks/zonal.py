@@ -190,15 +190,15 @@ def agreement(raster: RasterSource, lattice: Lattice, stat: str) -> str:
 
 
 def _difference(ours: ZonalTable, theirs: ZonalTable) -> str:
-    mine = ours.values.iloc[::SUBSET]
-    columns = mine.columns.intersection(theirs.values.columns)
-    gap = np.abs(mine[columns].fillna(0).to_numpy() - theirs.values[columns].fillna(0).to_numpy())
+    mine = ours.table.iloc[::SUBSET]
+    columns = mine.columns.intersection(theirs.table.columns)
+    gap = np.abs(mine[columns].fillna(0).to_numpy() - theirs.table[columns].fillna(0).to_numpy())
     return f"{gap.max():.1e}"
 
 
 def true_transform_gap(raster: RasterSource, lattice: Lattice) -> str:
     """Count pixels that the exact transform of every pixel centre puts elsewhere."""
-    ours = zonal_statistics(raster, lattice, stats=["frequency"], threads=1).values.fillna(0)
+    ours = zonal_statistics(raster, lattice, stats=["frequency"], threads=1).table.fillna(0)
     codes = np.array([int(name.rsplit("_", 1)[1]) for name in ours])
     truth = np.zeros((len(lattice), 256), np.int64)
     with opened(raster) as pixels:
@@ -207,7 +207,7 @@ def true_transform_gap(raster: RasterSource, lattice: Lattice) -> str:
         for task in plan_blocks(footprint(lattice, grid, key="x"), grid):
             w = task.window
             col, row = np.meshgrid(w.col_off + np.arange(w.width), w.row_off + np.arange(w.height))
-            cell = cell_at(lattice, *move.transform(*(grid.transform * (col + 0.5, row + 0.5))))
+            cell = cell_at(lattice, *move.transform(*(grid.transform @ (col + 0.5, row + 0.5))))
             values = pixels.read(w)
             kept = (cell >= 0) & (values != 255)
             np.add.at(truth, (cell[kept], values[kept]), 1)

@@ -181,6 +181,8 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         "server.headless": "true" if args.no_browser or not _has_display() else "false",
     }
     command += [f"--{key}={value}" for key, value in options.items() if value != ""]
+    base = f"/{args.base_path.strip('/')}" if args.base_path.strip("/") else ""
+    print(f"Urban Pattern Studio: http://{args.address}:{args.port}{base}", flush=True)
     os.chdir(root)  # where .streamlit lies
     if os.name == "posix":
         os.execv(command[0], command)  # so that a signal reaches the server itself
@@ -351,7 +353,7 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
         season=args.season or guess.season,
         unit=guess.unit if args.unit is None else args.unit,
         colormap=args.colormap or guess.colormap,
-        legend=legend or (guess.legend if kind == "classes" else ()),
+        legend=legend or (guess.kept_legend if kind == "classes" else ()),
     )
     if isinstance(source, str):
         area = prepare.add_remote(_workspace(), args.name, source, about)

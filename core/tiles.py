@@ -14,7 +14,7 @@ import math
 import mimetypes
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -22,12 +22,14 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import numpy as np
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from core import rasters
 from core.errors import AppError, InputError
-from core.rendering import OpenRasters, Style, ValueStyle, render
+from core.rendering import Levels, OpenRasters, Style, ValueStyle, render
 from core.settings import settings
 from core.text import N_
 from core.workspace import Area, Layer, Workspace
@@ -100,6 +102,7 @@ def routes(
     *,
     base: str = "",
     outside: Callable[[], bool] = lambda: False,
+    cache_mb: int | None = None,
 ) -> list[BaseRoute]:
     """Return the routes to mount on the app's server.
 
@@ -107,8 +110,10 @@ def routes(
         workspace: Returns the workspace to serve.
         base: The path below which the app is served, as in `server.baseUrlPath`.
         outside: Tells whether layers on the network may be read now.
+        cache_mb: Memory for pictures already drawn; None for what the settings say.
     """
-    drawn = _Drawn(workspace, outside)
+    cache_bytes = (settings().tile_cache_mb if cache_mb is None else cache_mb) << 20
+    drawn = _Drawn(workspace, outside, ByteCache(cache_bytes))
     prefix = _prefix(base)
     return [
         Route(f"{prefix}/tiles/{{area}}/{{layer}}/{{digest}}/{{z}}/{{x}}/{{y}}.png", drawn.tile),
@@ -158,11 +163,13 @@ class ByteCache:
 class _Drawn:
     """Draws what the routes are asked for. Handlers are plain functions: they run in threads."""
 
-    def __init__(self, workspace: WorkspaceGetter, outside: Callable[[], bool]) -> None:
+    def __init__(
+        self, workspace: WorkspaceGetter, outside: Callable[[], bool], pictures: ByteCache
+    ) -> None:
         self._workspace = workspace
         self._outside = outside
         self._open = OpenRasters()
-        self._cache = ByteCache(settings().tile_cache_mb << 20)
+        self._cache = pictures
         self._areas: dict[tuple[str, str], tuple[int, Area]] = {}
 
     def tile(self, request: Request) -> Response:
@@ -202,12 +209,18 @@ class _Drawn:
         key = (layer.digest, style, bounds, shape)
         body = self._cache.get(key)
         if body is None:
-            outside = bool(layer.url) and self._outside()
-            source = layer.url or self._workspace().layer_path(area.id, layer)
-            levels = self._open.get(source, layer.digest, outside=outside)
+            levels = self._levels(area, layer)
             body = render(levels, bounds, shape, style)
             self._cache.put(key, body)
         return Response(body, media_type="image/png", headers={"Cache-Control": _FOREVER})
+
+    def _levels(self, area: Area, layer: Layer) -> Levels:
+        if not layer.url:
+            return self._open.get(self._workspace().layer_path(area.id, layer), layer.digest)
+        outside = self._outside()
+        if not outside:  # asked each time, since the file may be open from when it was allowed
+            rasters.checked_address(layer.url, outside=False)
+        return self._open.get(layer.url, layer.digest, outside=outside)
 
     def _area(self, area_id: str) -> Area:
         """Return an area, read again only after a change."""
@@ -226,11 +239,10 @@ class _Drawn:
         return area
 
 
-def _asked_style(layer: Layer, query: Mapping[str, str], others: set[str]) -> Style:
+def _asked_style(layer: Layer, query: QueryParams, others: set[str]) -> Style:
     """Read colours from an address; refuse anything unknown, missing or doubled."""
     wanted = {"v"} if layer.kind == "classes" else {"cmap", "low", "high", "scale"}
-    pairs = query.multi_items() if hasattr(query, "multi_items") else list(query.items())
-    names = [name for name, _ in pairs]
+    names = [name for name, _ in query.multi_items()]
     if len(names) != len(set(names)) or set(names) - others != wanted | {"r"}:
         raise InputError(N_("There is no such picture."))
     if query["r"] != str(CODE_VERSION):

@@ -368,7 +368,8 @@ class Workspace:
         named = {layer.file for layer in area.layers}
         for path in (folder / "layers").glob("*.tif"):
             if f"layers/{path.name}" not in named:
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # Windows: a tile still reads it; the next one
+                    path.unlink(missing_ok=True)
         _sweep_scratch(folder)
         _sweep_scratch(self.root)
 
@@ -401,7 +402,8 @@ def checked_title(title: str) -> str:
 
 def crs_name(crs: CRS) -> str:
     """Return `EPSG:…` where there is such a code, else WKT."""
-    code = crs.to_epsg()
+    # The default confidence takes an unnamed projection for the most similar one of the list.
+    code = crs.to_epsg(min_confidence=100)
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui import cached, charts
 from ui.add_layer import add_layer_form
+from ui.default_area import default_area_panel
 from ui.edit_layer import edit_layer_form
 from ui.errors import stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
@@ -12,7 +13,7 @@ from ui.layer_facts import key_figures, metadata, problem_list, values_at
 from ui.layer_map import layer_map, readings
 from ui.layer_panel import layer_panel, prepare_view, show_new_layer
 from ui.progress import job_panel
-from ui.server import workspace
+from ui.server import DEFAULT_AREA, workspace
 
 # Inputs
 areas = all_areas()
@@ -22,6 +23,8 @@ if area is None:
     empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
     st.stop()
 stamp = workspace().stamp(area.id)
+if area.id == DEFAULT_AREA:
+    default_area_panel()
 job_panel(f"add-{area.id}", title=_("Bringing in a layer"), on_done=show_new_layer)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=area.title))

@@ -1,10 +1,12 @@
 """What stands around every page: the menu, the top line with area and language, messages."""
 
+import json
+
 import streamlit as st
 
 from core.workspace import Area
 from ui.language import LANGUAGES, _, language
-from ui.server import workspace
+from ui.server import warm_up, workspace
 from ui.state import (
     MapView,
     app_state,
@@ -34,12 +36,28 @@ _CSS = """
 def run_pages() -> None:
     """Name the pages, run the chosen one."""
     st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
-    st.html(_CSS)
+    st.html(_CSS + _own_words())
     pages = [
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
     ]
     st.navigation(pages, position="top").run()
+    warm_up()
+
+
+def _own_words() -> str:
+    """Return CSS that puts our words in place of Streamlit's own, which it cannot translate."""
+    upload = _("Upload")
+    if upload == "Upload":
+        return ""
+    button = '[data-testid="stFileUploaderDropzone"] button [data-testid="stMarkdownContainer"]'
+    return f"""
+<style>
+{button} p {{ font-size: 0; }}
+{button} p::after {{ content: {json.dumps(upload, ensure_ascii=False)}; font-size: 1rem; }}
+[data-testid="stFileUploaderDropzoneInstructions"] {{ display: none; }}
+</style>
+"""
 
 
 def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:

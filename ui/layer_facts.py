@@ -12,7 +12,7 @@ from core.workspace import Layer
 from ui.errors import plain
 from ui.language import _
 from ui.layer_map import Reading
-from ui.layer_words import layer_title, pixel_text, role_names, season_names
+from ui.layer_words import layer_title, pixel_text, role_names, season_names, step_name
 from ui.quantities import share_text, size_text, value_text
 
 
@@ -72,7 +72,7 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     nodata = info.bands[0].nodata
     facts = {
         _("Coordinate system"): info.crs_title,
-        _("Bounds in it (west, south, east, north)"): ", ".join(f"{v:.8g}" for v in info.bounds),
+        _("Bounds (W, S, E, N)"): ", ".join(f"{v:.8g}" for v in info.bounds),
         _("Bounds in degrees"): degrees,
         _("Rows × columns"): f"{info.height} × {info.width}",
         _("Pixel"): pixel_text(info),
@@ -93,4 +93,4 @@ def metadata(layer: Layer, info: RasterInfo) -> None:
     right.markdown(f"**{done}**")
     for number, step in enumerate(layer.steps, start=1):
         details = ", ".join(f"{key} {value}" for key, value in step.items() if key != "step")
-        right.markdown(f"{number}. {plain(_(str(step.get('step', ''))))}  \n{plain(details)}")
+        right.markdown(f"{number}. {plain(step_name(step))}  \n{plain(details)}")

@@ -8,19 +8,13 @@ from core.jobs import Job
 from core.rendering import COLORMAPS, ValueStyle
 from core.workspace import Area, Layer
 from ui import cached
+from ui.base_map import base_map_choice
 from ui.choice import choice, switch
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
-from ui.server import outside_allowed, workspace
+from ui.server import workspace
 from ui.state import LayerView, MapView, app_state, set_widget, widget_value
-
-BASE_MAPS = {
-    "": "",
-    "osm": "OpenStreetMap",
-    "light": "CartoDB Positron",
-    "satellite": "Esri World Imagery",
-}
 
 
 def prepare_view(area: Area) -> MapView:
@@ -67,7 +61,7 @@ def layer_panel(area: Area, view: MapView) -> None:
         _compare(area, view)
         with st.expander(_("Place and base map")):
             _go_to(view)
-            _base_map()
+            base_map_choice("base-map")
 
 
 def _row(layer: Layer, view: MapView, place: int) -> None:
@@ -183,16 +177,3 @@ def _go_to(view: MapView) -> None:
         if st.form_submit_button(_("Go to this place"), width="stretch"):
             view.point = (lat, lon)
             view.go = (uuid.uuid4().hex, (lon - 0.01, lat - 0.0075, lon + 0.01, lat + 0.0075))
-
-
-def _base_map() -> None:
-    state = app_state()
-    if not outside_allowed():
-        st.caption(_("This server does not offer online base maps."))
-        return
-    state.base_map = choice(
-        _("Online base map"),
-        {**BASE_MAPS, "": _("None (offline)")},
-        value=state.base_map,
-        help=_("Your browser then asks the map's own server for tiles. Off, nothing leaves."),
-    )

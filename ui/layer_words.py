@@ -1,6 +1,9 @@
 """What layers, their classes, roles and pixels are called on every page."""
 
+from typing import Any
+
 from core.raster_info import RasterInfo
+from core.text import N_
 from core.workspace import Layer
 from ui.language import _
 from ui.quantities import value_text
@@ -27,6 +30,21 @@ def role_names() -> dict[str, str]:
 def season_names() -> dict[str, str]:
     """Return the seasons of a layer and their visible names."""
     return {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
+
+
+_STEPS = {
+    "simulated": N_("Drawn by the simulation of the city"),
+    "crs": N_("Coordinate system given by the user"),
+    "nodata": N_("Value of missing pixels given by the user"),
+    "infinite to missing": N_("Infinite values made missing"),
+    "cog": N_("Written as a Cloud-Optimized GeoTIFF with overviews"),
+}
+
+
+def step_name(step: dict[str, Any]) -> str:
+    """Return what one step of a layer's history did."""
+    name = str(step.get("step", ""))
+    return _(_STEPS.get(name, name))
 
 
 def pixel_text(info: RasterInfo) -> str:

@@ -66,7 +66,8 @@ def _bar(style: ValueStyle) -> str:
         for value in (style.low, middle, style.high)
     )
     colours = ",".join(colormap_stops(style.colormap, 12))
-    note = f'<div class="note">{html.escape(_("logarithmic scale"))}</div>' if is_log else ""
+    words = _("logarithmic scale")
+    note = f'<div class="note">{html.escape(words)}</div>' if is_log else ""
     return (
         f'<div class="bar" style="background:linear-gradient(to right,{colours})"></div>'
         f'<div class="ends">{ends}</div>{note}'

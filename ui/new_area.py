@@ -8,15 +8,21 @@ from core import boundaries, intake, zones
 from core.boundaries import Boundary
 from core.errors import AppError, CrsError
 from core.store import slug
+from core.tiles import tile_url
 from core.workspace import Area, Rule
 from ui import cached
+from ui.base_map import base_map_choice
 from ui.choice import choice, switch
 from ui.choose_file import choose_file
 from ui.errors import plain, show_error, shown_errors, stopping_errors
+from ui.frame import chosen_area
 from ui.language import _
+from ui.outline import outline_svg
 from ui.quantities import area_text
-from ui.server import workspace
+from ui.server import base_path, workspace
 from ui.state import app_state
+
+_WHOLE = (-20.0, -40.0, 40.0, 60.0)
 
 
 def new_area_form(areas: list[Area]) -> None:
@@ -81,13 +87,18 @@ def _from_zones() -> tuple[Boundary | None, str]:
 def _from_view(areas: list[Area]) -> tuple[Boundary | None, str]:
     from ui import maps  # leafmap takes seconds to import: only who draws a map pays
 
-    st.caption(_("Move the map until it shows your area, then continue below."))
-    context = areas[0] if areas else None
-    bounds = context.bounds_lonlat if context else (-20.0, -40.0, 40.0, 60.0)
-    outline = None
+    text, online = st.columns([2, 1], vertical_alignment="bottom")
+    text.caption(_("Move the map until it shows your area, then continue below."))
+    with online:
+        base_map_choice("new-area-base-map")
+    bounds, outline, tiles = _WHOLE, None, maps.base_tiles(app_state().base_map)
+    context = chosen_area(areas)
     if context:
+        bounds = context.bounds_lonlat
         outline = cached.boundary_geojson(context.id, workspace().stamp(context.id))
-    group = maps.overlay(tiles=maps.base_tiles(app_state().base_map), outline=outline)
+        url = tile_url(context.id, context.layers[0], base=base_path()) if context.layers else ""
+        tiles += [maps.TileSource(url, opacity=0.6)] if url else []
+    group = maps.overlay(tiles=tiles, outline=outline)
     base = maps.new_map(bounds, view_key="new-area")
     answer = maps.show(base, group, key="new-area-map", height_px=360, bounds=True)
     view = answer.get("bounds") or {}
@@ -107,13 +118,14 @@ def _from_view(areas: list[Area]) -> tuple[Boundary | None, str]:
 def _confirm(boundary: Boundary, title: str) -> None:
     with stopping_errors():
         proposed = boundaries.propose_crs(boundary.frame)
-    st.markdown(
-        _("Boundary: **{area}**, {count} polygons, proposed CRS {crs}.").format(
-            area=area_text(boundary.area_km2),
-            count=len(boundary.frame),
-            crs=plain(f"{proposed.code} ({proposed.name})"),
-        )
-    )
+    picture, facts = st.columns([1, 2], vertical_alignment="center")
+    picture.image(outline_svg(boundary.frame))
+    rows = {
+        _("Area"): area_text(boundary.area_km2),
+        _("Polygons"): str(len(boundary.frame)),
+        _("Proposed coordinate system"): f"{proposed.code} ({proposed.name})",
+    }
+    facts.markdown("\n".join(f"- {key}: **{plain(value)}**" for key, value in rows.items()))
     for template, values in boundary.notes:
         st.info(plain(_(template).format(**values)))
     with st.form("new-area"):

@@ -91,7 +91,8 @@ def _fill(
             transform=drawn.transform,
             crs=drawn.crs.to_wkt(),
             nodata=drawn.nodata,
-            origin={"name": area.title, "seed": seed, "drawn": list(drawn.steps)},
+            origin={"name": area.title, "seed": seed},
+            steps=drawn.steps,
             should_stop=should_stop,
         )
     if should_stop():

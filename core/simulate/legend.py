@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from core.legends import Legend, LegendClass
+from core.simulate.sketch import Way
 from core.text import N_
 
 
@@ -68,3 +69,17 @@ LAND_USE: Legend = tuple(
         (Use.WATER, N_("Water"), "#4393C3"),
     )
 )
+
+# What a way is in both rasters; the pairs without a class are not painted there.
+WAY_CLASSES: dict[Way, tuple[Cover, Use]] = {
+    Way.BEACH: (Cover.BARE, Use.PARK),
+    Way.BANK: (Cover.GRASS, Use.NONE),
+    Way.RIVER: (Cover.WATER, Use.WATER),
+    Way.STREET: (Cover.ROAD, Use.STREET),
+    Way.RUNWAY: (Cover.PAVED, Use.AIRPORT),
+    Way.RAIL_VERGE: (Cover.GRASS, Use.RAIL),
+    Way.RAIL: (Cover.ROAD, Use.RAIL),
+    Way.EXPRESSWAY_VERGE: (Cover.GRASS, Use.EXPRESSWAY),
+    Way.EXPRESSWAY: (Cover.ROAD, Use.EXPRESSWAY),
+    Way.BRIDGE: (Cover.ROAD, Use.STREET),
+}

@@ -62,12 +62,12 @@ def pool_for(source: RasterSource, grid: Grid, *, times: int, threads: int) -> P
             times=times,
             gb=pixels * grid.dtype.itemsize / 1e9,
         )
-    with opened(source) as dataset:
+    with opened(source, grid) as dataset:
         array = dataset.enlarged(times)
     larger = replace(
         plain,
         transform=grid.transform
-        * Affine.scale(grid.width / array.shape[1], grid.height / array.shape[0]),
+        @ Affine.scale(grid.width / array.shape[1], grid.height / array.shape[0]),
         height=array.shape[0],
         width=array.shape[1],
         block=array.shape,

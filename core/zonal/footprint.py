@@ -20,7 +20,7 @@ from core.zonal.pixels import Grid
 _SNAP = 2.0**27
 # A straight edge in the lattice's CRS is a curve in the raster's; squares are quartered until
 # the curve departs from its chord by less than this.
-_MOST_SAG_PX = 0.02
+_MOST_SAG_PX = 0.005
 _MOST_PARTS = 32
 # Pixels decoded at a time: 1 MB of bytes, 8 MB as float64.
 _RUN_PX = 1 << 20
@@ -134,7 +134,7 @@ def _to_pixels(
         x, y = transformer.transform(x, y)
     if grid.crs.is_geographic:
         # A meridian has many names; take the one within 180 degrees of the raster's middle.
-        middle, _ = grid.transform * (grid.width / 2, grid.height / 2)
+        middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)
         x = x - 360.0 * np.floor((x - middle + 180.0) / 360.0)
     inverse = ~grid.transform
     col = inverse.a * x + inverse.b * y + inverse.c

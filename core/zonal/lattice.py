@@ -89,8 +89,7 @@ def summed(
     job = _Job(pool.grid, place, request, rule, keep_inf)
     if not request.needs_values:
         return job.moments(pool)
-    weighted_median = rule == "exact" and "median" in request.names
-    if pool.grid.dtype.kind != "f" and not weighted_median:
+    if pool.grid.dtype.kind != "f":
         try:
             return job.counted(pool)
         except _TooManyCodesError:
@@ -121,7 +120,7 @@ class _Job:
         for part in pool.run(self._count_block, plan_blocks(self.place, self.grid)):
             tally.add(part)
         codes, counts = tally.sorted()
-        values = from_counts(counts, codes, self.request.names)
+        values = from_counts(counts, codes, self.request.names, weighted=not self._centre)
         strange = np.zeros(self.place.num_quadrats)
         return self._finished(values, strange, codes, counts)
 
@@ -195,7 +194,8 @@ class _Job:
             )  # fmt: skip
             where, value, weight = out[:n].T
             pixels_ = SortedValues.of(zone[where.astype(np.intp)], value, weight, len(at))
-            found = from_values(pixels_, names, weighted=not self._centre)
+            whole = self.grid.dtype.kind != "f"
+            found = from_values(pixels_, names, weighted=not self._centre, whole=whole)
             nan = np.bincount(zone, weights=strange, minlength=len(at))
             parts = [_Partial(at, np.column_stack([*(found[name] for name in names), nan]))]
             if self.request.frequency:

@@ -34,7 +34,7 @@ class Pool:
 
     def open(self) -> AbstractContextManager[Pixels]:
         """Open the raster for the calling thread."""
-        return nullcontext(self.array) if self.array else opened(self.source)
+        return nullcontext(self.array) if self.array else opened(self.source, self.grid)
 
     def run(self, work: Callable[[Pixels, Task], Result], tasks: list[Task]) -> Iterator[Result]:
         """Yield the results in the order of the tasks.

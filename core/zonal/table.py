@@ -52,7 +52,7 @@ class LayerNote:
 class ZonalTable:
     """Statistics of layers in zones, a row a zone, in the order and with the index of the zones."""
 
-    values: pd.DataFrame
+    table: pd.DataFrame
     cover: pd.DataFrame
     """Share of each zone that holds valid values, 0 to 1; a column a layer, named by its key."""
     notes: tuple[LayerNote, ...]
