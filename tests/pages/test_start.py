@@ -107,7 +107,7 @@ def test_a_title_that_cannot_be_is_told_in_a_sentence(town, open_page, title):
 
 def test_an_area_is_made_from_an_uploaded_file(space, open_page, tmp_path):
     app = upload(open_page(), boundary_bytes(tmp_path))
-    assert r"proposed CRS EPSG\:32616" in text(app)
+    assert r"EPSG\:32616 (WGS 84 / UTM zone 16N)" in text(app)
     only(app.text_input, "Name of the study area").set_value("Neue Stadt")
     button(app, "Create the study area").click().run()
     clean(app)
