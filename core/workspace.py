@@ -203,6 +203,19 @@ class Workspace:
                 reason=str(err)[:200],
             ) from err
 
+    def boundary_digest(self, area_id: str) -> str:
+        """Return the SHA-256 of the boundary's file."""
+        return store.file_digest(self._folder(area_id) / "boundary.parquet")
+
+    def folder(self, area_id: str) -> Path:
+        """Return the folder of an area that exists.
+
+        Raises:
+            InputError: There is no such area.
+        """
+        self.area(area_id)
+        return self._folder(area_id)
+
     def layer_path(self, area_id: str, layer: Layer) -> Path:
         """Return where a layer's file lies; never outside the area's own folder."""
         return store.inside(self._folder(area_id), *Path(layer.file).parts)

@@ -116,12 +116,12 @@ class City:
         rows.rows_of_lots(b, parts)
         sites.large_buildings(b, parts)
         trees.plant_all(b, parts)
-        buildings, building_block = (
-            Rects.join(parts.buildings),
-            np.concatenate(parts.building_block),
-        )
-        crowns, crown_block = Discs.join(parts.crowns), np.concatenate(parts.crown_block)
-        size = np.hypot(buildings.half_u, buildings.half_v) * 0.8 + _BUILDING_GAP_M
+        buildings, crowns = Rects.join(parts.buildings), Discs.join(parts.crowns)
+        building_block = np.concatenate(parts.building_block)
+        crown_block = np.concatenate(parts.crown_block)
+        # Most of the half diagonal: a corner may come near a way, a building never lies on one.
+        diagonal = np.sqrt(buildings.half_u**2 + buildings.half_v**2)
+        size = 0.8 * diagonal + _BUILDING_GAP_M
         free = self._is_free(b, building_block, buildings.x, buildings.y, size)
         grown = self._is_free(
             b, crown_block, crowns.x, crowns.y, 0.3 * crowns.radius + _CROWN_GAP_M

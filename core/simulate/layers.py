@@ -25,7 +25,14 @@ from core.text import N_
 
 _ALBERS = 5070
 _UTM = 32616
-_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs +type=crs"
+# The grid of the MODIS land products, on a sphere; it has no EPSG code.
+_SINUSOIDAL = (
+    'PROJCS["MODIS Sinusoidal",GEOGCS["MODIS sphere",DATUM["MODIS sphere",'
+    'SPHEROID["MODIS sphere",6371007.181,0]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]],PROJECTION["Sinusoidal"],'
+    'PARAMETER["longitude_of_center",0],PARAMETER["false_easting",0],'
+    'PARAMETER["false_northing",0],UNIT["metre",1]]'
+)
 _SINUSOIDAL_M = 926.625433138760
 _NEAR_M, _WIDE_M = 1500.0, 4000.0
 _MOST_THREADS = 4

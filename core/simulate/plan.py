@@ -28,6 +28,7 @@ WEST, EAST, SOUTH, NORTH = -290, 130, -150, 100  # lattice numbers, the last one
 DRAWN_M = 1600.0
 MILE_E, MILE_N = 16, 8
 _WAY_REACH_M = 420.0
+_CLEARANCE_M = 0.5 * float(np.sqrt(BLOCK_E_M**2 + BLOCK_N_M**2)) + 90.0  # with large buildings
 _RAGGED_M = 1400.0
 _LAKE_FRONT_M = 800.0
 _NO_OBSTACLE = (Way.BEACH, Way.BANK)  # plants and sheds may stand there
@@ -76,10 +77,10 @@ Metres = NDArray[np.floating[Any]]
 class Plan:
     """Attributes of blocks, each (J, I): row 0 the southernmost, column 0 the westernmost.
 
-    `x`, `y` are centres in EPSG:32616; `to_shore` metres (negative in the
-    lake); `dense`, `green`, `derelict` from 0 to 1; `merged_east` and
-    `merged_north` tell where no street runs between a block and the next. `near_start` and
-    `near_items` list the pieces of ways that a block must keep clear of, block by block.
+    `x`, `y` are centres in EPSG:32616; `to_shore` metres, negative in the lake; `dense`, `green`
+    and `derelict` go from 0 to 1; `merged_east` and `merged_north` tell where no street runs
+    between a block and the next. `near_start` (J * I + 1) and `near_items` list the pieces of ways
+    that a block must keep clear of, block by block.
     """
 
     seed: int
@@ -213,7 +214,7 @@ def _clearance(
     segments: Segments, pairs: tuple[NDArray[np.int64], NDArray[np.int64], Floats], blocks: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     piece, block, distance = pairs
-    reach = segments.half[piece] + 0.5 * np.hypot(BLOCK_E_M, BLOCK_N_M) + 15.0
+    reach = segments.half[piece] + _CLEARANCE_M
     keep = (distance < reach) & ~np.isin(segments.kind[piece], _NO_OBSTACLE)
     order = np.argsort(block[keep], kind="stable")
     counts = np.bincount(block[keep], minlength=blocks)

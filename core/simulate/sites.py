@@ -80,7 +80,7 @@ def large_buildings(b: Blocks, parts: Parts) -> None:
 def _tower_storeys(low: Floats, u: Floats, to_loop: Floats) -> Floats:
     """Return storeys that rise towards the Loop; a few towers in a hundred stand out."""
     near = 1 / (1 + (to_loop / 750.0) ** 2)
-    return np.minimum(low * (0.6 + 0.9 * near) + np.floor(near * (u**2.2) * 62), 108)
+    return np.minimum(low * (0.6 + 0.9 * near) + np.floor(near * (u * u) * 62), 108)
 
 
 def _paths(b: Blocks, parts: Parts) -> None:

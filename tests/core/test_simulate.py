@@ -153,6 +153,18 @@ def test_a_window_is_that_part_of_the_whole(city, crs, painter):
         assert_array_equal(part, picture[row : row + rows, col : col + cols])
 
 
+def test_crowns_that_reach_over_the_edge_of_their_block_are_in_every_window(city):
+    # A wood: blocks grown together, with trees up to the edges. Windows of 105 m against blocks of
+    # 101 m bring every phase of the two edges.
+    grid = paint.make_grid(UTM, (436000.0, 4648600.0, 437600.0, 4649200.0), 5.0)
+    picture = whole(city, grid, rasters.paint_cover)
+    assert (picture == Cover.TREE).mean() > 0.3
+    for col in range(0, grid.shape[1], 21):
+        window = (0, col, grid.shape[0], min(21, grid.shape[1] - col))
+        part = rasters.draw_window(city, grid, rasters.paint_cover, window).values
+        assert_array_equal(part, picture[:, col : col + 21])
+
+
 def test_threads_and_tiles_do_not_change_a_pixel(city, monkeypatch):
     grid = grid_of(UTM, 10.0)
     monkeypatch.setattr(rasters, "_TILE_PX", 130)
@@ -192,7 +204,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_another_city(city):
 def test_seed_0_draws_the_city_of_this_version(city):
     # Golden: if this changes on purpose, raise core.simulate.city.VERSION with it.
     picture = whole(city, grid_of(UTM, 10.0), rasters.paint_cover)
-    assert hashlib.sha256(picture.tobytes()).hexdigest()[:16] == "93c456186a83d4f4"
+    assert hashlib.sha256(picture.tobytes()).hexdigest()[:16] == "46990f2a1473b8c2"
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
@@ -226,6 +238,17 @@ def test_no_building_and_no_tree_stands_in_the_lake(city):
     shapely.prepare(lake)
     for things in (objects.buildings, objects.crowns):
         assert not shapely.contains_xy(lake, things.x, things.y).any()
+
+
+def test_no_building_and_no_tree_stands_on_a_river_a_railway_or_an_expressway(city):
+    objects, s = city.objects(*DOWNTOWN), city.ways
+    for half, kind in {(h, k) for h, k in zip(s.half, s.kind, strict=True) if k in (2, 6, 8)}:
+        which = (s.half == half) & (s.kind == kind)
+        ends = np.stack([s.x0, s.y0, s.x1, s.y1], axis=1)[which].reshape(-1, 2, 2)
+        course = shapely.STRtree(shapely.linestrings(ends))
+        for things in (objects.buildings, objects.crowns):
+            points = shapely.points(things.x, things.y)
+            assert course.query(points, predicate="dwithin", distance=half).size == 0
 
 
 def inside_city(layer: layers.DrawnLayer) -> np.ndarray:
@@ -271,6 +294,35 @@ def test_land_use_has_named_classes_with_colours_of_their_own():
     assert len({entry.colour for entry in shown}) == len({entry.name for entry in shown}) == 18
     assert {entry.code for entry in LAND_USE} == set(Use)
     assert {entry.code for entry in legends.CHICAGO_LAND_COVER} == set(Cover)
+
+
+# Complete protanopia, deuteranopia and tritanopia on linear RGB: Machado et al. (2009).
+SEEN = {
+    "all colours": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+               [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                 [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def lab(linear: np.ndarray) -> np.ndarray:
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = linear @ np.transpose(to_xyz) / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], 1)
+
+
+@pytest.mark.parametrize("eyes", SEEN)
+def test_colours_of_land_use_differ_for_every_kind_of_eye(eyes):
+    colours = [entry.colour for entry in LAND_USE if entry.colour]
+    rgb = np.array([[int(c[i : i + 2], 16) / 255 for i in (1, 3, 5)] for c in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = lab(np.clip(linear @ np.transpose(SEEN[eyes]), 0, 1))
+    apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1) + 100 * np.eye(len(seen))
+    assert apart.min() > 15
 
 
 def share_around(layer: layers.DrawnLayer, x, y, codes, half_m=450.0) -> np.ndarray:
