@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.commands import run
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
 from core.text import N_
@@ -82,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(handler=_inspect)
 
     area = commands.add_parser("area", help="make, fill and list study areas")
-    _area_commands(area.add_subparsers(required=True, metavar="COMMAND"), common)
+    area_commands = area.add_subparsers(required=True, metavar="COMMAND")
+    _area_commands(area_commands, common)
+    run.register(area_commands, common)
     return parser
 
 
