@@ -83,11 +83,12 @@ OnProgress = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
 
 
-def _no_progress(share: float, text: str) -> None:
-    pass
+def no_progress(share: float, text: str) -> None:
+    """Report nothing."""
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Do not stop."""
     return False
 
 
@@ -110,8 +111,8 @@ class About:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Pixels:
-    """One band of pixels on their way in, from a file or from memory."""
+class Pixels:
+    """One band of pixels on their way in: from a file, from memory, or computed as they pass."""
 
     name: str
     place: Georeference
@@ -120,7 +121,10 @@ class _Pixels:
     has_mask: bool
     """Missing pixels are told by a mask only, so that the mask has to be kept."""
     read: Callable[[Window], tuple[NDArray[Any], NDArray[np.bool_] | None]]
+    """Values of a window, and where they are valid (None: wherever they are values)."""
     steps: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[], list[dict[str, Any]]] = list
+    """Steps that are known only once every window has been read."""
 
     @property
     def num(self) -> int:
@@ -137,8 +141,8 @@ def add_raster(
     crs: str | None = None,
     nodata: float | None = None,
     source_name: str | None = None,
-    on_progress: OnProgress = _no_progress,
-    should_stop: ShouldStop = _never,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
 ) -> Area:
     """Add one band of a raster file to an area, or replace the layer of the same id.
 
@@ -166,7 +170,7 @@ def add_raster(
     with rasters.open_raster(source) as dataset:
         rasters.check_whole(dataset)
         rasters.check_band(dataset, band)
-        pixels = _from_dataset(dataset, band, crs=crs, nodata=nodata, name=name)
+        pixels = from_dataset(dataset, band, crs=crs, nodata=nodata, name=name)
         origin = {
             "name": name,
             "bytes": source.stat().st_size,
@@ -175,7 +179,7 @@ def add_raster(
             "band": band,
             "added": now(),
         }
-        _check_fits(workspace, area_id, pixels)
+        check_fits(workspace, area_id, pixels)
         origin["sha256"] = store.file_digest(source)
         return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
@@ -191,8 +195,8 @@ def add_array(
     nodata: float | None = None,
     origin: dict[str, Any],
     steps: Sequence[dict[str, Any]] = (),
-    on_progress: OnProgress = _no_progress,
-    should_stop: ShouldStop = _never,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
 ) -> Area:
     """Add a raster that was drawn in memory.
 
@@ -213,7 +217,7 @@ def add_array(
         InputError, ExtentError, TooLargeError, StoppedError: See `add_raster`.
     """
     rows, columns = values.shape
-    pixels = _Pixels(
+    pixels = Pixels(
         name=about.title,
         place=Georeference(_parsed_crs(crs), transform, columns, rows),
         dtype=values.dtype,
@@ -222,7 +226,37 @@ def add_array(
         read=lambda window: (values[window.toslices()], None),
         steps=list(steps),
     )
-    _check_fits(workspace, area_id, pixels)
+    check_fits(workspace, area_id, pixels)
+    return _add(
+        workspace, area_id, pixels, about, {**origin, "added": now()}, on_progress, should_stop
+    )
+
+
+def add_made(
+    workspace: Workspace,
+    area_id: str,
+    pixels: Pixels,
+    about: About,
+    *,
+    origin: dict[str, Any],
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
+) -> Area:
+    """Add a raster that is computed window by window, each asked for once, north to south.
+
+    Args:
+        workspace: Where the area is.
+        area_id: The area.
+        pixels: The raster.
+        about: What the layer is.
+        origin: What it was made from, kept as the layer's source.
+        on_progress: See `add_raster`.
+        should_stop: See `add_raster`.
+
+    Raises:
+        InputError, ExtentError, TooLargeError, StoppedError: See `add_raster`.
+    """
+    check_fits(workspace, area_id, pixels)
     return _add(
         workspace, area_id, pixels, about, {**origin, "added": now()}, on_progress, should_stop
     )
@@ -240,12 +274,12 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
     """
     validators = _validators(url)
     with rasters.open_raster(url, outside=True) as dataset:
-        pixels = _from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
+        pixels = from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
         _check_meets(workspace, area_id, pixels)
         values, valid = raster_info.picture(dataset, 1, _REMOTE_PX)
     tally = Tally(about.kind, pixels.dtype, num_pixels=values.size, name=pixels.name)
     reduced = pixels.place.scaled(*values.shape)
-    inside = inside_boundary(reduced, _boundary(workspace, area_id))
+    inside = inside_boundary(reduced, boundary_lonlat(workspace, area_id))
     _count(tally, values, valid, inside(Window(0, 0, reduced.width, reduced.height)))
     origin = {
         "name": pixels.name,
@@ -280,9 +314,20 @@ def verify(workspace: Workspace, area_id: str, layer_id: str) -> None:
         )
 
 
-def _from_dataset(
-    dataset: DatasetReader, band: int, *, crs: str | None, nodata: float | None, name: str
-) -> _Pixels:
+def from_dataset(
+    dataset: DatasetReader,
+    band: int,
+    *,
+    name: str,
+    crs: str | None = None,
+    nodata: float | None = None,
+) -> Pixels:
+    """Return one band of an open raster; for `crs` and `nodata` see `add_raster`.
+
+    Raises:
+        CrsError: The raster has no CRS and none is given.
+        InputError: No pixel can have the value `nodata`.
+    """
     steps: list[dict[str, Any]] = []
     own = rasters.dataset_crs(dataset)
     if own is None and crs is not None:
@@ -307,7 +352,7 @@ def _from_dataset(
             valid = kept if valid is None else valid & kept
         return values, valid
 
-    return _Pixels(
+    return Pixels(
         name=name,
         place=place,
         dtype=dtype,
@@ -344,7 +389,13 @@ def _parsed_crs(text: str) -> CRS:
         ) from err
 
 
-def _check_fits(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
+def check_fits(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
+    """Refuse a raster that does not meet the area, is above the limit, or has no room on the disk.
+
+    Raises:
+        ExtentError: It lies elsewhere.
+        TooLargeError: The message holds the estimate.
+    """
     _check_meets(workspace, area_id, pixels)
     unpacked = pixels.num * pixels.dtype.itemsize
     if unpacked > settings().raster_mb << 20:
@@ -359,9 +410,9 @@ def _check_fits(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
     store.require_space(workspace.root, int(unpacked * 2.4), what=pixels.name)
 
 
-def _check_meets(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
+def _check_meets(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
     area = workspace.area(area_id)
-    if pixels.place.cover(_boundary(workspace, area_id)) > 0:
+    if pixels.place.cover(boundary_lonlat(workspace, area_id)) > 0:
         return
     found = lonlat_bounds(pixels.place.crs, pixels.place.bounds)
     raise ExtentError(
@@ -374,7 +425,7 @@ def _check_meets(workspace: Workspace, area_id: str, pixels: _Pixels) -> None:
     )
 
 
-def _boundary(workspace: Workspace, area_id: str) -> shapely.Geometry:
+def boundary_lonlat(workspace: Workspace, area_id: str) -> shapely.Geometry:
     """Return the boundary of an area in degrees."""
     return workspace.boundary(area_id).to_crs(4326).geometry.iloc[0]
 
@@ -389,7 +440,7 @@ def _degrees(bounds: tuple[float, float, float, float] | None) -> str:
 def _add(
     workspace: Workspace,
     area_id: str,
-    pixels: _Pixels,
+    pixels: Pixels,
     about: About,
     origin: dict[str, Any],
     on_progress: OnProgress,
@@ -399,7 +450,7 @@ def _add(
     raw, cog = folder / "raw.tif", folder / "layer.tif"
     try:
         with _writing(pixels.name):
-            inside = inside_boundary(pixels.place, _boundary(workspace, area_id))
+            inside = inside_boundary(pixels.place, boundary_lonlat(workspace, area_id))
             summary, codes = _copy_raw(pixels, about.kind, raw, inside, on_progress, should_stop)
             on_progress(0.5, N_("Writing overviews"))
             overviews = "MODE" if about.kind == "classes" else "AVERAGE"
@@ -407,7 +458,8 @@ def _add(
             raw.unlink()
         _check_written(cog, pixels)
         on_progress(0.95, N_("Computing the digest"))
-        steps = [*pixels.steps, {"step": "cog", "block": BLOCK, "overviews": overviews.lower()}]
+        steps = [*pixels.steps, *pixels.tell()]
+        steps.append({"step": "cog", "block": BLOCK, "overviews": overviews.lower()})
         layer = replace(_layer(about, summary, codes, origin, steps), digest=store.file_digest(cog))
         _stop_if(should_stop, pixels.name)
         area = workspace.put_layer(area_id, layer, cog)
@@ -457,7 +509,7 @@ def _writing(name: str) -> Iterator[None]:
 
 
 def _copy_raw(
-    pixels: _Pixels,
+    pixels: Pixels,
     kind: Kind,
     raw: Path,
     inside: Inside,
@@ -580,7 +632,7 @@ def _copy_cog(
             raise OSError(said.strip().rsplit("\n", 1)[-1])
 
 
-def _check_written(cog: Path, pixels: _Pixels) -> None:
+def _check_written(cog: Path, pixels: Pixels) -> None:
     """Open the finished file once: whole, and in the place where its source was."""
     with rasters.open_raster(cog) as dataset:
         rasters.check_whole(dataset)
