@@ -461,7 +461,7 @@ def _add(
         steps = [*pixels.steps, *pixels.tell()]
         steps.append({"step": "cog", "block": BLOCK, "overviews": overviews.lower()})
         layer = replace(_layer(about, summary, codes, origin, steps), digest=store.file_digest(cog))
-        _stop_if(should_stop, pixels.name)
+        stop_if(should_stop, pixels.name)
         area = workspace.put_layer(area_id, layer, cog)
         on_progress(1.0, N_("Done"))
         return area
@@ -540,7 +540,7 @@ def _copy_raw(
     done = infinite = 0
     with rasters.gdal_env(), _new_tiff(raw, profile) as target:
         for window in _chunks(place.height, place.width, pixels.dtype.itemsize):
-            _stop_if(should_stop, pixels.name)
+            stop_if(should_stop, pixels.name)
             values, valid = pixels.read(window)
             if pixels.dtype.kind == "f":
                 infinite += int(np.count_nonzero(np.isinf(values)))
@@ -623,7 +623,7 @@ def _copy_cog(
     ) as process:
         try:
             while process.poll() is None:
-                _stop_if(should_stop, raw.name)
+                stop_if(should_stop, raw.name)
                 time.sleep(0.1)
         finally:
             process.kill()
@@ -653,7 +653,8 @@ def _check_written(cog: Path, pixels: Pixels) -> None:
         )
 
 
-def _stop_if(should_stop: ShouldStop, name: str) -> None:
+def stop_if(should_stop: ShouldStop, name: str) -> None:
+    """Raise `StoppedError` if the user wants to stop."""
     if should_stop():
         raise StoppedError(N_("Stopped. {name} was not brought in."), name=name)
 

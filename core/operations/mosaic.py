@@ -274,7 +274,10 @@ def _notes(parts: list[Opened], place: Georeference, dtype: np.dtype[Any]) -> li
         )
     if len({part.pixels.dtype for part in parts}) > 1:
         notes.append(
-            Note(N_("The sources differ in number type; the result is {dtype}."), {"dtype": dtype})
+            Note(
+                N_("The sources differ in number type; the result is {dtype}."),
+                {"dtype": str(dtype)},
+            )
         )
     return [*notes, *_several_bands(parts)]
 
