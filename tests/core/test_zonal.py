@@ -163,6 +163,47 @@ def test_every_statistic_equals_brute_force(scene, names):
     np.testing.assert_array_equal(found["nan"], strange)
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("how", [{"tiled": True, "blockxsize": 16, "blockysize": 16}, {}])
+def test_statistics_are_merged_over_blocks(dtype, how):
+    rng = np.random.default_rng(2)
+    array = (rng.integers(0, 90, (110, 130)) + 3 * np.arange(110)[:, None] // 9).astype(dtype)
+    source = raster_of(array, nodata=17, **how)
+    lattice = lattice_of((4, 5), 271.3, west=WEST + 3.1)
+    cells, _ = cells_of_centres(source, lattice)
+    values = np.where(array == 17, np.nan, array.astype(float))
+    expected = brute_force(values, cells, len(lattice))
+    for names in (("count", "sum", "mean", "std", "min", "max"), (*COMMON, "majority", FREQUENCY)):
+        found = one_table(source, lattice, names)
+        for name in found:
+            np.testing.assert_allclose(found[name], expected[name].fillna(0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+@pytest.mark.parametrize("stat", ["frequency", "sum"])
+def test_mask_and_nodata_hide_a_pixel_each(dtype, stat):
+    """Row 12."""
+    array = np.array([[1, 2], [3, 4]], dtype)
+    mask = np.array([[255, 0], [255, 255]], np.uint8)
+    found = one_table(raster_of(array, nodata=3, mask=mask), lattice_of((1, 1), 20), [stat])
+    assert (found.to_numpy() @ [1, 4] if stat == "frequency" else found["sum"]).tolist() == [5]
+
+
+@pytest.mark.parametrize("num", [255, 256, 257, 400])
+@pytest.mark.parametrize(("dtype", "factor"), [("uint8", 1), ("int16", 1), ("int32", 1000)])
+def test_no_code_is_lost_around_a_byte_s_worth_of_them(num, dtype, factor):
+    num = min(num, 256) if dtype == "uint8" else num
+    array = (np.arange(20 * 20).reshape(20, 20) % num * factor).astype(dtype)
+    mask = np.full(array.shape, 255, np.uint8)
+    mask[0, 0] = 0
+    for hidden, shown in ((None, mask >= 0), (mask, mask > 0)):
+        found = one_table(raster_of(array, mask=hidden), lattice_of((1, 1), 200), ["frequency"])
+        expected = np.bincount(array[shown] // factor)
+        codes = np.flatnonzero(expected)
+        assert [int(name.removeprefix("fre_")) // factor for name in found] == codes.tolist()
+        assert found.to_numpy()[0].tolist() == expected[codes].tolist()
+
+
 @settings(max_examples=40, deadline=None)
 @given(scenes(), st.sampled_from([3.0, 14.0, 70.0]))
 def test_exact_coverage_equals_intersected_areas(scene, cell):
@@ -217,8 +258,8 @@ def test_each_pixel_lies_in_exactly_one_quadrat_for_1000_origins():
 
 def test_lines_through_pixel_centres_give_equal_squares_equal_counts():
     """Row 17: rounding of coordinates does not move a line from one side of a centre to another."""
-    source = raster_of(np.ones((300, 300), np.uint8))
-    lattice = lattice_of((19, 19), 150, west=WEST + 5, north=NORTH - 5)
+    source = raster_of(np.ones((300, 300), np.uint8), cell=0.7)
+    lattice = lattice_of((19, 19), 10.5, west=WEST + 0.35, north=NORTH - 0.35)
     found = zonal_statistics(source, lattice, stats=["count"], threads=1).table
     assert found["x_count"].unique().tolist() == [225]
 
