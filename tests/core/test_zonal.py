@@ -256,12 +256,16 @@ def test_each_pixel_lies_in_exactly_one_quadrat_for_1000_origins():
         assert np.nansum(figures["sum"]) == array.sum()
 
 
-def test_lines_through_pixel_centres_give_equal_squares_equal_counts():
+@pytest.mark.parametrize(("cell", "pixels"), [(0.6, 7), (3.3, 14), (10.1, 3)])
+def test_lines_through_pixel_centres_give_equal_squares_equal_counts(cell, pixels):
     """Row 17: rounding of coordinates does not move a line from one side of a centre to another."""
-    source = raster_of(np.ones((300, 300), np.uint8), cell=0.7)
-    lattice = lattice_of((19, 19), 10.5, west=WEST + 0.35, north=NORTH - 0.35)
+    where = from_origin(WEST + 0.1, NORTH - 0.1, cell, cell)
+    source = raster_of(np.ones((300, 300), np.uint8), transform=where)
+    corner = {"west": WEST + 0.1 + cell / 2, "north": NORTH - 0.1 - cell / 2}
+    num = 300 // pixels - 2
+    lattice = lattice_of((num, num), cell * pixels, **corner)
     found = zonal_statistics(source, lattice, stats=["count"], threads=1).table
-    assert found["x_count"].unique().tolist() == [225]
+    assert found["x_count"].unique().tolist() == [pixels**2]
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
