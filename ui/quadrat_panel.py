@@ -101,6 +101,15 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
         zonal_rule = choice(
             _("A pixel counts by"), zonal_rules, value=options.zonal_rule, key=f"zr-{area.id}"
         )
+        fill_m = st.number_input(
+            _("Fill gaps of values up to (m)"),
+            0.0,
+            100_000.0,
+            float(5 * side if options.fill_m is None else options.fill_m),
+            step=50.0,
+            key=f"fill-{area.id}",
+            help=_("From neighbouring squares; 0 leaves every gap. Filled squares are counted."),
+        )
         engines = {
             "lattice": _("own, one pass"),
             "exactextract": "exactextract",
@@ -114,6 +123,7 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
                 "value_stats": tuple(stats) or ("mean",),
                 "zonal_rule": zonal_rule,
                 "engine": None if engine == "lattice" else engine,
+                "fill_m": None if fill_m == 5 * side else fill_m,
             }
             with shown_errors():
                 changed = workspace().set_quadrats(
