@@ -53,7 +53,9 @@ def layer_problems(
     del digest, stamp
     space = workspace()
     found = space.area(area_id)
-    return core_problems.layer_problems(space, found, found.layer(layer_id))
+    layer = found.layer(layer_id)
+    outside = bool(layer.url) and outside_allowed()
+    return core_problems.layer_problems(space, found, layer, outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
