@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import preparing
+from core.commands import preparing, run
 from core.commands.terminal import progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
@@ -23,7 +23,7 @@ Handler = Callable[[argparse.Namespace], dict[str, Any]]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_words(sys.argv[1:] if argv is None else argv))
     try:
         if args.workspace:
             os.environ[f"{PREFIX}WORKSPACE"] = args.workspace
@@ -34,11 +34,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as err:  # no permission, a full disk, a folder that is a file
+        print(f"{err.filename or 'The system'}: {err.strerror or err}.", file=sys.stderr)
+        return 2
     if args.json:
         print(json.dumps(body, indent=1, ensure_ascii=False))
     elif body.get("text"):
         print(body["text"])
     return int(body.get("status", 0))
+
+
+def _words(argv: Sequence[str]) -> list[str]:
+    """Make `--bounds -87.7,…` one word: argparse takes a value with a minus for an option."""
+    words: list[str] = []
+    for word in argv:
+        if words and words[-1] == "--bounds":
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -69,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(handler=_inspect)
 
     area = commands.add_parser("area", help="make, fill and list study areas")
-    _area_commands(area.add_subparsers(required=True, metavar="COMMAND"), common)
+    area_commands = area.add_subparsers(required=True, metavar="COMMAND")
+    _area_commands(area_commands, common)
+    run.register(area_commands, common)
     return parser
 
 
@@ -165,6 +181,8 @@ def _serve(args: argparse.Namespace) -> dict[str, Any]:
         "server.headless": "true" if args.no_browser or not _has_display() else "false",
     }
     command += [f"--{key}={value}" for key, value in options.items() if value != ""]
+    base = f"/{args.base_path.strip('/')}" if args.base_path.strip("/") else ""
+    print(f"Urban Pattern Studio: http://{args.address}:{args.port}{base}", flush=True)
     os.chdir(root)  # where .streamlit lies
     if os.name == "posix":
         os.execv(command[0], command)  # so that a signal reaches the server itself
@@ -301,7 +319,15 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
     from core import prepare, raster_info
     from core.legends import PRESETS, Legend, read_legend_csv
     from core.record import record
+    from core.rendering import COLORMAPS
 
+    if args.colormap and args.colormap not in COLORMAPS:
+        raise InputError(
+            N_("There is no colormap {name!r}."),
+            hint=N_("There are: {known}."),
+            name=args.colormap[:80],
+            known=", ".join(COLORMAPS),
+        )
     is_remote = args.file.startswith(("http://", "https://"))
     source: Path | str = args.file if is_remote else Path(args.file)
     info = raster_info.inspect(source, outside=args.outside)
@@ -327,7 +353,7 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
         season=args.season or guess.season,
         unit=guess.unit if args.unit is None else args.unit,
         colormap=args.colormap or guess.colormap,
-        legend=legend or (guess.legend if kind == "classes" else ()),
+        legend=legend or (guess.kept_legend if kind == "classes" else ()),
     )
     if isinstance(source, str):
         area = prepare.add_remote(workspace(), args.name, source, about)

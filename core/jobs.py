@@ -41,6 +41,7 @@ WORKS = {
     "default-area": "core.works:default_area",
     "add-layer": "core.works:add_layer",
     "make-layer": "core.works:make_layer",
+    "quadrats": "core.works:quadrats",
 }
 _VERSION = 1
 _KEPT = 50
@@ -87,7 +88,8 @@ def submit(root: Path, work: str, config: dict[str, Any]) -> str:
         config: The request; anything JSON can hold.
     """
     module_and_name(work)
-    stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S")
+    # To the millisecond: folders are listed by name, newest first.
+    stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S%f")[:-3]
     job_id = f"{stamp}-{work}-{uuid.uuid4().hex[:6]}"
     folder = root / job_id
     folder.mkdir(parents=True)

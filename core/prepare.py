@@ -5,50 +5,36 @@ commonest class for classes and by the average for values. Files stream through 
 being made lies in the area's scratch folder and counts only once it is whole.
 """
 
-import http.client
 import json
 import math
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
-import rasterio
-import rasterio.shutil
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
-from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from core import raster_info, rasters, store
+from core.cog import OnProgress, Pixels, ShouldStop, stop_if, write_cog
 from core.errors import (
     CrsError,
     ExtentError,
     InputError,
     RefusedFileError,
-    StoppedError,
     StoreError,
     TooLargeError,
 )
-from core.georeference import (
-    Georeference,
-    Inside,
-    inside_boundary,
-    lonlat_bounds,
-    transformer,
-)
+from core.georeference import Georeference, inside_boundary, lonlat_bounds
 from core.legends import Legend, numbered_legend
 from core.settings import settings
 from core.summaries import Tally
@@ -66,21 +52,9 @@ from core.workspace import (
     now,
 )
 
-BLOCK = 512
-_CHUNK_BYTES = 16 << 20
-_OWN_PROCESS_PIXELS = 100_000_000
 _REMOTE_PX = 1024
+_REMOTE_WITHOUT_OVERVIEWS = 2048
 _SECONDS_OUTSIDE = 20
-_PLACE_TOLERANCE_PX = 0.01
-_COPY = """
-import json, sys, rasterio, rasterio.shutil
-source, target, env, options = sys.argv[1:]
-with rasterio.Env(**json.loads(env)):
-    rasterio.shutil.copy(source, target, driver="COG", **json.loads(options))
-"""
-
-OnProgress = Callable[[float, str], None]
-ShouldStop = Callable[[], bool]
 
 
 def no_progress(share: float, text: str) -> None:
@@ -108,27 +82,6 @@ class About:
     def __post_init__(self) -> None:
         store.checked_id(self.layer_id, what=N_("layer"))
         checked_title(self.title)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
-    """One band of pixels on their way in: from a file, from memory, or computed as they pass."""
-
-    name: str
-    place: Georeference
-    dtype: np.dtype[Any]
-    nodata: float | None
-    has_mask: bool
-    """Missing pixels are told by a mask only, so that the mask has to be kept."""
-    read: Callable[[Window], tuple[NDArray[Any], NDArray[np.bool_] | None]]
-    """Values of a window, and where they are valid (None: wherever they are values)."""
-    steps: list[dict[str, Any]] = field(default_factory=list)
-    tell: Callable[[], list[dict[str, Any]]] = list
-    """Steps that are known only once every window has been read."""
-
-    @property
-    def num(self) -> int:
-        return self.place.width * self.place.height
 
 
 def add_raster(
@@ -227,9 +180,8 @@ def add_array(
         steps=list(steps),
     )
     check_fits(workspace, area_id, pixels)
-    return _add(
-        workspace, area_id, pixels, about, {**origin, "added": now()}, on_progress, should_stop
-    )
+    origin = {"crs": crs_name(pixels.place.crs), **origin, "added": now()}
+    return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
 
 def add_made(
@@ -257,9 +209,8 @@ def add_made(
         InputError, ExtentError, TooLargeError, StoppedError: See `add_raster`.
     """
     check_fits(workspace, area_id, pixels)
-    return _add(
-        workspace, area_id, pixels, about, {**origin, "added": now()}, on_progress, should_stop
-    )
+    origin = {"crs": crs_name(pixels.place.crs), **origin, "added": now()}
+    return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
 
 def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Area:
@@ -275,12 +226,18 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
     validators = _validators(url)
     with rasters.open_raster(url, outside=True) as dataset:
         pixels = from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
+        if max(dataset.shape) > _REMOTE_WITHOUT_OVERVIEWS and not dataset.overviews(1):
+            raise RefusedFileError(
+                N_("{name} has no overviews, so every look at it would fetch all of it."),
+                hint=N_("Download it and add the file."),
+                name=pixels.name,
+            )
         _check_meets(workspace, area_id, pixels)
         values, valid = raster_info.picture(dataset, 1, _REMOTE_PX)
     tally = Tally(about.kind, pixels.dtype, num_pixels=values.size, name=pixels.name)
-    reduced = pixels.place.scaled(*values.shape)
-    inside = inside_boundary(reduced, boundary_lonlat(workspace, area_id))
-    _count(tally, values, valid, inside(Window(0, 0, reduced.width, reduced.height)))
+    place = pixels.place.scaled(*values.shape)
+    inside = inside_boundary(place, boundary_lonlat(workspace, area_id))
+    tally.add(values, valid, inside(Window(0, 0, place.width, place.height)))
     origin = {
         "name": pixels.name,
         "url": url,
@@ -288,9 +245,8 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
         "added": now(),
         **validators,
     }
-    summary = replace(tally.summary(), exact=False)
     codes = tuple(int(code) for code in np.unique(values[valid])) if about.kind == "classes" else ()
-    layer = _layer(about, summary, codes, origin, [])
+    layer = _layer(about, replace(tally.summary(), exact=False), codes, origin, [])
     digest = sha256(json.dumps([url, validators], sort_keys=True).encode()).hexdigest()
     return workspace.put_layer(area_id, replace(layer, url=url, digest=digest), None)
 
@@ -329,12 +285,10 @@ def from_dataset(
         InputError: No pixel can have the value `nodata`.
     """
     steps: list[dict[str, Any]] = []
-    own = rasters.dataset_crs(dataset)
-    if own is None and crs is not None:
-        place = Georeference(_parsed_crs(crs), dataset.transform, dataset.width, dataset.height)
-        steps.append({"step": "crs", "given": crs_name(place.crs)})
-    else:
-        place = rasters.georeference(dataset)
+    given = _parsed_crs(crs) if crs else None
+    place = rasters.georeference(dataset, missing_crs=given, name=name)
+    if given and place.crs is given:
+        steps.append({"step": "crs", "given": crs_name(given)})
     dtype = np.dtype(dataset.dtypes[band - 1])
     declared = rasters.nodata_of(dataset, band)
     if nodata is not None:
@@ -447,22 +401,13 @@ def _add(
     should_stop: ShouldStop,
 ) -> Area:
     folder = workspace.scratch(area_id)
-    raw, cog = folder / "raw.tif", folder / "layer.tif"
     try:
-        with _writing(pixels.name):
-            inside = inside_boundary(pixels.place, boundary_lonlat(workspace, area_id))
-            summary, codes = _copy_raw(pixels, about.kind, raw, inside, on_progress, should_stop)
-            on_progress(0.5, N_("Writing overviews"))
-            overviews = "MODE" if about.kind == "classes" else "AVERAGE"
-            _copy_cog(raw, cog, overviews, pixels.num, should_stop)
-            raw.unlink()
-        _check_written(cog, pixels)
-        on_progress(0.95, N_("Computing the digest"))
-        steps = [*pixels.steps, *pixels.tell()]
-        steps.append({"step": "cog", "block": BLOCK, "overviews": overviews.lower()})
-        layer = replace(_layer(about, summary, codes, origin, steps), digest=store.file_digest(cog))
+        inside = inside_boundary(pixels.place, boundary_lonlat(workspace, area_id))
+        made = write_cog(pixels, about.kind, folder, inside, on_progress, should_stop)
+        layer = _layer(about, made.summary, made.codes, origin, pixels.steps)
         stop_if(should_stop, pixels.name)
-        area = workspace.put_layer(area_id, layer, cog)
+        layer = replace(layer, digest=store.file_digest(made.path))
+        area = workspace.put_layer(area_id, layer, made.path)
         on_progress(1.0, N_("Done"))
         return area
     finally:
@@ -494,193 +439,27 @@ def _layer(
     )
 
 
-@contextmanager
-def _writing(name: str) -> Iterator[None]:
-    """Turn a failed write into an error that names the disk."""
-    try:
-        yield
-    except (RasterioError, OSError) as err:
-        raise TooLargeError(
-            N_("{name} could not be written: {reason}."),
-            hint=N_("Nothing was changed. Check that the disk of the workspace has room."),
-            name=name,
-            reason=str(err)[:200],
-        ) from err
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirection could lead to a host that would be refused."""
 
-
-def _copy_raw(
-    pixels: Pixels,
-    kind: Kind,
-    raw: Path,
-    inside: Inside,
-    on_progress: OnProgress,
-    should_stop: ShouldStop,
-) -> tuple[Summary, tuple[int, ...]]:
-    """Copy the band block by block, missing pixels made alike, and count on the way.
-
-    Returns the figures of the pixels inside the boundary, and every class code of the raster.
-    """
-    tally = Tally(kind, pixels.dtype, num_pixels=pixels.num, name=pixels.name)
-    whole = Tally(kind, pixels.dtype, num_pixels=pixels.num, name=pixels.name)
-    place = pixels.place
-    profile = {
-        "driver": "GTiff",
-        "width": place.width,
-        "height": place.height,
-        "count": 1,
-        "dtype": pixels.dtype.name,
-        "crs": place.crs.to_wkt(),
-        "transform": place.transform,
-        "nodata": pixels.nodata,
-        "tiled": True,
-        "blockxsize": BLOCK,
-        "blockysize": BLOCK,
-        "bigtiff": "if_safer",
-    }
-    done = infinite = 0
-    with rasters.gdal_env(), _new_tiff(raw, profile) as target:
-        for window in _chunks(place.height, place.width, pixels.dtype.itemsize):
-            stop_if(should_stop, pixels.name)
-            values, valid = pixels.read(window)
-            if pixels.dtype.kind == "f":
-                infinite += int(np.count_nonzero(np.isinf(values)))
-            values, valid = _alike(values, valid, pixels.nodata)
-            _count(tally, values, valid, inside(window))
-            if kind == "classes":
-                whole.add(values, valid)
-            target.write(values, 1, window=window)
-            if pixels.has_mask:
-                target.write_mask(
-                    np.ones(values.shape, bool) if valid is None else valid, window=window
-                )
-            done += values.size
-            on_progress(0.5 * done / pixels.num, N_("Copying"))
-    if infinite:
-        pixels.steps.append({"step": "infinite to missing", "pixels": infinite})
-    return tally.summary(), tuple(code for code, _ in whole.summary().counts)
-
-
-def _count(
-    tally: Tally,
-    values: NDArray[Any],
-    valid: NDArray[np.bool_] | None,
-    inside: NDArray[np.bool_] | None,
-) -> None:
-    """Count the pixels of one block that lie inside; `inside` None means all of them."""
-    if inside is None:
-        tally.add(values, valid)
-    elif inside.any():
-        tally.add(values[inside], None if valid is None else valid[inside])
-
-
-def _new_tiff(path: Path, profile: dict[str, Any]) -> Any:
-    return rasterio.open(path, "w", **profile)  # noqa: TID251 (a new file of our own)
-
-
-def _alike(
-    values: NDArray[Any], valid: NDArray[np.bool_] | None, nodata: float | None
-) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Give every missing pixel the nodata value, if there is one; `valid` None means all."""
-    kept = rasters.is_value(values, nodata)
-    if valid is not None:
-        kept &= valid
-    if kept.all():
-        return values, None
-    if nodata is not None and (valid is not None or values.dtype.kind == "f"):
-        values = np.where(kept, values, values.dtype.type(nodata))
-    return values, kept
-
-
-def _chunks(height: int, width: int, itemsize: int) -> Iterator[Window]:
-    """Cut a raster into windows of whole blocks, each within a bounded number of bytes."""
-    across = max(BLOCK, _CHUNK_BYTES // (BLOCK * itemsize) // BLOCK * BLOCK)
-    for top in range(0, height, BLOCK):
-        for left in range(0, width, across):
-            yield Window(left, top, min(across, width - left), min(BLOCK, height - top))
-
-
-def _copy_cog(
-    raw: Path, cog: Path, overviews: str, num_pixels: int, should_stop: ShouldStop
-) -> None:
-    """Turn the raw copy into a COG; a large one in a process of its own, which can be stopped."""
-    options = {
-        "COMPRESS": "DEFLATE",
-        "LEVEL": "1",
-        "PREDICTOR": "YES",
-        "BLOCKSIZE": str(BLOCK),
-        "OVERVIEW_RESAMPLING": overviews,
-        "NUM_THREADS": str(settings().threads),
-        "BIGTIFF": "IF_SAFER",
-    }
-    env = {"GDAL_CACHEMAX": settings().gdal_cache_mb << 20, "GDAL_PAM_ENABLED": "NO"}
-    if num_pixels < _OWN_PROCESS_PIXELS:
-        with rasterio.Env(**env):
-            rasterio.shutil.copy(raw, cog, driver="COG", **options)
-        return
-    command = [sys.executable, "-c", _COPY, str(raw), str(cog), json.dumps(env)]
-    with subprocess.Popen(
-        [*command, json.dumps(options)], stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            while process.poll() is None:
-                stop_if(should_stop, raw.name)
-                time.sleep(0.1)
-        finally:
-            process.kill()
-        if process.returncode:
-            said = process.stderr.read() if process.stderr else ""
-            raise OSError(said.strip().rsplit("\n", 1)[-1])
-
-
-def _check_written(cog: Path, pixels: Pixels) -> None:
-    """Open the finished file once: whole, and in the place where its source was."""
-    with rasters.open_raster(cog) as dataset:
-        rasters.check_whole(dataset)
-        found = rasters.georeference(dataset)
-    corners = np.array([[0.0, 1.0, 0.0, 1.0], [0.0, 0.0, 1.0, 1.0]])
-    corners *= [[pixels.place.width], [pixels.place.height]]
-    x, y = pixels.place.transform @ tuple(corners)
-    lon, lat = transformer(pixels.place.crs, "lonlat").transform(x, y)
-    columns, rows = found.to_pixels(np.asarray(lon), np.asarray(lat), frame="lonlat")
-    shown = np.isfinite(lon) & np.isfinite(columns)
-    turned = found.crs.is_geographic  # a whole turn of longitude is the same place
-    off = np.abs(np.stack([columns * (not turned), rows]) - corners * [[not turned], [1]])
-    if (off[:, shown] > _PLACE_TOLERANCE_PX).any():
-        raise CrsError(
-            N_("The coordinate system of {name} cannot be kept in a GeoTIFF."),
-            hint=N_("Reproject it first, to a UTM zone for example."),
-            name=pixels.name,
-        )
-
-
-def stop_if(should_stop: ShouldStop, name: str) -> None:
-    """Raise `StoppedError` if the user wants to stop."""
-    if should_stop():
-        raise StoppedError(N_("Stopped. {name} was not brought in."), name=name)
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def _validators(url: str) -> dict[str, str]:
-    """Ask a server for the version of a file: its ETag, size and date, as far as it says them.
-
-    Redirections are not followed, since they could lead to a host that would be refused.
-    """
-    parts = urlsplit(rasters.checked_address(url, outside=True))
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_SECONDS_OUTSIDE)
+    """Ask a server for the version of a file: its ETag, size and date, as far as it says them."""
+    rasters.checked_address(url, outside=True)
+    opener = urllib.request.build_opener(_NoRedirect)
     try:
-        connection.request("HEAD", f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}")
-        answer = connection.getresponse()
-    except (OSError, http.client.HTTPException) as err:
+        asked = urllib.request.Request(url, method="HEAD")
+        with opener.open(asked, timeout=_SECONDS_OUTSIDE) as answer:
+            headers = answer.headers
+    except OSError as err:  # a status of 300 and above is one too
         raise RefusedFileError(
-            N_("{url} does not answer: {reason}."), url=url[:200], reason=str(err)[:200]
-        ) from err
-    finally:
-        connection.close()
-    if 300 <= answer.status < 400:
-        raise RefusedFileError(
-            N_("{url} leads to another address."),
-            hint=N_("Give the final address."),
+            N_("{url} does not answer with a file: {reason}."),
+            hint=N_("Check the address; give the final one where it leads to another."),
             url=url[:200],
-        )
+            reason=str(err)[:200],
+        ) from err
     names = ("ETag", "Content-Length", "Last-Modified")
-    return {name: str(answer.headers[name])[:200] for name in names if answer.headers[name]}
+    return {name: str(headers[name])[:200] for name in names if headers[name]}

@@ -54,7 +54,7 @@ def layer_problems(
             found += _from_place(area, place)
             found += _from_cover(dataset, place, boundary)
     except AppError as err:
-        found.append(Problem("warning", N_("{reason}"), {"reason": err.message()}))
+        found.append(Problem("warning", N_("Its file: {reason}"), {"reason": err.message()}))
     return tuple(sorted(found, key=lambda problem: problem.severity == "note"))
 
 

@@ -198,8 +198,20 @@ class Guess:
     unit: str
     colormap: str
     legend: Legend
+    """Of the codes in a sample. Without the user's touch pass on none: then all codes are named."""
     preset: str | None
     """The id of the preset that `legend` came from."""
+    has_colours: bool = False
+    """Whether the file holds a colour table."""
+
+    @property
+    def kept_legend(self) -> Legend:
+        """The legend where it says more than the codes of a sample; else none.
+
+        Without one, bringing the raster in numbers every code that it really holds.
+        """
+        is_bare = all(entry.name == str(entry.code) for entry in self.legend)
+        return () if is_bare and not self.has_colours else self.legend
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,14 +259,18 @@ def guess(info: RasterInfo, source: Path | str, *, band: int = 1, outside: bool 
         RefusedFileError: See `rasters.open_raster`.
     """
     stem = info.name.rsplit(".", 1)[0]
+    values = preview(source, band=band, outside=outside).compressed()  # first: checks the band
     words = _words(f"{stem} {info.bands[band - 1].description}")
-    values = preview(source, band=band, outside=outside).compressed()
-    found = next((m for m in _MEANINGS if words & set(m.words.split())), None)
     codes = _codes(values)
-    has_table = bool(info.bands[band - 1].colour_table)
-    wanted = found.kind if found else "classes" if codes or has_table else "values"
-    kind: Kind = "classes" if wanted == "classes" and codes is not None else "values"
-    meaning = found if found and found.kind == kind else _Meaning("", kind)
+    meaning = next(
+        (
+            known
+            for known in _MEANINGS
+            if words & set(known.words.split()) and (known.kind == "values" or codes is not None)
+        ),
+        _Meaning("", "values" if codes is None else "classes"),
+    )
+    kind = meaning.kind
     preset = fitting_preset(codes) if kind == "classes" and codes and _names_preset(words) else None
     title = _title(stem)
     return Guess(
@@ -267,6 +283,7 @@ def guess(info: RasterInfo, source: Path | str, *, band: int = 1, outside: bool 
         colormap=meaning.colormap,
         legend=_legend(codes or (), info.bands[band - 1], preset) if kind == "classes" else (),
         preset=preset,
+        has_colours=bool(info.bands[band - 1].colour_table),
     )
 
 

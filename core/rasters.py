@@ -364,14 +364,21 @@ def dataset_crs(dataset: DatasetReader) -> CRS | None:
     return None if crs.is_engineering else crs
 
 
-def georeference(dataset: DatasetReader) -> Georeference:
+def georeference(
+    dataset: DatasetReader, *, missing_crs: CRS | None = None, name: str | None = None
+) -> Georeference:
     """Return where a raster's pixels lie.
+
+    Args:
+        dataset: An open raster.
+        missing_crs: The CRS to take for a raster that has none.
+        name: What to call the raster in a message; its file name if None.
 
     Raises:
         CrsError: The raster has no CRS, or no place in it.
     """
-    crs = dataset_crs(dataset)
-    name = source_name(dataset.name)
+    crs = dataset_crs(dataset) or missing_crs
+    name = name or source_name(dataset.name)
     if crs is None:
         raise CrsError(
             N_("{name} has no coordinate system."), hint=N_("Say which one it is in."), name=name

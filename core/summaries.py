@@ -36,8 +36,21 @@ class Tally:
         else:
             self._counter = _Sampler(stride=max(1, num_pixels // _SAMPLE))
 
-    def add(self, values: NDArray[Any], valid: NDArray[np.bool_] | None) -> None:
-        """Count one block; `valid` None says that no pixel is missing."""
+    def add(
+        self,
+        values: NDArray[Any],
+        valid: NDArray[np.bool_] | None,
+        inside: NDArray[np.bool_] | None = None,
+    ) -> None:
+        """Count one block.
+
+        Args:
+            values: Pixels (rows, columns).
+            valid: True where a pixel is not missing; None: none is.
+            inside: True where a pixel counts at all; None: all do.
+        """
+        if inside is not None:
+            values, valid = values[inside], None if valid is None else valid[inside]
         self._pixels += values.size
         self._counter.add(values.ravel() if valid is None else values[valid])
 

@@ -78,6 +78,18 @@ def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop
     return {"area": area.id}
 
 
+def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Sum every layer up in the quadrats; `config` holds `workspace`, `area` and `options`."""
+    from core.quadrat_table import Options, quadrat_table, write_quadrats
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    options = Options(**{key: _tuple(value) for key, value in config["options"].items()})
+    made = quadrat_table(space, area, options, on_progress=report, should_stop=should_stop)
+    write_quadrats(space, area, made)
+    return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
+
+
 def _about(config: dict[str, Any]) -> prepare.About:
     return prepare.About(
         layer_id=config["layer_id"],
@@ -89,6 +101,10 @@ def _about(config: dict[str, Any]) -> prepare.About:
         colormap=config["colormap"],
         legend=tuple(LegendClass(*row) for row in config["legend"]),
     )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _number(text: str | float | None) -> float | None:

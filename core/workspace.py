@@ -203,6 +203,19 @@ class Workspace:
                 reason=str(err)[:200],
             ) from err
 
+    def boundary_digest(self, area_id: str) -> str:
+        """Return the SHA-256 of the boundary's file."""
+        return store.file_digest(self._folder(area_id) / "boundary.parquet")
+
+    def folder(self, area_id: str) -> Path:
+        """Return the folder of an area that exists.
+
+        Raises:
+            InputError: There is no such area.
+        """
+        self.area(area_id)
+        return self._folder(area_id)
+
     def layer_path(self, area_id: str, layer: Layer) -> Path:
         """Return where a layer's file lies; never outside the area's own folder."""
         return store.inside(self._folder(area_id), *Path(layer.file).parts)
@@ -274,6 +287,19 @@ class Workspace:
     def rename(self, area_id: str, title: str) -> Area:
         """Give an area another title; its id, and so its links, stay."""
         return self._change(area_id, lambda area: replace(area, title=checked_title(title)))
+
+    def set_quadrats(self, area_id: str, *, side_m: float, rule: Rule, method: Method) -> Area:
+        """Choose other quadrats; results of the old ones stay where they are.
+
+        Raises:
+            InputError: The side is out of range.
+        """
+        _check_quadrat(side_m)
+
+        def changed(area: Area) -> Area:
+            return replace(area, quadrat_m=side_m, rule=rule, method=method)
+
+        return self._change(area_id, changed)
 
     def delete(self, area_id: str) -> None:
         """Delete an area with all its files, also one that cannot be read."""
@@ -368,7 +394,8 @@ class Workspace:
         named = {layer.file for layer in area.layers}
         for path in (folder / "layers").glob("*.tif"):
             if f"layers/{path.name}" not in named:
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # Windows: a tile still reads it; the next one
+                    path.unlink(missing_ok=True)
         _sweep_scratch(folder)
         _sweep_scratch(self.root)
 
@@ -401,7 +428,8 @@ def checked_title(title: str) -> str:
 
 def crs_name(crs: CRS) -> str:
     """Return `EPSG:…` where there is such a code, else WKT."""
-    code = crs.to_epsg()
+    # The default confidence takes an unnamed projection for the most similar one of the list.
+    code = crs.to_epsg(min_confidence=100)
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
@@ -437,7 +465,7 @@ def _check_quadrat(quadrat_m: float) -> None:
 
 def _area_from(body: dict[str, Any], area_id: str) -> Area:
     try:
-        layers = tuple(_layer_from(dict(row)) for row in body.pop("layers"))
+        layers = tuple(layer_from(dict(row)) for row in body.pop("layers"))
         west, south, east, north = (float(value) for value in body.pop("bounds_lonlat"))
         body["id"] = area_id  # the folder counts: a copied one must not write to its original
         area = Area(**body, layers=layers, bounds_lonlat=(west, south, east, north))
@@ -453,7 +481,12 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
     return area
 
 
-def _layer_from(row: dict[str, Any]) -> Layer:
+def layer_from(row: dict[str, Any]) -> Layer:
+    """Return the layer that `asdict` of one describes.
+
+    Raises:
+        KeyError, TypeError, ValueError: The description is damaged.
+    """
     summary = dict(row.pop("summary"))
     counts = tuple((int(code), int(count)) for code, count in summary.pop("counts"))
     histogram = tuple(int(count) for count in summary.pop("histogram"))

@@ -4,15 +4,16 @@ import streamlit as st
 
 from ui import cached, charts
 from ui.add_layer import add_layer_form
+from ui.default_area import default_area_panel
 from ui.edit_layer import edit_layer_form
-from ui.errors import stopping_errors
+from ui.errors import shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
 from ui.layer_map import layer_map, readings
 from ui.layer_panel import layer_panel, prepare_view, show_new_layer
 from ui.progress import job_panel
-from ui.server import workspace
+from ui.server import DEFAULT_AREA, workspace
 
 # Inputs
 areas = all_areas()
@@ -22,6 +23,8 @@ if area is None:
     empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
     st.stop()
 stamp = workspace().stamp(area.id)
+if area.id == DEFAULT_AREA:
+    default_area_panel()
 job_panel(f"add-{area.id}", title=_("Bringing in a layer"), on_done=show_new_layer)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=area.title))
@@ -35,8 +38,10 @@ view = prepare_view(area)
 with stopping_errors():
     found = readings(area, view.point)
     active = area.layer(view.active) if view.active else area.layers[0]
-    info = cached.layer_file(area.id, active.id, active.digest)
     problems = cached.layer_problems(area.id, active.id, active.digest, stamp)
+info = None
+with shown_errors():  # a layer whose file is damaged can still be taken out or replaced
+    info = cached.layer_file(area.id, active.id, active.digest)
 
 # Outputs
 layer_map(area, stamp, view, found)
@@ -57,7 +62,10 @@ with shares:
     chart = charts.class_shares if active.kind == "classes" else charts.histogram
     st.plotly_chart(chart(active), config=charts.CONFIG, width="stretch")
 with about:
-    metadata(active, info)
+    if info is not None:
+        metadata(active, info)
+    else:
+        problem_list(problems)
 with wrong:
     problem_list(problems)
 with add:

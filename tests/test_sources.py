@@ -4,10 +4,12 @@ import ast
 import re
 import sys
 from functools import cache
-from importlib.metadata import packages_distributions
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "models", "ui", "pages")
@@ -21,6 +23,7 @@ CARD = {
     "scikit-learn", "esda", "libpysal", "torch", "torchvision", "plotly",
 }  # fmt: skip
 PAGE_LINES = 150
+OLDEST_PYTHON = "3.11.2"
 
 
 @cache
@@ -43,6 +46,13 @@ def requirements(name: str) -> dict[str, str]:
             assert found, text
             rows[plain(found[1])] = found[2]
     return rows
+
+
+def pinned() -> dict[str, str]:
+    """Return distribution -> version of constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    rows = (line.partition("==") for line in lines if line and not line.startswith("#"))
+    return {plain(name): version for name, _, version in rows}
 
 
 def plain(name: str) -> str:
@@ -93,7 +103,12 @@ def test_row_25_only_the_state_module_touches_the_session():
         for path, tree in sources().items()
         if path != "ui/state.py"
         for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and node.attr in {"session_state", "query_params"}
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in _SESSION
+            and _name(node.value) in {"st", "streamlit"}
+        )
+        or (isinstance(node, ast.ImportFrom) and {alias.name for alias in node.names} & _SESSION)
     ]
     assert not strays
 
@@ -157,17 +172,23 @@ def test_models_need_pytorch_at_most():
 
 
 def test_every_requirement_but_pytorch_is_pinned_within_its_range():
-    from packaging.requirements import Requirement
-
-    pins = {}
-    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            name, _, version = line.partition("==")
-            pins[plain(name)] = version
+    pins = pinned()
     wanted = {**requirements("requirements-core.txt"), **requirements("requirements-dev.txt")}
     for name, text in wanted.items():
         assert Requirement(name + text).specifier.contains(pins[name]), name
     assert not [name for name in pins if name in TORCH or name.startswith(("nvidia-", "cuda-"))]
+
+
+def test_the_pins_install_on_the_oldest_python():
+    """Debian 12 comes with Python 3.11.2: a package that asks for 3.11.5 stops `make run` there."""
+    too_new = [
+        f"{found.name} {found.version} needs Python {wanted}"
+        for found in distributions()
+        if pinned().get(plain(found.name)) == found.version
+        and (wanted := found.metadata["Requires-Python"])
+        and OLDEST_PYTHON not in SpecifierSet(wanted)
+    ]
+    assert not too_new
 
 
 def test_no_file_names_where_packages_come_from():
@@ -179,6 +200,7 @@ def test_no_file_names_where_packages_come_from():
 
 
 _CACHES = {"cache_data", "cache_resource"}
+_SESSION = {"session_state", "query_params"}
 
 
 def _name(node: ast.AST) -> str:

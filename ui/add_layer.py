@@ -115,6 +115,8 @@ def _confirm(
     legend: Legend = ()
     if kind == "classes":
         legend = _legend(guess, key)
+        if legend == guess.legend:
+            legend = guess.kept_legend
     with st.form(f"add-{key}", border=True):
         left, middle, right = st.columns(3)
         title = left.text_input(_("Name"), value=guess.title, max_chars=80)

@@ -6,6 +6,7 @@ from core import jobs
 from ui.language import _
 from ui.progress import job_panel
 from ui.server import (
+    DEFAULT_AREA,
     has_default_area,
     running_default_area,
     start_default_area,
@@ -29,6 +30,7 @@ def default_area_panel() -> None:
             "default-area",
             title=_("Drawing Chicago (simulated)"),
             retry=lambda: start_default_area() or "",
+            watched_area=DEFAULT_AREA,
         )
     elif st.button(_("Make the simulated Chicago"), type="primary"):
         watched["default-area"] = start_default_area() or ""

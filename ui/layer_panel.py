@@ -10,6 +10,7 @@ from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
 from ui.choice import choice, switch
+from ui.errors import shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
@@ -123,8 +124,9 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
     if layer.kind == "values":
         _value_style(area, layer, style)
     if st.button(_("Zoom to layer"), key=f"zoom-{layer.id}", width="stretch"):
-        bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
-        view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
+        with shown_errors():
+            bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
+            view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:

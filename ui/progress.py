@@ -19,12 +19,14 @@ def job_panel(
     title: str,
     retry: Callable[[], str] | None = None,
     on_done: Callable[[jobs.Job], str] | None = None,
+    watched_area: str = "",
 ) -> None:
     """Show the job that this session watches for `purpose`; nothing where there is none.
 
     The panel polls the job's folder, so it also shows a job that another session started. When
     the job ends the whole page runs again; `on_done` takes its result over and returns the
-    sentence to show.
+    sentence to show. Where `watched_area` is given, the page also runs again whenever that area
+    changes.
     """
     job_id = app_state().jobs.get(purpose)
     if not job_id:
@@ -35,7 +37,7 @@ def job_panel(
         app_state().jobs.pop(purpose)
         return
     if found.state == "running":
-        _running(purpose, job_id, title)
+        _running(purpose, job_id, title, watched_area, workspace().stamp(watched_area))
     elif found.state == "done":
         app_state().jobs.pop(purpose)
         done = _("Done: {title}").format(title=title)
@@ -46,9 +48,9 @@ def job_panel(
 
 
 @st.fragment(run_every=0.5)
-def _running(purpose: str, job_id: str, title: str) -> None:
+def _running(purpose: str, job_id: str, title: str, watched_area: str, stamp: int) -> None:
     found = jobs.job(workspace().root / "jobs", job_id)
-    if found.state != "running":
+    if found.state != "running" or workspace().stamp(watched_area) != stamp:
         st.rerun()
     with st.container(border=True):
         text, button = st.columns([5, 1], vertical_alignment="center")

@@ -2,6 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import cache
+from importlib import import_module
+from threading import Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -70,6 +73,17 @@ def start_default_area() -> str | None:
         return None
     config = {"workspace": str(space.root.resolve()), "area": DEFAULT_AREA, "seed": 0}
     return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
+
+
+@cache
+def warm_up() -> None:
+    """Import what a map needs, once the first page stands, while the user still looks at it."""
+
+    def load() -> None:
+        for name in ("rio_tiler.colormap", "plotly.graph_objects", "leafmap.foliumap"):
+            import_module(name)
+
+    Thread(target=load, daemon=True).start()
 
 
 @asynccontextmanager

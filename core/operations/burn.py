@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.windows import Window
 
-from core import features, prepare, rasters, store
+from core import features, rasters, store
+from core.cog import OnProgress, Pixels, ShouldStop, stop_if
 from core.errors import InputError
 from core.georeference import Georeference
 from core.operations.canvas import Canvas, Counts, OverlapRule
 from core.operations.making import Making, Note
 from core.operations.sources import north_up
-from core.prepare import OnProgress, Pixels, ShouldStop
 from core.settings import settings
 from core.text import N_
 from core.vectors import regular_file
@@ -184,7 +184,7 @@ class _Burning:
             self._path, burn.attribute, layer=burn.layer, crs=burn.crs, scratch=scratch
         ) as found:
             for geometry, values, share in found.batches():
-                prepare.stop_if(should_stop, self._path.name)
+                stop_if(should_stop, self._path.name)
                 canvas.add(geometry, values, found.crs, counts, label=self._path.name)
                 on_progress(share, N_("Burning polygons"))
             canvas.flush()

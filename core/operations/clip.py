@@ -11,11 +11,11 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from core.cog import Pixels
 from core.errors import ExtentError, InputError
 from core.georeference import Georeference, inside_polygon
 from core.operations.making import Making, Note
 from core.operations.sources import Opened, find_source, opened, steps_before
-from core.prepare import Pixels
 from core.text import N_
 from core.workspace import Kind, Workspace
 

@@ -13,13 +13,13 @@ from rasterio.windows import Window
 from scipy import ndimage
 from scipy.spatial import KDTree
 
-from core import prepare
+from core import cog
+from core.cog import Pixels
 from core.errors import InputError
 from core.georeference import Georeference, inside_polygon, pixel_size, transformer
 from core.operations.clip import area_in_pixels
 from core.operations.making import Making, Note
 from core.operations.sources import Opened, find_source, opened, points_of, steps_before
-from core.prepare import Pixels
 from core.text import N_
 from core.workspace import Kind, Workspace
 
@@ -132,7 +132,7 @@ class _Filling:
         if not gaps.any():
             return values, valid
         values, valid = values.copy(), valid.copy()
-        step = max(prepare.BLOCK, 2 * self._halo[0])
+        step = max(cog.BLOCK, 2 * self._halo[0])
         for left in range(0, int(window.width), step):
             cut = np.s_[:, left : left + step]
             if gaps[cut].any():

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from core import prepare
+from core.cog import OnProgress, Pixels, ShouldStop
 from core.errors import InputError
 from core.georeference import pixel_size
-from core.prepare import About, OnProgress, Pixels, ShouldStop
+from core.prepare import About
 from core.text import N_
 from core.workspace import Area, Kind, Layer, Workspace, crs_name
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.windows import Window
 
+from core.cog import Pixels
 from core.errors import CrsError, InputError
 from core.georeference import Georeference, pixel_size
 from core.operations.making import Making, Note
@@ -25,7 +26,6 @@ from core.operations.sources import (
     on_grid,
     opened,
 )
-from core.prepare import Pixels
 from core.text import N_
 from core.workspace import Kind, Workspace, crs_name
 

@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from pyproj import CRS, Transformer
 
+from core.cog import Pixels
 from core.crs import parse_crs
 from core.errors import ExtentError, InputError
 from core.georeference import Georeference
@@ -23,7 +24,6 @@ from core.operations.sources import (
     points_of,
     steps_before,
 )
-from core.prepare import Pixels
 from core.text import N_
 from core.workspace import Kind, Workspace
 

@@ -16,9 +16,10 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from core import prepare, rasters, store
+from core.cog import Pixels
 from core.errors import InputError
 from core.georeference import Georeference, is_rotated, pixel_size
-from core.prepare import About, Pixels
+from core.prepare import About
 from core.text import N_
 from core.workspace import Area, Layer, Workspace, crs_name
 

@@ -8,9 +8,9 @@ import shapely
 from numpy.typing import NDArray
 
 from core.errors import InputError
-from core.simulate import blocks, geography
+from core.simulate import blocks, geography, rows, sites, trees
 from core.simulate.blocks import Blocks, Item, Parts
-from core.simulate.geography import Segments, Way
+from core.simulate.geography import Segments
 from core.simulate.noise import Floats
 from core.simulate.plan import (
     BLOCK_E_M,
@@ -31,6 +31,7 @@ from core.simulate.plan import (
     to_lattice,
 )
 from core.simulate.shapes import Discs, Rects, codes_of
+from core.simulate.sketch import Way
 from core.text import N_
 
 VERSION = 1
@@ -49,7 +50,7 @@ class Objects:
         blocks: Whole blocks of the street grid; code 1 in the lake, 0 on land.
         ground: Surfaces by land cover, later ones on top of earlier ones.
         parcels: Land use, later ones on top.
-        ways: Pieces of rivers, railways, expressways, bridges …; code is a `geography.Way`.
+        ways: Pieces of rivers, railways, expressways, bridges …; code is a `sketch.Way`.
         bends: Discs that round the joints of `ways`, with the same codes.
         water: Closed rings (N, 2) of standing water, whole, not cut to the window.
         crowns: Tree crowns; code is the `plan.Form` of the block they grow in.
@@ -112,15 +113,15 @@ class City:
         b = blocks.choose(self.plan, self._index(west, south, east, north))
         parts = Parts([], [], [], [], [], [])
         cells = blocks.streets_and_lots(b, parts)
-        blocks.rows_of_lots(b, parts)
-        blocks.large_buildings(b, parts)
-        blocks.trees(b, parts)
-        buildings, building_block = (
-            Rects.join(parts.buildings),
-            np.concatenate(parts.building_block),
-        )
-        crowns, crown_block = Discs.join(parts.crowns), np.concatenate(parts.crown_block)
-        size = np.hypot(buildings.half_u, buildings.half_v) * 0.8 + _BUILDING_GAP_M
+        rows.rows_of_lots(b, parts)
+        sites.large_buildings(b, parts)
+        trees.plant_all(b, parts)
+        buildings, crowns = Rects.join(parts.buildings), Discs.join(parts.crowns)
+        building_block = np.concatenate(parts.building_block)
+        crown_block = np.concatenate(parts.crown_block)
+        # Most of the half diagonal: a corner may come near a way, a building never lies on one.
+        diagonal = np.sqrt(buildings.half_u**2 + buildings.half_v**2)
+        size = 0.8 * diagonal + _BUILDING_GAP_M
         free = self._is_free(b, building_block, buildings.x, buildings.y, size)
         grown = self._is_free(
             b, crown_block, crowns.x, crowns.y, 0.3 * crowns.radius + _CROWN_GAP_M
@@ -146,8 +147,9 @@ class City:
         i, j = np.meshgrid(
             np.arange(max(i0, WEST), min(i1, EAST)), np.arange(max(j0, SOUTH), min(j1, NORTH))
         )
-        index = ((j - SOUTH) * (EAST - WEST) + i - WEST).ravel()
-        return index[self.plan.is_drawn.ravel()[index]]
+        index: Item = ((j - SOUTH) * (EAST - WEST) + i - WEST).ravel()
+        drawn: Item = index[self.plan.is_drawn.ravel()[index]]
+        return drawn
 
     def _is_free(
         self, b: Blocks, block: Item, x: Floats, y: Floats, clearance: Floats

@@ -131,7 +131,7 @@ def _in_box(x: Floats, y: Floats, ring: Floats) -> Floats:
     low, high = ring.min(axis=0), ring.max(axis=0)
     cx, cy = 0.5 * (low + high)
     hx, hy = 0.5 * (high - low)
-    return 0.8 * (((x - cx) / hx) ** 2 + ((y - cy) / hy) ** 2 < 0.9)
+    return np.where(((x - cx) / hx) ** 2 + ((y - cy) / hy) ** 2 < 0.9, 0.8, 0.0)
 
 
 def _at_blocks(values: Floats, x: Floats, y: Floats) -> Floats:

@@ -4,6 +4,7 @@ Projections and resolutions differ on purpose, as those of real downloads do.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
@@ -24,9 +25,17 @@ from core.text import N_
 
 _ALBERS = 5070
 _UTM = 32616
-_SINUSOIDAL = "+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R=6371007.181 +units=m +no_defs +type=crs"
+# The grid of the MODIS land products, on a sphere; it has no EPSG code.
+_SINUSOIDAL = (
+    'PROJCS["MODIS Sinusoidal",GEOGCS["MODIS sphere",DATUM["MODIS sphere",'
+    'SPHEROID["MODIS sphere",6371007.181,0]],PRIMEM["Greenwich",0],'
+    'UNIT["degree",0.0174532925199433]],PROJECTION["Sinusoidal"],'
+    'PARAMETER["longitude_of_center",0],PARAMETER["false_easting",0],'
+    'PARAMETER["false_northing",0],UNIT["metre",1]]'
+)
 _SINUSOIDAL_M = 926.625433138760
 _NEAR_M, _WIDE_M = 1500.0, 4000.0
+_MOST_THREADS = 4
 _DEM_SPLIT, _DEM_OVERLAP = 42.0, 8 / 3600
 
 Kind = Literal["classes", "values"]
@@ -78,7 +87,8 @@ _RECIPES = (
     _Recipe("landcover", N_("Land cover"), "", "", "cause", 0, 0.43, "", CHICAGO_LAND_COVER),
     _Recipe("landuse", N_("Land use"), "", "", "cause", 0, 0.24, "", LAND_USE),
     _Recipe(
-        "stories", N_("Building storeys"), N_("storeys"), "viridis", "cause", rasters.NO_STOREYS, 0.17
+        "stories", N_("Building storeys"), N_("storeys"), "viridis", "cause",
+        rasters.NO_STOREYS, 0.17,
     ),
     _Recipe(
         "lst0810", N_("Surface temperature, summer"), "K", "inferno", "effect",
@@ -96,9 +106,6 @@ _RECIPES = (
         "dem_n42", N_("Elevation, north of 42° N"), "m", "viridis", "cause", fields.DEM_NODATA, 0.03
     ),
 )  # fmt: skip
-LAYER_IDS = tuple(recipe.id for recipe in _RECIPES)
-
-
 LAYER_IDS = tuple(recipe.id for recipe in _RECIPES)
 
 
@@ -121,8 +128,10 @@ def draw_layers(
         city: What to draw.
         on_progress: Told the share done (0 to 1) and the title of the layer in work.
         should_stop: Asked between tiles; True ends the drawing without the layer in work.
-        threads: How many may work at once; those of the settings if None.
+        threads: How many may work at once, 4 at most, since each holds some 200 MB; those of the
+            settings if None.
     """
+    threads = min(threads or settings().threads, _MOST_THREADS)
     done = 0.0
     for recipe in _RECIPES:
         before = done
@@ -134,7 +143,7 @@ def draw_layers(
 
         try:
             report(0.0)
-            values, transform, crs = _draw(city, recipe.id, report, threads or settings().threads)
+            values, transform, crs = _draw(city, recipe.id, report, threads)
             report(1.0)
         except _StoppedError:
             return
@@ -148,42 +157,40 @@ def draw_layers(
         )  # fmt: skip
 
 
+# Painter, coordinate system and pixel size in metres.
+_PAINTED: dict[str, tuple[rasters.Painter, int, float]] = {
+    "landcover": (rasters.paint_cover, _ALBERS, 5.0),
+    "landuse": (rasters.paint_use, _UTM, 5.0),
+    "stories": (rasters.paint_storeys, _UTM, 10.0),
+}
 Drawn = tuple[NDArray[Any], Affine, CRS]
 
 
 def _draw(city: City, layer: str, report: Callable[[float], None], threads: int) -> Drawn:
-    if layer in ("landcover", "landuse", "stories"):
+    if layer in _PAINTED:
         return _painted(city, layer, report, threads)
     return _field(city, layer)
 
 
 def _painted(city: City, layer: str, report: Callable[[float], None], threads: int) -> Drawn:
-    paint, epsg, size_m = {
-        "landcover": (rasters.paint_cover, _ALBERS, 5.0),
-        "landuse": (rasters.paint_use, _UTM, 5.0),
-        "stories": (rasters.paint_storeys, _UTM, 10.0),
-    }[layer]
+    paint, epsg, size_m = _PAINTED[layer]
     grid = make_grid(CRS.from_epsg(epsg), _bounds(_NEAR_M), size_m)
     values = np.empty(grid.shape, np.uint8)
     area = 0
-    for tile in rasters.draw_tiles(city, grid, paint, threads):
-        rows, cols = tile.values.shape
-        values[tile.row : tile.row + rows, tile.col : tile.col + cols] = tile.values
-        area += rows * cols
-        report(area / values.size)
+    # Closed at once when `report` stops the drawing, so that no further tile is begun.
+    with closing(rasters.draw_tiles(city, grid, paint, threads)) as tiles:
+        for tile in tiles:
+            rows, cols = tile.values.shape
+            values[tile.row : tile.row + rows, tile.col : tile.col + cols] = tile.values
+            area += rows * cols
+            report(area / values.size)
     return values, grid.transform, grid.crs
 
 
 def _field(city: City, layer: str) -> Drawn:
-    draw, raster = {
-        "lst0810": (partial(fields.temperature, is_summer=True), _sinusoidal),
-        "lst0226": (partial(fields.temperature, is_summer=False), partial(_lonlat, seconds=30)),
-        "nightlight": (fields.night_light, partial(_lonlat, seconds=15)),
-        "dem_n41": (fields.elevation, partial(_dem_tile, is_north=False)),
-        "dem_n42": (fields.elevation, partial(_dem_tile, is_north=True)),
-    }[layer]
-    place = raster()
-    return draw(city, place), place.transform, place.crs
+    recipe = _FIELDS[layer]
+    place = recipe.raster()
+    return recipe.draw(city, place), place.transform, place.crs
 
 
 def _bounds(margin_m: float) -> tuple[float, float, float, float]:
@@ -212,8 +219,25 @@ def _sinusoidal() -> Raster:
     """Return the cells of the worldwide one-kilometre sinusoidal grid that cover the city."""
     crs = CRS.from_user_input(_SINUSOIDAL)
     to_map = Transformer.from_crs(_UTM, crs, always_xy=True)
-    west, south, east, north = (v / _SINUSOIDAL_M for v in to_map.transform_bounds(*_bounds(_WIDE_M)))
+    west, south, east, north = (
+        v / _SINUSOIDAL_M for v in to_map.transform_bounds(*_bounds(_WIDE_M))
+    )
     left, top = int(np.floor(west)), int(np.ceil(north))
     shape = top - int(np.floor(south)), int(np.ceil(east)) - left
     size = _SINUSOIDAL_M
     return Raster(crs, Affine(size, 0, left * size, 0, -size, top * size), shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _FieldRecipe:
+    draw: Callable[[City, Raster], NDArray[Any]]
+    raster: Callable[[], Raster]
+
+
+_FIELDS = {
+    "lst0810": _FieldRecipe(partial(fields.temperature, is_summer=True), _sinusoidal),
+    "lst0226": _FieldRecipe(partial(fields.temperature, is_summer=False), partial(_lonlat, 30)),
+    "nightlight": _FieldRecipe(fields.night_light, partial(_lonlat, 15)),
+    "dem_n41": _FieldRecipe(fields.elevation, partial(_dem_tile, is_north=False)),
+    "dem_n42": _FieldRecipe(fields.elevation, partial(_dem_tile, is_north=True)),
+}

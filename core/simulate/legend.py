@@ -3,6 +3,7 @@
 from enum import IntEnum
 
 from core.legends import Legend, LegendClass
+from core.simulate.sketch import Way
 from core.text import N_
 
 
@@ -43,28 +44,43 @@ class Use(IntEnum):
     WATER = 81
 
 
-# Hue tells the group, lightness the member; checked beside one another for colour blindness.
+# Hue tells the group, lightness the member. Any two differ by at least 15 in CIE L*a*b*, also as
+# seen with each of the three kinds of colour blindness.
 LAND_USE: Legend = tuple(
     LegendClass(int(code), name, colour)
     for code, name, colour in (
         (Use.NONE, N_("Not drawn"), ""),
         (Use.HOUSES, N_("Houses"), "#F7E3A1"),
-        (Use.FLATS, N_("Apartment houses"), "#E8B04A"),
+        (Use.FLATS, N_("Apartment houses"), "#E8B64A"),
         (Use.MIXED, N_("Shops with homes above"), "#C9752B"),
         (Use.SHOPS, N_("Shops and services"), "#B2182B"),
-        (Use.CENTRE, N_("Offices and city centre"), "#67001F"),
-        (Use.INDUSTRY, N_("Industry and warehouses"), "#8073AC"),
-        (Use.SCHOOL, N_("Schools"), "#9ECAE1"),
-        (Use.CAMPUS, N_("Campuses and hospitals"), "#35789B"),
-        (Use.CEMETERY, N_("Cemeteries"), "#A5B79A"),
-        (Use.PARK, N_("Parks"), "#5AAE61"),
-        (Use.NATURE, N_("Woods and wetlands"), "#1B7837"),
+        (Use.CENTRE, N_("Offices and city centre"), "#670021"),
+        (Use.INDUSTRY, N_("Industry and warehouses"), "#7E72DA"),
+        (Use.SCHOOL, N_("Schools"), "#91B7FD"),
+        (Use.CAMPUS, N_("Campuses and hospitals"), "#39529B"),
+        (Use.CEMETERY, N_("Cemeteries"), "#9BC695"),
+        (Use.PARK, N_("Parks"), "#5FC366"),
+        (Use.NATURE, N_("Woods and wetlands"), "#056D35"),
         (Use.STREET, N_("Streets and alleys"), "#F2F2F2"),
         (Use.RAIL, N_("Railways"), "#525252"),
-        (Use.EXPRESSWAY, N_("Expressways"), "#8C8C8C"),
-        (Use.AIRPORT, N_("Airports"), "#C5B0D5"),
+        (Use.EXPRESSWAY, N_("Expressways"), "#8C8E8A"),
+        (Use.AIRPORT, N_("Airports"), "#D9B0DE"),
         (Use.PARKING, N_("Parking"), "#BDBDBD"),
-        (Use.VACANT, N_("Vacant land"), "#C9A66B"),
+        (Use.VACANT, N_("Vacant land"), "#AC7C62"),
         (Use.WATER, N_("Water"), "#4393C3"),
     )
 )
+
+# What a way is in both rasters; the pairs without a class are not painted there.
+WAY_CLASSES: dict[Way, tuple[Cover, Use]] = {
+    Way.BEACH: (Cover.BARE, Use.PARK),
+    Way.BANK: (Cover.GRASS, Use.NONE),
+    Way.RIVER: (Cover.WATER, Use.WATER),
+    Way.STREET: (Cover.ROAD, Use.STREET),
+    Way.RUNWAY: (Cover.PAVED, Use.AIRPORT),
+    Way.RAIL_VERGE: (Cover.GRASS, Use.RAIL),
+    Way.RAIL: (Cover.ROAD, Use.RAIL),
+    Way.EXPRESSWAY_VERGE: (Cover.GRASS, Use.EXPRESSWAY),
+    Way.EXPRESSWAY: (Cover.ROAD, Use.EXPRESSWAY),
+    Way.BRIDGE: (Cover.ROAD, Use.STREET),
+}

@@ -5,6 +5,7 @@ coordinates, so a window of a raster gets the same pixels as the raster.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from affine import Affine
@@ -81,6 +82,12 @@ def make_grid(crs: CRS, bounds: tuple[float, float, float, float], size_m: float
     )
 
 
+@cache
+def _to_utm(crs: CRS) -> Transformer:
+    """Return the way back, made once: to find it takes longer than to paint a tile."""
+    return Transformer.from_crs(crs, CRS.from_epsg(32616), always_xy=True)
+
+
 @dataclass(slots=True)
 class Canvas:
     """A window of a grid that is painted on: `values` (R, C), its first row and column."""
@@ -94,11 +101,10 @@ class Canvas:
         """Return west, south, east, north in EPSG:32616 of the window, widened by a margin."""
         rows, cols = self.values.shape
         grid = self.grid
-        to_utm = Transformer.from_crs(grid.crs, CRS.from_epsg(32616), always_xy=True)
         left = grid.transform.c + self.col * grid.transform.a
         top = grid.transform.f + self.row * grid.transform.e
         right, bottom = left + cols * grid.transform.a, top + rows * grid.transform.e
-        west, south, east, north = to_utm.transform_bounds(left, bottom, right, top)
+        west, south, east, north = _to_utm(grid.crs).transform_bounds(left, bottom, right, top)
         return west - margin_m, south - margin_m, east + margin_m, north + margin_m
 
     def rects(self, rects: Rects, codes: NDArray[np.int16] | None = None) -> None:
@@ -114,7 +120,7 @@ class Canvas:
         reach = rects.half_u * np.abs(m[:, 2] * rects.ux + m[:, 3] * rects.uy) + (
             rects.half_v * np.abs(m[:, 3] * rects.ux - m[:, 2] * rects.uy)
         )
-        item, line = self._lines(row, reach)
+        item, line = self._lines(row - reach, row + reach)
         dr = line + (0.5 + self.row) - row[item]
         low_u, high_u = _interval(ua[item], ub[item] * dr, rects.half_u[item])
         low_v, high_v = _interval(va[item], vb[item] * dr, rects.half_v[item])
@@ -125,36 +131,29 @@ class Canvas:
         """Paint discs, all with one code."""
         col, row, m = self.grid.place(discs.x, discs.y)
         radius = discs.radius * np.sqrt(np.abs(m[:, 0] * m[:, 3] - m[:, 1] * m[:, 2]))
-        item, line = self._lines(row, radius)
+        item, line = self._lines(row - radius, row + radius)
         dr = line + (0.5 + self.row) - row[item]
         half = np.sqrt(np.maximum(radius[item] * radius[item] - dr * dr, 0.0))
         codes = np.full(len(item), code, np.int16)
         self._fill(line, col[item] - half, col[item] + half, codes)
 
-    def polygon(self, rings: list[Floats], code: int, only: NDArray[np.bool_]) -> None:
-        """Paint what rings (N, 2) of metres enclose, even-odd, where `only` (R, C) is true."""
-        rows, cols = self.values.shape
-        turns = np.zeros((rows, cols + 1), np.int32)
-        for ring in rings:
-            col, row, _ = self.grid.place(ring[:, 0], ring[:, 1])
-            c0, r0, c1, r1 = col[:-1], row[:-1], col[1:], row[1:]
-            item, line = self._lines((r0 + r1) / 2, np.abs(r1 - r0) / 2)
-            dr = line + (0.5 + self.row) - r0[item]
-            slope = (c1 - c0)[item] / (r1 - r0)[item]
-            crossing = np.ceil(c0[item] + slope * dr - 0.5).astype(np.int64) - self.col
-            if not item.size or crossing.min() >= cols or crossing.max() <= 0:
-                continue  # beside the window: an even number of turns in every row
-            np.add.at(turns, (line, np.clip(crossing, 0, cols)), 1)
-        inside = (np.cumsum(turns, axis=1, dtype=np.int32)[:, :cols] & 1).astype(bool)
-        self.values[inside & only] = code
+    def polygon(self, ring: Floats, code: int) -> None:
+        """Paint what a closed ring (N, 2) of metres encloses, even-odd."""
+        col, row, _ = self.grid.place(ring[:, 0], ring[:, 1])
+        item, line = self._lines(np.minimum(row[:-1], row[1:]), np.maximum(row[:-1], row[1:]))
+        dr = line + (0.5 + self.row) - row[item]
+        crossing = col[item] + (np.diff(col)[item] / np.diff(row)[item]) * dr
+        # Along each line, every second crossing leads out again.
+        order = np.lexsort((crossing, line))
+        into, out = order[::2], order[1::2]
+        self._fill(line[into], crossing[into], crossing[out], np.full(len(into), code, np.int16))
 
-    def _lines(self, row: Floats, reach: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return each (shape, row of the window) pair whose pixel centres a shape may hold."""
-        first = np.ceil(row - reach - 0.5).astype(np.int64) - self.row
-        last = np.ceil(row + reach - 0.5).astype(np.int64) - self.row
-        first = np.maximum(first, 0)
+    def _lines(self, low: Floats, high: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return each (shape, row of the window) whose pixel centres lie in [low, high)."""
+        first = np.maximum(np.ceil(low - 0.5).astype(np.int64) - self.row, 0)
+        last = np.ceil(high - 0.5).astype(np.int64) - self.row
         count = np.maximum(np.minimum(last, self.values.shape[0]) - first, 0)
-        item = np.repeat(np.arange(len(row)), count)
+        item = np.repeat(np.arange(len(low)), count)
         line = np.arange(len(item)) + np.repeat(first - np.cumsum(count) + count, count)
         return item, line
 

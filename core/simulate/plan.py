@@ -8,14 +8,16 @@ of the plan.
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
 from core.simulate import geography, noise
-from core.simulate.geography import Segments, Way
+from core.simulate.geography import Segments
 from core.simulate.noise import Floats
+from core.simulate.sketch import PLACES, Way
 
 BLOCK_E_M, BLOCK_N_M = 100.584, 201.168
 ORIGIN = (447880.0, 4636720.0)  # State and Madison Street
@@ -26,6 +28,7 @@ WEST, EAST, SOUTH, NORTH = -290, 130, -150, 100  # lattice numbers, the last one
 DRAWN_M = 1600.0
 MILE_E, MILE_N = 16, 8
 _WAY_REACH_M = 420.0
+_CLEARANCE_M = 0.5 * float(np.sqrt(BLOCK_E_M**2 + BLOCK_N_M**2)) + 90.0  # with large buildings
 _RAGGED_M = 1400.0
 _LAKE_FRONT_M = 800.0
 _NO_OBSTACLE = (Way.BEACH, Way.BANK)  # plants and sheds may stand there
@@ -61,23 +64,26 @@ _PLACE_FORM = {
 ROWS_OF_LOTS = (Form.HOUSES, Form.FLATS)
 # Blocks of these forms grow together over the streets between them, over wide streets if True.
 _GROWS = {
-    Form.LAKE: True, Form.CEMETERY: True, Form.AIRPORT: True, Form.TERMINAL: True, Form.YARD: True, Form.OPEN: True,
-    Form.WOOD: True, Form.PARK: False, Form.INDUSTRY: False, Form.CAMPUS: False,
+    Form.LAKE: True, Form.CEMETERY: True, Form.AIRPORT: True, Form.TERMINAL: True,
+    Form.YARD: True, Form.OPEN: True, Form.WOOD: True, Form.PARK: False, Form.INDUSTRY: False,
+    Form.CAMPUS: False,
 }  # fmt: skip
 
 Field = NDArray[np.float64]
+Metres = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Attributes of blocks, each (J, I): row 0 the southernmost, column 0 the westernmost.
 
-    `x`, `y` are centres in EPSG:32616; `to_shore` metres (negative in the
-    lake); `dense`, `green`, `derelict` from 0 to 1; `merged_east` and
-    `merged_north` tell where no street runs between a block and the next. `near_start` and
-    `near_items` list the pieces of ways that a block must keep clear of, block by block.
+    `x`, `y` are centres in EPSG:32616; `to_shore` metres, negative in the lake; `dense`, `green`
+    and `derelict` go from 0 to 1; `merged_east` and `merged_north` tell where no street runs
+    between a block and the next. `near_start` (J * I + 1) and `near_items` list the pieces of ways
+    that a block must keep clear of, block by block.
     """
 
+    seed: int
     key: noise.Keys
     x: Field
     y: Field
@@ -103,7 +109,7 @@ def to_lattice(x: Floats, y: Floats) -> tuple[Floats, Floats]:
     return dx * COS - dy * SIN, dx * SIN + dy * COS
 
 
-def from_lattice(east: Floats, north: Floats) -> tuple[Floats, Floats]:
+def from_lattice(east: Metres, north: Metres) -> tuple[Floats, Floats]:
     """Return EPSG:32616 of metres east and north along the streets."""
     return ORIGIN[0] + east * COS + north * SIN, ORIGIN[1] - east * SIN + north * COS
 
@@ -122,7 +128,7 @@ def make_plan(seed: int, segments: Segments) -> Plan:
     start, items = _clearance(segments, pairs, x.size)
     merged_east, merged_north = _merged(form, to_shore, i, j)
     return Plan(
-        key=keys, x=x, y=y, form=form, is_drawn=is_drawn, is_inside=is_inside,
+        seed=seed, key=keys, x=x, y=y, form=form, is_drawn=is_drawn, is_inside=is_inside,
         to_shore=to_shore, to_loop=to_loop, dense=fields[0], green=fields[1], derelict=fields[2],
         merged_east=merged_east, merged_north=merged_north, near_start=start, near_items=items,
         has_river=by_kind["river"] < BLOCK_N_M, has_expressway=by_kind["expressway"] < BLOCK_E_M,
@@ -208,7 +214,7 @@ def _clearance(
     segments: Segments, pairs: tuple[NDArray[np.int64], NDArray[np.int64], Floats], blocks: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     piece, block, distance = pairs
-    reach = segments.half[piece] + 0.5 * np.hypot(BLOCK_E_M, BLOCK_N_M) + 15.0
+    reach = segments.half[piece] + _CLEARANCE_M
     keep = (distance < reach) & ~np.isin(segments.kind[piece], _NO_OBSTACLE)
     order = np.argsort(block[keep], kind="stable")
     counts = np.bincount(block[keep], minlength=blocks)
@@ -275,11 +281,11 @@ def _forms(
     # Woods and wetlands have no straight edges.
     ragged_e = east + _RAGGED_M * (noise.smooth(noise.root(seed, 16), x, y, 800.0) - 0.5)
     ragged_n = north + _RAGGED_M * (noise.smooth(noise.root(seed, 17), x, y, 800.0) - 0.5)
-    for place in geography.PLACES:
+    for place in PLACES:
         west, south, far_east, far_north = place.box
         corners = geography.to_utm(((west, south), (far_east, far_north)))
         (e0, e1), (n0, n1) = to_lattice(corners[:, 0], corners[:, 1])
-        e, n = (ragged_e, ragged_n) if place.form in ("wood", "open") else (east, north)
+        e, n = (ragged_e, ragged_n) if place.form in ("wood", "open", "industry") else (east, north)
         form[(e > e0) & (e < e1) & (n > n0) & (n < n1)] = _PLACE_FORM[place.form]
     form[to_shore < -0.55 * BLOCK_N_M] = Form.LAKE
     return form.astype(np.int8)

@@ -1,6 +1,6 @@
 """Draw land cover, land use and storeys from the objects, window by window."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.simulate.city import City, Objects
-from core.simulate.geography import WAY_COVER, WAY_USE, Way
-from core.simulate.legend import Cover, Use
+from core.simulate.legend import WAY_CLASSES, Cover, Use
 from core.simulate.paint import Canvas, Grid
 
-_TILE_PX = 1536
+_TILE_PX = 1536  # 2 threads hold some 400 MB between them
 _MARGIN_M = 40.0
 NO_STOREYS = 255
 Bytes = NDArray[np.uint8]
@@ -23,9 +22,11 @@ def paint_cover(canvas: Canvas, things: Objects) -> None:
     """Paint land cover (`Cover`); 0 stays where no block is drawn."""
     canvas.rects(things.blocks, np.where(things.blocks.code > 0, Cover.WATER, Cover.ROAD))
     drawn = canvas.values != Cover.BACKGROUND
+    if not drawn.any():
+        return
     canvas.rects(things.ground)
-    _paint_ways(canvas, things, WAY_COVER)
-    _paint_water(canvas, things, Cover.WATER, drawn)
+    _paint_ways(canvas, things, 0)
+    _paint_water(canvas, things, Cover.WATER)
     canvas.discs(things.crowns, Cover.TREE)
     canvas.rects(things.buildings, np.full(len(things.buildings), Cover.BUILDING, np.int16))
     canvas.values[~drawn] = Cover.BACKGROUND
@@ -35,9 +36,11 @@ def paint_use(canvas: Canvas, things: Objects) -> None:
     """Paint land use (`Use`); 0 stays where no block is drawn."""
     canvas.rects(things.blocks, np.where(things.blocks.code > 0, Use.WATER, Use.STREET))
     drawn = canvas.values != Use.NONE
+    if not drawn.any():
+        return
     canvas.rects(things.parcels)
-    _paint_ways(canvas, things, WAY_USE)
-    _paint_water(canvas, things, Use.WATER, drawn)
+    _paint_ways(canvas, things, 1)
+    _paint_water(canvas, things, Use.WATER)
     canvas.values[~drawn] = Use.NONE
 
 
@@ -50,18 +53,18 @@ def paint_storeys(canvas: Canvas, things: Objects) -> None:
     canvas.values[~drawn] = NO_STOREYS
 
 
-def _paint_ways(canvas: Canvas, things: Objects, code_of: NDArray[np.int16]) -> None:
-    for kind in Way:
-        code = int(code_of[kind])
+def _paint_ways(canvas: Canvas, things: Objects, which: int) -> None:
+    for kind, classes in WAY_CLASSES.items():
+        code = classes[which]
         if code:
             pieces = things.ways.take(things.ways.code == kind)
             canvas.rects(pieces, np.full(len(pieces), code, np.int16))
             canvas.discs(things.bends.take(things.bends.code == kind), code)
 
 
-def _paint_water(canvas: Canvas, things: Objects, code: int, drawn: NDArray[np.bool_]) -> None:
+def _paint_water(canvas: Canvas, things: Objects, code: int) -> None:
     for ring in things.water:
-        canvas.polygon([ring], code, drawn)
+        canvas.polygon(ring, code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def draw_window(city: City, grid: Grid, paint: Painter, window: tuple[int, int, 
     return Tile(row, col, canvas.values)
 
 
-def draw_tiles(city: City, grid: Grid, paint: Painter, threads: int) -> Iterator[Tile]:
+def draw_tiles(city: City, grid: Grid, paint: Painter, threads: int) -> Generator[Tile, None, None]:
     """Draw a whole raster tile by tile, in row order; the threads do not change a pixel."""
     rows, cols = grid.shape
     windows = [

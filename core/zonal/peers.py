@@ -8,6 +8,8 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -18,6 +20,9 @@ from core.zonal.lattice import Summed
 from core.zonal.pixels import Grid, Pixels, read_values
 from core.zonal.pool import Pool
 from core.zonal.statistics import Request
+
+# Stands for a hidden pixel in a raster of whole numbers; no band holds this one.
+_NOTHING = int(np.iinfo(np.int64).min) + 1
 
 # What exactextract calls our statistics; range and frequency are worked out from others.
 _EXACTEXTRACT = {
@@ -93,7 +98,7 @@ def by_exactextract(pool: Pool, zones: gpd.GeoDataFrame, request: Request) -> Su
         codes, frequencies = _table(shares)
         frequencies *= count[:, None]
     t = pool.grid.transform
-    area_px = zones.geometry.area.to_numpy() / abs(t.a * t.e)
+    area_px = shapely.area(zones.geometry.to_numpy()) / abs(t.a * t.e)
     return Summed(
         {name: values[name] for name in request.names},
         codes,
@@ -128,7 +133,7 @@ def by_rasterstats(
     rows = rasterstats.zonal_stats(
         zones.geometry,
         array,
-        affine=grid.transform * grid.transform.translation(window.col_off, window.row_off),
+        affine=grid.transform @ Affine.translation(window.col_off, window.row_off),
         nodata=nodata,
         stats=list(dict.fromkeys(["count", "nodata", "nan", *request.names])),
         categorical=request.frequency,
@@ -168,7 +173,7 @@ def _refuse_rotated(pool: Pool) -> None:
 
 
 def _bounds(grid: Grid) -> tuple[float, float, float, float]:
-    corners = [grid.transform * (c, r) for c in (0, grid.width) for r in (0, grid.height)]
+    corners = [grid.transform @ (c, r) for c in (0, grid.width) for r in (0, grid.height)]
     xs, ys = zip(*corners, strict=True)
     return min(xs), min(ys), max(xs), max(ys)
 
@@ -192,18 +197,24 @@ def _whole(
     if grid.dtype.kind == "f":
         values = np.where(np.isinf(values), np.nan, values)
         return values, np.finfo(np.float64).min if np.isnan(nodata) else nodata
-    # Whole numbers as such, so that class codes keep their names; no band holds this one.
+    return _whole_numbers(values, nodata), _NOTHING
+
+
+def _whole_numbers(values: NDArray[np.float64], nodata: float) -> NDArray[np.int64]:
+    """Return whole numbers as such, so that class codes keep their names."""
     hidden = values == nodata
-    whole = np.where(hidden, 0, values).astype(np.int64)
-    nothing = np.iinfo(np.int64).min + 1
-    return np.where(hidden, nothing, whole), nothing
+    return np.where(hidden, _NOTHING, np.where(hidden, 0, values).astype(np.int64))
 
 
 def _source_of(pixels: Pixels) -> Any:
-    """Return an exactextract source that reads as we do: masks, nodata, infinity."""
+    """Return an exactextract source that reads as we do: masks, nodata, infinity.
+
+    No masked arrays: exactextract 0.3 reads their mask after Python has freed it.
+    """
     from exactextract.raster import RasterSource as ExactSource
 
     grid = pixels.grid
+    is_float = grid.dtype.kind == "f"
 
     class Source(ExactSource):  # type: ignore[misc]  # the peer's class is not typed
         def res(self) -> tuple[float, float]:
@@ -212,20 +223,18 @@ def _source_of(pixels: Pixels) -> Any:
         def extent(self) -> tuple[float, float, float, float]:
             return _bounds(grid)
 
-        def nodata_value(self) -> None:
-            return None
+        def nodata_value(self) -> int | None:
+            return None if is_float else _NOTHING
 
         def srs_wkt(self) -> str:
             return str(grid.crs.to_wkt())
 
-        def read_window(self, x0: int, y0: int, nx: int, ny: int) -> Any:
-            if not nx or not ny:
-                return np.zeros((ny, nx), grid.dtype)
-            window = Window(x0, y0, nx, ny)
-            values, nodata = read_values(pixels, window)
-            mask = (values == nodata) | ~np.isfinite(values)
-            if grid.dtype.kind != "f":
-                values = np.where(mask, 0, values).astype(grid.dtype)
-            return np.ma.masked_array(values, mask)
+        def read_window(self, x0: int, y0: int, nx: int, ny: int) -> NDArray[Any]:
+            if not nx or not ny:  # asked for once, to learn the type
+                return np.zeros((ny, nx), np.float64 if is_float else np.int64)
+            values, nodata = read_values(pixels, Window(x0, y0, nx, ny))
+            if not is_float:
+                return _whole_numbers(values, nodata)
+            return np.where((values == nodata) | np.isinf(values), np.nan, values)
 
     return Source()

@@ -130,15 +130,19 @@ class DatasetPixels:
 
 
 @contextmanager
-def opened(source: RasterSource) -> Iterator[DatasetPixels]:
+def opened(source: RasterSource, grid: Grid | None = None) -> Iterator[DatasetPixels]:
     """Open a source for one thread.
+
+    Args:
+        source: The raster.
+        grid: What to hold true of it (of its nodata value, say) in place of what the file says.
 
     Raises:
         InputError: It has no such band, or holds complex numbers.
         CrsError: It has no coordinate system.
     """
     with source.open() as dataset:
-        yield DatasetPixels(_grid_of(dataset, source), dataset, source)
+        yield DatasetPixels(grid or _grid_of(dataset, source), dataset, source)
 
 
 def _grid_of(dataset: Any, source: RasterSource) -> Grid:

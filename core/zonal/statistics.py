@@ -59,7 +59,11 @@ def checked_request(stats: Iterable[str]) -> Request:
 
 
 def from_counts(
-    counts: NDArray[np.floating | np.integer], codes: NDArray[np.float64], names: Iterable[str]
+    counts: NDArray[np.float64],
+    codes: NDArray[np.float64],
+    names: Iterable[str],
+    *,
+    weighted: bool,
 ) -> Values:
     """Work out statistics from how often each code occurs.
 
@@ -69,6 +73,7 @@ def from_counts(
         counts: (N, K) weights.
         codes: (K,) ascending.
         names: Any but nodata and nan.
+        weighted: Whether pixels have weights other than 1; decides what a median is.
     """
     weight = counts.sum(axis=1, dtype=np.float64)
     if not len(codes):
@@ -86,6 +91,22 @@ def from_counts(
             # Two passes, so that a zone of one class has a deviation of exactly 0.
             squares = np.where(found, (codes - values["mean"][:, None]) ** 2, 0.0)
             values["std"] = np.sqrt((squares * counts).sum(axis=1) / weight)
+    if "median" in wanted and weighted:
+        zone, code = np.nonzero(found)
+        splits = np.searchsorted(zone, np.arange(len(counts) + 1))
+        values["median"] = np.trunc(_weighted_median(codes[code], counts[zone, code], splits))
+    elif "median" in wanted:
+        values["median"] = _median_of_counts(counts, codes, weight)
+    return _shown(values | _ranks(counts, codes, found, wanted), names)
+
+
+def _ranks(
+    counts: NDArray[np.float64],
+    codes: NDArray[np.float64],
+    found: NDArray[np.bool_],
+    wanted: set[str],
+) -> Values:
+    values: Values = {}
     if "min" in wanted:
         values["min"] = codes[found.argmax(axis=1)]
         values["max"] = codes[len(codes) - 1 - found[:, ::-1].argmax(axis=1)]
@@ -96,13 +117,18 @@ def from_counts(
         values["majority"] = codes[counts.argmax(axis=1)]
     if "minority" in wanted:
         values["minority"] = codes[np.where(found, counts, np.inf).argmin(axis=1)]
-    if "median" in wanted:
-        cumulated = counts.cumsum(axis=1)
-        last = weight.clip(1)[:, None] - 1
-        lower = codes[(cumulated > last // 2).argmax(axis=1)]
-        upper = codes[(cumulated > (last + 1) // 2).argmax(axis=1)]
-        values["median"] = (lower + upper) / 2
-    return _shown(values, names)
+    return values
+
+
+def _median_of_counts(
+    counts: NDArray[np.float64], codes: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    cumulated = counts.cumsum(axis=1)
+    last = weight.clip(1)[:, None] - 1
+    lower = codes[(cumulated > last // 2).argmax(axis=1)]
+    upper = codes[(cumulated > (last + 1) // 2).argmax(axis=1)]
+    middle: NDArray[np.float64] = (lower + upper) / 2
+    return middle
 
 
 def _with_parts(names: Iterable[str]) -> set[str]:
@@ -164,11 +190,14 @@ class SortedValues:
         return self.zone[starts], self.value[starts], np.add.reduceat(self.weight, starts)
 
 
-def from_values(pixels: SortedValues, names: Iterable[str], *, weighted: bool) -> Values:
+def from_values(
+    pixels: SortedValues, names: Iterable[str], *, weighted: bool, whole: bool
+) -> Values:
     """Work out statistics from all values of each zone.
 
-    The median of weighted values is interpolated as exactextract does it: value `k` (from 0) of n
-    stands at `k * w_k + (n - 1) * (w_0 + … + w_(k-1))`, and the median at half of the last.
+    The median of weighted values is interpolated as exactextract does it: of n distinct values,
+    value `k` (from 0) stands at `k * w_k + (n - 1) * (w_0 + … + w_(k-1))`, the median at half of
+    the last; of whole numbers the fraction is cut off.
     """
     n = pixels.num_zones
     zone, value, weight = pixels.zone, pixels.value, pixels.weight
@@ -195,13 +224,14 @@ def from_values(pixels: SortedValues, names: Iterable[str], *, weighted: bool) -
         values["mean"] = values["sum"] / total
         squares = weight * (value - values["mean"][zone]) ** 2
         values["std"] = np.sqrt(reduced(np.add, squares) / total)
-    if "median" in names:
-        if weighted:
-            values["median"] = _weighted_median(pixels, starts, ends)
-        else:
-            middle = starts + (ends - starts - 1) // 2
-            values["median"] = (at(middle) + at(starts + (ends - starts) // 2)) / 2
     run_zone, run_value, run_weight = pixels.runs()
+    if "median" in names and weighted:
+        splits = np.searchsorted(run_zone, np.arange(n + 1))
+        median = _weighted_median(run_value, run_weight, splits)
+        values["median"] = np.trunc(median) if whole else median
+    elif "median" in names:
+        middle = starts + (ends - starts - 1) // 2
+        values["median"] = (at(middle) + at(starts + (ends - starts) // 2)) / 2
     values["unique"] = np.bincount(run_zone, minlength=n).astype(np.float64)
     for name, sign in (("majority", -1.0), ("minority", 1.0)):
         order = np.lexsort((run_value, sign * run_weight, run_zone))
@@ -213,11 +243,12 @@ def from_values(pixels: SortedValues, names: Iterable[str], *, weighted: bool) -
 
 
 def _weighted_median(
-    pixels: SortedValues, starts: NDArray[np.intp], ends: NDArray[np.intp]
+    values: NDArray[np.float64], weights: NDArray[np.float64], splits: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    median = np.full(pixels.num_zones, np.nan)
-    for i in np.flatnonzero(ends > starts):
-        value, weight = (a[starts[i] : ends[i]] for a in (pixels.value, pixels.weight))
+    """Return the median of distinct ascending values, zone by zone; see `from_values`."""
+    median = np.full(len(splits) - 1, np.nan)
+    for i in np.flatnonzero(np.diff(splits)):
+        value, weight = (a[splits[i] : splits[i + 1]] for a in (values, weights))
         n = len(value)
         place = np.arange(n) * weight + (n - 1) * (np.cumsum(weight) - weight)
         median[i] = np.interp(place[-1] / 2, place, value)

@@ -365,8 +365,8 @@ def test_batches_hold_what_the_file_holds(tmp_path, monkeypatch, kind):
     assert len(batches) >= 5 - (kind == "shp")
     assert batches[-1][2] == 1
     geometry = gpd.GeoSeries(np.concatenate([part for part, *_ in batches]), crs=found.crs)
-    expected = gpd.GeoSeries(shapes, crs=32616).normalize()
-    assert geometry.to_crs(32616).normalize().geom_equals_exact(expected, 0.01).all()
+    found, expected = geometry.to_crs(32616), gpd.GeoSeries(shapes, crs=32616)
+    assert found.symmetric_difference(expected).area.max() < 1e-3
 
 
 def test_row_groups_too_large_to_unpack_are_refused(tmp_path, monkeypatch):

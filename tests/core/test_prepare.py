@@ -15,7 +15,7 @@ from pyproj import CRS
 from rasterio.transform import from_origin
 from shapely import box
 
-from core import prepare, rasters
+from core import cog, prepare, rasters
 from core.errors import (
     AppError,
     CrsError,
@@ -181,6 +181,26 @@ def test_an_internal_mask_is_kept_row_12(tmp_path):
     assert sum(count for _, count in layer.summary.counts) == 33 * 50
 
 
+def test_overviews_leave_missing_pixels_out_row_12(tmp_path):
+    """Row 12: an average of 8 and nothing is 8, under a mask, a nodata value and NaN."""
+    for number, nodata in enumerate((None, 0, math.nan)):
+        workspace = new_area(tmp_path / f"ws{number}")
+        dtype = "float32" if nodata is not None and math.isnan(nodata) else "uint8"
+        missing = np.zeros((1200, 1200), bool)
+        missing[:, ::2] = True
+        missing[:600] = True
+        values = np.where(missing, 0 if nodata is None else nodata, 8).astype(dtype)
+        mask = np.where(missing, 0, 255).astype("uint8") if nodata is None else None
+        source = write_tif(tmp_path / f"{number}.tif", values, nodata=nodata, mask=mask)
+        prepare.add_raster(workspace, "town", source, VALUES)
+        path = workspace.layer_path("town", stored(workspace)[0])
+        with rasters.open_raster(path, level=0) as overview:
+            found, valid = rasters.read(overview)
+        assert not valid[:300].any()
+        assert valid[300:].all()
+        assert set(np.unique(found[valid])) == {8}
+
+
 def test_a_given_nodata_joins_that_of_the_file(tmp_path):
     workspace = new_area(tmp_path / "ws")
     source = write_tif(tmp_path / "a.tif", np.array([[1, 2, 3, 4]], "uint8"), nodata=1)
@@ -330,7 +350,7 @@ def test_stop_is_obeyed_and_changes_nothing(tmp_path, monkeypatch, own_process):
     workspace = new_area(tmp_path / "ws")
     source = write_tif(tmp_path / "a.tif", np.ones((1600, 1600), "uint8"))
     if own_process:
-        monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+        monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     with pytest.raises(StoppedError):
         prepare.add_raster(
@@ -347,7 +367,7 @@ def test_a_process_of_its_own_writes_the_same_file(tmp_path, monkeypatch):
     source = write_tif(tmp_path / "a.tif", checkers())
     prepare.add_raster(workspace, "town", source, CLASSES)
     digest = stored(workspace)[0].digest
-    monkeypatch.setattr(prepare, "_OWN_PROCESS_PIXELS", 1)
+    monkeypatch.setattr(cog, "_OWN_PROCESS_PIXELS", 1)
     shares = []
     prepare.add_raster(
         workspace, "town", source, CLASSES, on_progress=lambda share, _: shares.append(share)
@@ -406,6 +426,9 @@ def test_a_remote_layer_has_an_address_and_no_file(tmp_path):
         assert workspace.area("town").layer("a").digest != first.digest
         with pytest.raises(AppError):
             prepare.add_remote(workspace, "town", f"{url}/none.tif", CLASSES)
+        write_tif(tmp_path / "flat.tif", np.ones((2100, 2100), "uint8"))
+        with pytest.raises(RefusedFileError, match=r"flat\.tif has no overviews"):
+            prepare.add_remote(workspace, "town", f"{url}/flat.tif", CLASSES)
 
 
 def test_figures_are_of_the_pixels_inside_the_boundary(tmp_path):

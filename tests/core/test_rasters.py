@@ -327,6 +327,7 @@ def test_link_local_and_malformed_addresses_are_refused_always(url):
     [
         ("landsat-Summer_mean_ST_B10", "float32", ("values", "effect", "summer", "°C")),
         ("lst0226_30s", "float32", ("values", "effect", "winter", "°C")),
+        ("LC08_L2SP_20230811_20230818_ST_B10", "float32", ("values", "effect", "summer", "°C")),
         ("Klassifikation_rf", "uint8", ("classes", "cause", None, "")),
         ("torgg_dem", "float32", ("values", "cause", None, "m")),
         ("stories_10m_utm", "int32", ("values", "cause", None, "")),

@@ -243,6 +243,8 @@ def test_addresses_never_change_their_picture_row_26(town):
     )
     assert client.get(old).status_code == 404
     new = tiles.tile_url("town", town.area("town").layer("cover")).format(**place)
+    query = old.split("?")[1]
+    assert client.get(new.split("?")[0] + "?" + query).status_code == 404  # the legend is new too
     after = client.get(new)
     assert (picture(after) != picture(before)).any()
     town.change_layer(
@@ -251,6 +253,22 @@ def test_addresses_never_change_their_picture_row_26(town):
     assert client.get(new).status_code == 404
     recoloured = tiles.tile_url("town", town.area("town").layer("cover")).format(**place)
     assert [0, 255, 0, 255] in picture(client.get(recoloured)).reshape(-1, 4).tolist()
+
+
+def test_a_replaced_file_leaves_no_old_address_row_26(town):
+    """Row 26: the same id and the same colours, another file."""
+    client = served(town)
+    style = ValueStyle(colormap="viridis", low=0, high=20)
+    urls = []
+    for factor in (1, 2):
+        heat = checkers(dtype="float32") * factor
+        prepare.add_array(
+            town, "town", heat, VALUES, transform=NORTH_UP, crs="EPSG:32616", origin={}
+        )
+        url = tiles.tile_url("town", town.area("town").layer("heat"), style=style)
+        urls.append(url.format(**tile_at(-87.6595, 41.8635, 16)))
+        assert client.get(urls[-1]).status_code == 200
+    assert client.get(urls[0]).status_code == 404
 
 
 def test_anything_wrong_is_an_uncached_404_row_9(town, tmp_path):
@@ -371,7 +389,11 @@ def test_a_remote_layer_is_drawn_only_where_outside_access_is_on_row_2(tmp_path)
     with file_server(tmp_path) as url:
         prepare.add_remote(workspace, "town", f"{url}/a.tif", CLASSES)
         address = tiles.tile_url("town", workspace.area("town").layer("cover")).format(**place)
-        assert picture(served(workspace, outside=lambda: True).get(address)).any()
+        allowed = [True]
+        client = served(workspace, outside=lambda: allowed[0], cache_mb=0)
+        assert picture(client.get(address)).any()
+        allowed[0] = False
+        assert client.get(address).status_code == 404
     with canary() as (url, asked):
         layer = workspace.area("town").layer("cover")
         workspace.put_layer("town", replace(layer, url=f"{url}/a.tif"), None)

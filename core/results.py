@@ -1,0 +1,97 @@
+"""Results on disk: immutable folders, found again by a digest of what they were made from.
+
+    results/<kind>-<digest>/   result.json and the files it names
+
+The digest covers the kind, every input (layers and boundary by their own digests), the parameters
+and the version of the code: equal digests mean equal results, and changed code never serves an old
+one. Each kind keeps its newest folders; older ones are deleted.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import store
+from core.record import code_version
+from core.workspace import Workspace, now
+
+RESULT_VERSION = 1
+_KEPT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What a result is of. `inputs` is anything that JSON can hold."""
+
+    kind: str
+    inputs: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Return 16 hex digits over kind, inputs and code."""
+        body = json.dumps([self.kind, self.inputs, code_version()], sort_keys=True)
+        return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """Return the folder's name."""
+        return f"{self.kind}-{self.digest}"
+
+
+def find(workspace: Workspace, area_id: str, key: Key) -> Path | None:
+    """Return the folder of a finished result; None where it has to be made."""
+    folder = _root(workspace, area_id) / key.name
+    if not (folder / "result.json").is_file():
+        return None
+    os.utime(folder)  # used now: deleted last
+    return folder
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """Return what a result says of itself.
+
+    Raises:
+        StoreError: Its description is damaged.
+    """
+    return store.read_json(folder / "result.json", kind="result", version=RESULT_VERSION)
+
+
+@contextmanager
+def making(
+    workspace: Workspace, area_id: str, key: Key, **more: Any
+) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield an empty folder and a dictionary of facts; both become the result at the end.
+
+    Whoever finishes first wins: a result that is there already is left as it is.
+    """
+    folder = workspace.scratch(area_id)
+    body: dict[str, Any] = {
+        "result": key.kind, "digest": key.digest, "inputs": key.inputs, "code": code_version(),
+        "made": now(), **more,
+    }  # fmt: skip
+    try:
+        yield folder, body
+        store.write_json(folder / "result.json", body, kind="result", version=RESULT_VERSION)
+        target = _root(workspace, area_id) / key.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            folder.rename(target)
+        _forget_old(target.parent, key.kind)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root(workspace: Workspace, area_id: str) -> Path:
+    return workspace.folder(area_id) / "results"
+
+
+def _forget_old(root: Path, kind: str) -> None:
+    found = sorted(root.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for folder in found[_KEPT:]:
+        shutil.rmtree(folder, ignore_errors=True)
