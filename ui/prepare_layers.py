@@ -1,4 +1,4 @@
-"""Making a layer out of others: mosaic, burn, reproject, clip, fill. Preview first, then the job."""
+"""Making a layer out of others: mosaic, burn, reproject, clip, fill; seen before it is made."""
 
 from dataclasses import asdict, replace
 from typing import Any
