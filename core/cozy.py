@@ -62,7 +62,7 @@ class Patches:
 
     @property
     def areas_m2(self) -> NDArray[np.float64]:
-        return self.sizes * self.square_m2
+        return np.asarray(self.sizes * self.square_m2, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 WORKS = {
     "default-area": "core.works:default_area",
     "add-layer": "core.works:add_layer",
+    "cozy-zone": "core.works:cozy_zone",
 }
 _VERSION = 1
 _KEPT = 50

@@ -6,8 +6,9 @@ can be the same share of like pairs at every distance, but otherwise know nothin
 
 How: the zone is read as the part of a stationary Gaussian field above a threshold. The share of
 pairs at distance h that both lie in the zone fixes the field's correlation at h (Sheppard's
-formula for two normal variables; smoothed by a sum of exponential and Gaussian models); fields of that correlation are drawn by Fourier transform on a
-torus large enough that its seam is never seen, and cut where as many squares lie above.
+formula for two normal variables), smoothed by a sum of exponential and Gaussian models. Fields of
+that correlation are drawn by Fourier transform on a torus large enough that its seam is never
+seen, and cut where as many squares lie above.
 
 References: the truncated Gaussian model, Matheron et al. (1987), SPE 16753; circulant embedding,
 Dietrich and Newsam (1997), SIAM J. Sci. Comput. 18(4); a null by surrogates that keep the
@@ -19,7 +20,6 @@ trend across the whole area is not kept.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def fit_zone(
     row, col = (np.asarray(axis, np.int64) - int(axis.min()) for axis in (rows, cols))
     shape = (int(row.max()) + 1, int(col.max()) + 1)
     share = count / len(zone)
-    at, likeness = _likeness(zone - share, row, col, shape)
+    at, likeness = _likeness(zone.astype(np.float64) - share, row, col, shape)
     likeness /= share * (1.0 - share)
     gone = np.flatnonzero(likeness <= 0)
     end = int(gone[0]) if len(gone) else len(likeness) - 1
@@ -133,7 +133,7 @@ def for_each_surrogate(
 
 def _pair(model: ZoneModel, rng: np.random.Generator) -> list[NDArray[np.intp]]:
     noise = rng.standard_normal((*model.amplitude.shape, 2), np.float32)
-    waves = cast(NDArray[np.complex64], noise.view(np.complex64)[..., 0])
+    waves = noise.view(np.complex64)[..., 0]
     field = fft.ifft2(waves * model.amplitude)[model.rows, model.cols]
     rest = len(model) - model.num_cozy
     return [np.argpartition(part, rest)[rest:] for part in (field.real, field.imag)]
@@ -174,7 +174,7 @@ def _likeness(
 def _mixture(
     at: NDArray[np.float64], wanted: NDArray[np.float64]
 ) -> tuple[list[tuple[float, float]], NDArray[np.float64]]:
-    """Return (scale, power) and weights of the exp(-(h / scale)^power) that add up to a correlation.
+    """Return (scale, power) and weights of the exp(-(h / scale)^power) whose sum is a correlation.
 
     Weights are not negative and their sum is 1, so that the sum is the correlation of some field,
     which the noisy one as it was found never is. The smallest scale stands for noise square by
