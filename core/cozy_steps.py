@@ -24,7 +24,7 @@ from core.hotspots.permute import Engine
 from core.quadrat_table import QuadratTable, Step
 from core.quadrats import to_frame
 from core.text import N_
-from core.weights import CONTIGUITIES, Contiguity, lattice_neighbours
+from core.weights import CONTIGUITIES, Contiguity, Neighbours, lattice_neighbours
 from core.workspace import Area, Season, Workspace
 
 OnProgress = Callable[[float, str], None]
@@ -39,6 +39,8 @@ _ARRAYS = (
     "is_island",
     "is_missing",
 )
+_FACTS = ("method", "engine", "permutations", "seed")
+_WHOLE_FACTS = ("statistic", "expected", "p_folded", "p_two_sided", "num_squares")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class Spots:
     weights: Contiguity
     local: LocalMoran
     whole: GlobalMoran
-    step: Step
+    steps: tuple[Step, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +90,7 @@ class CozyZone:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        return (self.summer.step, self.winter.step)
+        return self.summer.steps + self.winter.steps
 
 
 def season_column(
@@ -125,7 +127,7 @@ def season_column(
     )
 
 
-def spots(
+def local_spots(
     workspace: Workspace,
     area: Area,
     made: QuadratTable,
@@ -135,8 +137,8 @@ def spots(
     *,
     on_progress: OnProgress = lambda _share, _text: None,
     should_stop: ShouldStop = lambda: False,
-) -> Spots:
-    """Return the spots of a column of an area's table; permuted where they are not there yet.
+) -> tuple[LocalMoran, Step]:
+    """Return local Moran's I of a column of an area's table; permuted where it is not there yet.
 
     Level and correction are no part of it: see `LocalMoran.labels`.
 
@@ -144,16 +146,12 @@ def spots(
         InputError, TooLargeError, StoppedError: See `local_moran`.
     """
     begun = time.perf_counter()
-    key = _key(area, made, column, options, quadrat_options)
+    key = _key("hotspots", area, made, column, options, quadrat_options)
     folder = results.find(workspace, area.id, key)
-    is_cached = folder is not None
     if folder is None:
-        lattice = made.lattice
-        neighbours = lattice_neighbours(lattice.rows, lattice.cols, options.weights)
-        values = _values(made, column, options, quadrat_options)
         local = local_moran(
-            values,
-            neighbours,
+            _values(made, column, options, quadrat_options),
+            _neighbours(made, options),
             method=area.method,
             permutations=options.permutations,
             seed=options.seed,
@@ -163,15 +161,52 @@ def spots(
             on_progress=on_progress,
             should_stop=should_stop,
         )
-        whole = global_moran(
-            values, neighbours, seed=options.seed, threads=options.threads, should_stop=should_stop
-        )
-        _write(workspace, area, key, local, whole)
+        with results.making(workspace, area.id, key) as (new, facts):
+            np.savez(new / "local.npz", **{name: getattr(local, name) for name in _ARRAYS})
+            facts["local"] = {name: getattr(local, name) for name in _FACTS}
     else:
-        local, whole = _read(folder)
+        with np.load(folder / "local.npz") as stored:
+            arrays = {name: stored[name] for name in _ARRAYS}
+        local = LocalMoran(**arrays, **results.facts(folder)["local"])
     seconds = time.perf_counter() - begun
-    step = Step(f"hotspots:{column}", seconds, options.engine, is_cached, key.digest)
-    return Spots(column, options.weights, local, whole, step)
+    name = f"hotspots:{column}"
+    return local, Step(name, seconds, options.engine, folder is not None, key.digest)
+
+
+def global_spots(
+    workspace: Workspace,
+    area: Area,
+    made: QuadratTable,
+    column: str,
+    options: Options,
+    quadrat_options: quadrat_table.Options,
+    *,
+    should_stop: ShouldStop = lambda: False,
+) -> tuple[GlobalMoran, Step]:
+    """Return Moran's I of a column with its 999 permutations; made where it is not there yet.
+
+    Raises:
+        InputError, StoppedError: See `global_moran`.
+    """
+    begun = time.perf_counter()
+    key = _key("moran", area, made, column, options, quadrat_options)
+    folder = results.find(workspace, area.id, key)
+    if folder is None:
+        whole = global_moran(
+            _values(made, column, options, quadrat_options),
+            _neighbours(made, options),
+            seed=options.seed,
+            threads=options.threads,
+            should_stop=should_stop,
+        )
+        with results.making(workspace, area.id, key) as (new, facts):
+            np.save(new / "simulated.npy", whole.simulated)
+            facts["whole"] = {name: getattr(whole, name) for name in _WHOLE_FACTS}
+    else:
+        simulated = np.load(folder / "simulated.npy")
+        whole = GlobalMoran(simulated=simulated, **results.facts(folder)["whole"])
+    seconds = time.perf_counter() - begun
+    return whole, Step(f"moran:{column}", seconds, "ranks", folder is not None, key.digest)
 
 
 def cozy_zone(
@@ -198,24 +233,16 @@ def cozy_zone(
     )
     for number, (season, chosen) in enumerate(both):
         column = season_column(area, made.table, season, chosen)
-        found.append(
-            spots(
-                workspace,
-                area,
-                made,
-                column,
-                options,
-                quadrat_options,
-                on_progress=partial(_half, on_progress, number),
-                should_stop=should_stop,
-            )
-        )
+        about = (workspace, area, made, column, options, quadrat_options)
+        progress = partial(_half, on_progress, number)
+        local, first = local_spots(*about, on_progress=progress, should_stop=should_stop)
+        whole, second = global_spots(*about, should_stop=should_stop)
+        found.append(Spots(column, options.weights, local, whole, (first, second)))
     summer, winter = found
     labels = [one.local.labels(level=options.level, correction=options.correction) for one in found]
     zone = cozy.cozy_zone(*labels, method=area.method)
-    lattice = made.lattice
-    neighbours = lattice_neighbours(lattice.rows, lattice.cols, options.weights)
-    parts = cozy.patches(zone.is_cozy, neighbours, square_m2=lattice.side_m**2)
+    square_m2 = made.lattice.side_m**2
+    parts = cozy.patches(zone.is_cozy, _neighbours(made, options), square_m2=square_m2)
     return CozyZone(summer, winter, labels[0], labels[1], zone, parts)
 
 
@@ -241,8 +268,10 @@ def zone_stability(
     for weights in CONTIGUITIES:
         chosen = replace(options, weights=weights)
         summer, winter = (
-            spots(workspace, area, made, c, chosen, quadrat_options, should_stop=should_stop).local
-            for c in columns
+            local_spots(
+                workspace, area, made, column, chosen, quadrat_options, should_stop=should_stop
+            )[0]
+            for column in columns
         )
         seasons[weights] = (summer, winter)
     return cozy.stability(seasons)
@@ -358,48 +387,28 @@ def _values(
     return np.asarray(values, np.float64)
 
 
+def _neighbours(made: QuadratTable, options: Options) -> Neighbours:
+    return lattice_neighbours(made.lattice.rows, made.lattice.cols, options.weights)
+
+
 def _key(
+    kind: str,
     area: Area,
     made: QuadratTable,
     column: str,
     options: Options,
     quadrat_options: quadrat_table.Options,
 ) -> results.Key:
-    inputs = {
+    inputs: dict[str, Any] = {
         "quadrats": made.digest,
         "fill_m": quadrat_options.fill_m,
         "column": column,
         "method": area.method,
         "weights": options.weights,
-        "permutations": options.permutations or PERMUTATIONS[area.method],
-        "engine": options.engine,
         "seed": options.seed,
         "zeros_stay": options.zeros_stay and area.method == "document",
     }
-    return results.Key("hotspots", inputs)
-
-
-def _write(
-    workspace: Workspace, area: Area, key: results.Key, local: LocalMoran, whole: GlobalMoran
-) -> None:
-    with results.making(workspace, area.id, key) as (folder, facts):
-        arrays = {name: getattr(local, name) for name in _ARRAYS}
-        np.savez(folder / "local.npz", **arrays, simulated=whole.simulated)
-        facts["local"] = {
-            name: getattr(local, name) for name in ("method", "engine", "permutations", "seed")
-        }
-        facts["whole"] = {
-            name: getattr(whole, name)
-            for name in ("statistic", "expected", "p_folded", "p_two_sided", "num_squares")
-        }
-
-
-def _read(folder: Path) -> tuple[LocalMoran, GlobalMoran]:
-    facts = results.facts(folder)
-    with np.load(folder / "local.npz") as stored:
-        arrays = {name: stored[name] for name in _ARRAYS}
-        simulated = stored["simulated"]
-    return (
-        LocalMoran(**arrays, **facts["local"]),
-        GlobalMoran(simulated=simulated, **facts["whole"]),
-    )
+    if kind == "hotspots":
+        inputs["permutations"] = options.permutations or PERMUTATIONS[area.method]
+        inputs["engine"] = options.engine
+    return results.Key(kind, inputs)

@@ -73,7 +73,7 @@ def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     space = Workspace(Path(config["workspace"]))
     area = space.area(config["area"])
     options = cozy_steps.Options(**config.get("options", {}))
-    given = {
+    given: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in config.get("quadrats", {}).items()
     }
     quadrats = quadrat_table.Options(**given)

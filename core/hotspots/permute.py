@@ -155,12 +155,14 @@ def shuffled_sums(
     """
     refuse_long(permutations, permutations * (len(z) + len(neighbours.ids)) * 6e-9)
     out = np.empty(permutations)
+    owners = np.repeat(np.arange(len(z)), neighbours.counts)
+    once = neighbours.ids > owners
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owners[once], minlength=len(z)))])
+    ids, share = neighbours.ids[once], 1.0 / np.maximum(neighbours.counts, 1)
 
     def work(first: int) -> None:
         num = min(_GLOBAL_BLOCK, permutations - first)
-        out[first : first + num] = kernels.global_sums(
-            seed, first, num, z, neighbours.starts, neighbours.ids
-        )
+        out[first : first + num] = kernels.global_sums(seed, first, num, z, starts, ids, share)
 
     run_blocks(work, permutations, _GLOBAL_BLOCK, threads, lambda _s, _t: None, should_stop)
     return out
