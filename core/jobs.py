@@ -42,6 +42,7 @@ WORKS = {
     "add-layer": "core.works:add_layer",
     "make-layer": "core.works:make_layer",
     "quadrats": "core.works:quadrats",
+    "cozy-zone": "core.works:cozy_zone",
 }
 _VERSION = 1
 _KEPT = 50
