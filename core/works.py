@@ -18,16 +18,7 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     `source_name`, `band`, `crs`, `nodata` and the fields of `prepare.About`.
     """
     space = Workspace(Path(config["workspace"]))
-    about = prepare.About(
-        layer_id=config["layer_id"],
-        title=config["title"],
-        kind=config["kind"],
-        role=config["role"],
-        season=config["season"],
-        unit=config["unit"],
-        colormap=config["colormap"],
-        legend=tuple(LegendClass(*row) for row in config["legend"]),
-    )
+    about = _about(config)
     if config["outside"]:
         prepare.add_remote(space, config["area"], config["source"], about)
     else:
@@ -46,6 +37,31 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
         )
         intake.discard_upload(space.root, source)
     return {"area": config["area"], "layer": config["layer_id"]}
+
+
+def make_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Make a layer out of layers and files; uploads among them are deleted afterwards.
+
+    `config` holds `workspace`, `area`, `operation` (a name), `parameters` (see the operation's
+    class), `uploads` (paths) and the fields of `prepare.About`. The outcome holds `notes`: pairs
+    of a template and its values.
+    """
+    from core.operations.catalogue import operation_from
+    from core.operations.making import run
+
+    space = Workspace(Path(config["workspace"]))
+    done = run(
+        space,
+        config["area"],
+        operation_from(config["operation"], config["parameters"]),
+        _about(config),
+        on_progress=report,
+        should_stop=should_stop,
+    )
+    for upload in config.get("uploads", ()):
+        intake.discard_upload(space.root, Path(upload))
+    notes = [[note.text, note.values] for note in done.notes]
+    return {"area": config["area"], "layer": config["layer_id"], "notes": notes}
 
 
 def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
@@ -74,8 +90,60 @@ def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
     return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
 
 
+def _about(config: dict[str, Any]) -> prepare.About:
+    return prepare.About(
+        layer_id=config["layer_id"],
+        title=config["title"],
+        kind=config["kind"],
+        role=config["role"],
+        season=config["season"],
+        unit=config["unit"],
+        colormap=config["colormap"],
+        legend=tuple(LegendClass(*row) for row in config["legend"]),
+    )
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Find hot spots of both seasons and the cozy zone of an area; writes its `cozy.parquet`.
+
+    `config` holds `workspace`, `area`, and the fields of `cozy_steps.Options` and of
+    `quadrat_table.Options` that are to differ, as `options` and `quadrats`.
+    """
+    from core import cozy_steps, quadrat_table
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    options = cozy_steps.Options(**config.get("options", {}))
+    given: dict[str, Any] = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in config.get("quadrats", {}).items()
+    }
+    quadrats = quadrat_table.Options(**given)
+    made = quadrat_table.quadrat_table(
+        space,
+        area,
+        quadrats,
+        on_progress=lambda share, text: report(0.5 * share, text),
+        should_stop=should_stop,
+    )
+    found = cozy_steps.cozy_zone(
+        space,
+        area,
+        made,
+        options,
+        quadrats,
+        on_progress=lambda share, text: report(0.5 + 0.4 * share, text),
+        should_stop=should_stop,
+    )
+    stability = cozy_steps.zone_stability(
+        space, area, made, options, quadrats, should_stop=should_stop
+    )
+    frame = cozy_steps.cozy_frame(made, found, stability=stability)
+    cozy_steps.write_cozy(space, area, frame)
+    return {"area": area.id, **cozy_steps.summary(found)}
 
 
 def _number(text: str | float | None) -> float | None:
