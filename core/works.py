@@ -90,6 +90,10 @@ def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
     return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
 
 
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _about(config: dict[str, Any]) -> prepare.About:
     return prepare.About(
         layer_id=config["layer_id"],
@@ -101,10 +105,6 @@ def _about(config: dict[str, Any]) -> prepare.About:
         colormap=config["colormap"],
         legend=tuple(LegendClass(*row) for row in config["legend"]),
     )
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _number(text: str | float | None) -> float | None:

@@ -12,6 +12,7 @@ from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
 from ui.layer_map import layer_map, readings
 from ui.layer_panel import layer_panel, prepare_view, show_new_layer
+from ui.prepare_layers import prepare_form
 from ui.progress import job_panel
 from ui.server import DEFAULT_AREA, workspace
 
@@ -46,13 +47,14 @@ with shown_errors():  # a layer whose file is damaged can still be taken out or 
 # Outputs
 layer_map(area, stamp, view, found)
 key_figures(active, info, problems)
-point, shares, about, wrong, add, edit = st.tabs(
+point, shares, about, wrong, add, prepare, edit = st.tabs(
     [
         _("At the clicked place"),
         _("Distribution"),
         _("About the layer"),
         _("Problems ({count})").format(count=len(problems)),
         _("Add a layer"),
+        _("Prepare"),
         _("Edit the layer"),
     ]
 )
@@ -70,6 +72,8 @@ with wrong:
     problem_list(problems)
 with add:
     add_layer_form(area)
+with prepare:
+    prepare_form(area)
 with edit:
     edit_layer_form(area, active)
 remember(area, view)

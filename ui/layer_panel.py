@@ -39,7 +39,8 @@ def show_new_layer(job: Job) -> str:
     view = app_state().view(area.id)
     view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
     view.active = layer.id
-    return _("{layer} is on the map.").format(layer=layer_title(layer))
+    told = [_(text).format(**values) for text, values in job.result.get("notes", ())]
+    return " ".join([_("{layer} is on the map.").format(layer=layer_title(layer)), *told])
 
 
 def style_of(view: MapView, layer_id: str) -> LayerView:
