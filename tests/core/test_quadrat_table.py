@@ -9,14 +9,14 @@ import pytest
 import rasterio
 import shapely
 
-from core import prepare, quadrat_table, results
+from core import quadrat_table, results
 from core.errors import AppError, InputError, StoppedError
 from core.legends import LegendClass
 from core.quadrat_table import Options, area_lattice, bare_quadrats, is_made, options_for
 from core.zonal.pixels import RasterSource
 from core.zonal.table import zonal_statistics
-from tests.core.raster_files import NORTH_UP, checkers
-from tests.core.town import LEGEND, add_cover, heat_values, make_town, pixels_of
+from tests.core.raster_files import checkers
+from tests.core.town import LEGEND, add_cover, add_heat, heat_values, make_town, pixels_of
 
 
 @pytest.fixture(scope="module")
@@ -291,11 +291,7 @@ def test_an_engine_that_cannot_follow_the_rule_says_so(made_town, rule, engine):
 def test_gaps_are_filled_as_far_as_the_options_say_and_counted(town):
     values = heat_values()
     values[:, :16] = np.nan  # the western quadrats have no value now
-    prepare.add_array(
-        town, "town", values,
-        prepare.About(layer_id="heat", title="Heat", kind="values"),
-        transform=NORTH_UP, crs="EPSG:32616", origin={},
-    )  # fmt: skip
+    add_heat(town, values)
     made = table_of(town)
     assert made.table["heat_mean"].isna().sum() == 2
     assert made.filled(Options()).filled == {"heat_mean": 2}

@@ -26,12 +26,13 @@ def make_town(root) -> Workspace:
     """Make the area `town` with the layers `cover` (classes) and `heat` (values)."""
     space = new_area(root)
     add_cover(space)
-    prepare.add_array(
-        space, "town", heat_values(),
-        prepare.About(layer_id="heat", title="Heat", kind="values", role="effect", unit="°C"),
-        transform=NORTH_UP, crs="EPSG:32616", origin={},
-    )  # fmt: skip
+    add_heat(space, heat_values())
     return space
+
+
+def add_heat(space, values):
+    about = prepare.About(layer_id="heat", title="Heat", kind="values", role="effect", unit="°C")
+    prepare.add_array(space, "town", values, about, transform=NORTH_UP, crs="EPSG:32616", origin={})
 
 
 def add_cover(space, values=None, legend=LEGEND):
