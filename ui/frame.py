@@ -101,9 +101,12 @@ def chosen_area(areas: list[Area]) -> Area | None:
     if state.area not in by_id:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
+        quadrats = state.quadrats.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
+        if quadrats is not None:
+            state.quadrats.setdefault(state.area, quadrats)
     return by_id.get(state.area)
 
 
