@@ -127,7 +127,20 @@ def test_draws_are_different_squares_each_as_often():
 
 
 @pytest.mark.parametrize("kind", ["queen", "rook"])
-def test_i_equals_esda_and_p_lies_within_monte_carlo_noise(kind):
+def test_i_and_quadrants_equal_esda(kind):
+    import esda
+
+    values = noise(30, 30)
+    neighbours = lattice_neighbours(*grid(30, 30), kind)
+    ours = local_moran(values, neighbours, permutations=9)
+    theirs = esda.Moran_Local(values, neighbours.to_libpysal(), permutations=0)
+    assert np.abs(ours.statistic - theirs.Is).max() < 1e-12
+    assert np.array_equal(ours.quadrant, theirs.q)
+
+
+@pytest.mark.slow  # esda compiles itself anew in every process
+@pytest.mark.parametrize("kind", ["queen", "rook"])
+def test_the_engines_agree_and_p_lies_within_monte_carlo_noise(kind):
     values = noise(30, 30)
     neighbours = lattice_neighbours(*grid(30, 30), kind)
     ours = local_moran(values, neighbours)
@@ -153,6 +166,7 @@ def test_global_i_equals_esda_with_islands_and_its_spread_too():
     assert 0 < ours.p_folded <= 0.51
 
 
+@pytest.mark.slow
 def test_polygons_that_are_no_squares_go_through_the_same_engine():
     import geopandas as gpd
     import shapely
