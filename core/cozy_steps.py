@@ -209,6 +209,35 @@ def global_spots(
     return whole, Step(f"moran:{column}", seconds, "ranks", folder is not None, key.digest)
 
 
+def is_made(
+    workspace: Workspace,
+    area: Area,
+    made: QuadratTable,
+    options: Options,
+    quadrat_options: quadrat_table.Options,
+) -> bool:
+    """Tell whether the permutations of both seasons are there, so that the zone answers at once.
+
+    Raises:
+        InputError: See `season_column`.
+    """
+    columns = [
+        season_column(area, made.table, "summer", options.summer),
+        season_column(area, made.table, "winter", options.winter),
+    ]
+    return all(
+        results.find(
+            workspace,
+            area.id,
+            _key(kind, area, made, column, replace(options, weights=weights), quadrat_options),
+        )
+        for column in columns
+        for weights in CONTIGUITIES
+        for kind in ("hotspots", "moran")
+        if kind == "hotspots" or weights == options.weights
+    )
+
+
 def cozy_zone(
     workspace: Workspace,
     area: Area,

@@ -10,6 +10,7 @@ from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
 from ui.choice import choice, switch
+from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
@@ -38,7 +39,9 @@ def show_new_layer(job: Job) -> str:
     view = app_state().view(area.id)
     view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
     view.active = layer.id
-    return _("{layer} is on the map.").format(layer=layer_title(layer))
+    told = [_(text).format(**values) for text, values in job.result.get("notes", ())]
+    shown = _("{layer} is on the map.").format(layer=layer_title(layer))
+    return plain(" ".join([shown, *told]))
 
 
 def style_of(view: MapView, layer_id: str) -> LayerView:
@@ -67,7 +70,7 @@ def layer_panel(area: Area, view: MapView) -> None:
 def _row(layer: Layer, view: MapView, place: int) -> None:
     name, up, off = st.columns([6, 1, 1], gap="small", vertical_alignment="center")
     if name.button(
-        layer_title(layer),
+        plain(layer_title(layer)),
         key=f"row-{layer.id}",
         type="primary" if layer.id == view.active else "secondary",
         width="stretch",
@@ -112,7 +115,7 @@ def _add_row(area: Area, view: MapView) -> None:
 def _style(area: Area, layer: Layer, view: MapView) -> None:
     style = style_of(view, layer.id)
     opacity = st.slider(
-        _("Opacity of “{layer}” (%)").format(layer=layer_title(layer)),
+        _("Opacity of “{layer}” (%)").format(layer=plain(layer_title(layer))),
         0,
         100,
         round(100 * style.opacity),
@@ -123,8 +126,9 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
     if layer.kind == "values":
         _value_style(area, layer, style)
     if st.button(_("Zoom to layer"), key=f"zoom-{layer.id}", width="stretch"):
-        bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
-        view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
+        with shown_errors():
+            bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
+            view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
