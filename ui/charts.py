@@ -84,6 +84,7 @@ def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -
         height=height,
         margin={"l": 10, "r": 30, "t": 44, "b": 10},
         bargap=0.15,
+        modebar={"orientation": "v"},
         showlegend=False,
     )
 

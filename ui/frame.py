@@ -67,7 +67,7 @@ def _own_words() -> str:
 def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:
     """Draw the top line: title, the page's question, the study area, the language."""
     state = app_state()
-    left, middle, right = st.columns([5, 3, 1.6], vertical_alignment="center")
+    left, middle, right = st.columns([5, 3, 1.9], vertical_alignment="center")
     left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
         titles = {area.id: area_title(area) for area in areas}
@@ -101,9 +101,12 @@ def chosen_area(areas: list[Area]) -> Area | None:
     if state.area not in by_id:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
+        quadrats = state.quadrats.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
+        if quadrats is not None:
+            state.quadrats.setdefault(state.area, quadrats)
     return by_id.get(state.area)
 
 

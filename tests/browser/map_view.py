@@ -15,7 +15,8 @@ _SAYS_PLACE = """([lat, lon]) => {
     const labels = document.querySelectorAll('.ups-point');
     if (labels.length !== 1) { return false; }
     const place = labels[0].rows[labels[0].rows.length - 1].cells[1].innerText.split(',');
-    return Math.abs(place[0] - lat) < 3e-4 && Math.abs(place[1] - lon) < 3e-4;
+    const twoPixels = 2 * 360 / 256 / 2 ** window.map.getZoom();
+    return Math.abs(place[0] - lat) < twoPixels && Math.abs(place[1] - lon) < twoPixels;
 }"""
 
 
