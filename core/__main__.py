@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.commands import preparing, run
+from core.commands.terminal import progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
 from core.text import N_
-from core.workspace import Workspace
 
 Handler = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -82,7 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(handler=_inspect)
 
     area = commands.add_parser("area", help="make, fill and list study areas")
-    _area_commands(area.add_subparsers(required=True, metavar="COMMAND"), common)
+    area_commands = area.add_subparsers(required=True, metavar="COMMAND")
+    _area_commands(area_commands, common)
+    run.register(area_commands, common)
     return parser
 
 
@@ -114,6 +117,7 @@ def _area_commands(
 
     _new_command(commands, common)
     _layer_commands(commands, common)
+    preparing.register(commands, common)
 
 
 def _new_command(
@@ -163,10 +167,6 @@ def _layer_commands(
     remove.set_defaults(handler=_remove)
 
 
-def _workspace() -> Workspace:
-    return Workspace(settings().workspace)
-
-
 def _serve(args: argparse.Namespace) -> dict[str, Any]:
     root = Path(__file__).parent.parent
     # Relative folders mean the folder the user stands in, not the program's.
@@ -198,7 +198,7 @@ def _has_display() -> bool:
 def _list(_args: argparse.Namespace) -> dict[str, Any]:
     from core.record import area_facts, record
 
-    space = _workspace()
+    space = workspace()
     areas = space.areas()
     broken = {name: str(err) for name, err in space.broken().items()}
     lines = [f"{area.id:30} {len(area.layers):3} layers  {area.title}" for area in areas]
@@ -215,7 +215,7 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
     from core.problems import layer_problems
     from core.record import record
 
-    space = _workspace()
+    space = workspace()
     area = space.area(args.name)
     warnings = []
     for layer in area.layers:
@@ -237,14 +237,14 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
     from core.record import record
 
-    _workspace().delete(args.name)
+    workspace().delete(args.name)
     return record("area-deleted", outputs=[], text=f"Deleted {args.name}.")
 
 
 def _rename(args: argparse.Namespace) -> dict[str, Any]:
     from core.record import record
 
-    area = _workspace().rename(args.name, args.title)
+    area = workspace().rename(args.name, args.title)
     return record("area", area=area, text=f"{area.id} is now called {area.title}.")
 
 
@@ -252,7 +252,7 @@ def _verify(args: argparse.Namespace) -> dict[str, Any]:
     from core.prepare import verify
     from core.record import record
 
-    space = _workspace()
+    space = workspace()
     area = space.area(args.name)
     damaged = []
     for layer in area.layers:
@@ -272,7 +272,7 @@ def _simulate(args: argparse.Namespace) -> dict[str, Any]:
     from core.simulate.area import make_simulated_area
 
     area = make_simulated_area(
-        _workspace(), args.name, seed=args.seed, on_progress=_progress_line(args.json)
+        workspace(), args.name, seed=args.seed, on_progress=progress_line(quiet=args.json)
     )
     return record("area", area=area, seed=args.seed, text=f"Made {area.title} ({area.id}).")
 
@@ -291,7 +291,7 @@ def _new(args: argparse.Namespace) -> dict[str, Any]:
     else:
         boundary = boundaries.from_bounds(*_four_numbers(args.bounds))
     frame = boundaries.in_metres(boundary.frame, args.crs)
-    area = _workspace().create(
+    area = workspace().create(
         args.name,
         title=args.title or args.name,
         boundary=frame,
@@ -356,17 +356,17 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
         legend=legend or (guess.kept_legend if kind == "classes" else ()),
     )
     if isinstance(source, str):
-        area = prepare.add_remote(_workspace(), args.name, source, about)
+        area = prepare.add_remote(workspace(), args.name, source, about)
     else:
         area = prepare.add_raster(
-            _workspace(),
+            workspace(),
             args.name,
             source,
             about,
             band=args.band,
             crs=args.source_crs,
             nodata=args.nodata,
-            on_progress=_progress_line(args.json),
+            on_progress=progress_line(quiet=args.json),
         )
     layer = area.layer(args.layer)
     text = f"Added {layer.id} ({layer.kind}, {layer.role}) to {area.title}."
@@ -376,7 +376,7 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
 def _remove(args: argparse.Namespace) -> dict[str, Any]:
     from core.record import record
 
-    area = _workspace().remove_layer(args.name, args.layer)
+    area = workspace().remove_layer(args.name, args.layer)
     return record("area", area=area, text=f"Removed {args.layer} from {area.title}.")
 
 
@@ -384,7 +384,7 @@ def _pixel(args: argparse.Namespace) -> dict[str, Any]:
     from core import rasters
     from core.record import record
 
-    space = _workspace()
+    space = workspace()
     area = space.area(args.name)
     layer = area.layer(args.layer)
     source = layer.url or space.layer_path(area.id, layer)
@@ -423,14 +423,6 @@ def _inspect(args: argparse.Namespace) -> dict[str, Any]:
     lines = [f"{key:18} {value}" for key, value in facts.items()]
     lines.append(f"{'guess':18} {guess.kind}, {guess.role}, {guess.title}")
     return record("raster", raster=facts, guess=asdict(guess), text="\n".join(lines))
-
-
-def _progress_line(quiet: bool) -> Callable[[float, str], None]:
-    def show(share: float, text: str) -> None:
-        if not quiet and sys.stderr.isatty():
-            print(f"\r{share:4.0%} {text:60}", end="", file=sys.stderr, flush=True)
-
-    return show
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ ShouldStop = Callable[[], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pixels:
-    """One band of pixels on their way in, from a file or from memory."""
+    """One band of pixels on their way in: from a file, from memory, or computed as they pass."""
 
     name: str
     place: Georeference
@@ -51,7 +51,10 @@ class Pixels:
     has_mask: bool
     """Missing pixels are told by a mask only, so that the mask has to be kept."""
     read: Callable[[Window], tuple[NDArray[Any], NDArray[np.bool_] | None]]
+    """Values of a window, and where they are valid (None: wherever they are values)."""
     steps: list[dict[str, Any]] = field(default_factory=list)
+    tell: Callable[[], list[dict[str, Any]]] = list
+    """Steps that are known only once every window has been read."""
 
     @property
     def num(self) -> int:
@@ -95,6 +98,7 @@ def write_cog(
         _copy_cog(raw, cog, overviews, pixels, should_stop)
         raw.unlink()
     _check_written(cog, pixels)
+    pixels.steps.extend(pixels.tell())
     pixels.steps.append({"step": "cog", "block": BLOCK, "overviews": overviews})
     on_progress(0.95, N_("Computing the digest"))
     return Written(cog, summary, codes)

@@ -1,9 +1,11 @@
 """Read GeoJSON (RFC 7946) by Python's own parser: nothing in it can name a driver or an address."""
 
+import codecs
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import shapely
@@ -16,6 +18,9 @@ from core.text import N_
 from core.wkb import check_counts, damaged
 
 LONLAT = CRS.from_epsg(4326)
+_CHUNK = 1 << 20
+_MOST_VALUE = 64 << 20
+_BLANKS = re.compile(r"[ \t\r\n]*")
 _LONLAT_NAMES = {"OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84"}
 
 
@@ -44,10 +49,114 @@ def read_geojson(path: Path, label: str) -> Table:
     rows = [feature.get("properties") or {} for feature in features]
     return Table(
         geometry=np.array(
-            [_geojson_shape(feature.get("geometry"), label) for feature in features], dtype=object
+            [feature_shape(feature.get("geometry"), label) for feature in features], dtype=object
         ),
         columns={key: [_plain(row.get(key)) for row in rows] for key in keys},
         crs=_geojson_crs(body, label),
+    )
+
+
+def stream_geojson(path: Path, label: str) -> Iterator[dict[str, Any]]:
+    """Yield the members of a FeatureCollection one by one: `{"crs": …}`, `{"feature": …}`.
+
+    Of the file, one feature and a buffer are held in memory. Each dictionary says in `bytes` how
+    far into the file it was found. Features come as they stand: see `feature_shape`.
+
+    Raises:
+        RefusedFileError: It is damaged, is no FeatureCollection, or has a feature of 64 MB.
+    """
+    with path.open("rb") as file:
+        reader = _Reader(file, label)
+        reader.take("{")
+        has_features = False
+        while reader.peek() != "}":
+            key = reader.value()
+            reader.take(":")
+            if key == "features":
+                has_features = True
+                yield from _stream_features(reader)
+            else:
+                value = reader.value()
+                if key == "type" and value != "FeatureCollection":
+                    raise _not_geojson(label)
+                if key == "crs":
+                    yield {"crs": _geojson_crs({"crs": value}, label), "bytes": file.tell()}
+            if reader.peek() != "}":
+                reader.take(",")
+    if not has_features:
+        raise _not_geojson(label)
+
+
+def _stream_features(reader: "_Reader") -> Iterator[dict[str, Any]]:
+    reader.take("[")
+    while reader.peek() != "]":
+        feature = reader.value()
+        if not isinstance(feature, dict) or not isinstance(feature.get("properties") or {}, dict):
+            raise _not_geojson(reader.label)
+        yield {"feature": feature, "bytes": reader.file.tell()}
+        if reader.peek() != "]":
+            reader.take(",")
+    reader.take("]")
+
+
+class _Reader:
+    """Takes JSON apart value by value; the text of one value at most is held."""
+
+    def __init__(self, file: IO[bytes], label: str) -> None:
+        self.file = file
+        self.label = label
+        self._text = ""
+        self._at = 0
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")()
+
+    def peek(self) -> str:
+        """Return the next character that is no blank; empty at the end."""
+        while True:
+            self._at = _BLANKS.match(self._text, self._at).end()  # type: ignore[union-attr]
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def take(self, character: str) -> None:
+        """Step over one character."""
+        found = self.peek()
+        if found != character:
+            raise damaged(self.label, f"{character!r} was expected, not {found!r}")
+        self._at += 1
+
+    def value(self) -> Any:
+        """Return the next value, whatever it is."""
+        self.peek()
+        while True:
+            try:
+                found, end = _DECODER.raw_decode(self._text, self._at)
+            except RecursionError as err:
+                raise damaged(self.label, "its parts are nested too deep") from err
+            except ValueError as err:
+                # Cut off by the end of the buffer, or wrong: more of it will tell.
+                if len(self._text) - self._at > _MOST_VALUE or not self._more():
+                    raise damaged(self.label, str(err)) from err
+                continue
+            if end == len(self._text) and self._more():  # a number might go on
+                continue
+            self._at = end
+            return found
+
+    def _more(self) -> bool:
+        # Twice as much each time, so that a large value is not parsed from its start too often.
+        chunk = self.file.read(max(_CHUNK, len(self._text) - self._at))
+        try:
+            text = self._decode.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as err:
+            raise damaged(self.label, str(err)) from err
+        self._text, self._at = self._text[self._at :] + text, 0
+        return bool(chunk)
+
+
+def _not_geojson(label: str) -> RefusedFileError:
+    return RefusedFileError(
+        N_("{name} is JSON, but not GeoJSON."),
+        hint=N_("Give a GeoJSON, GeoPackage, GeoParquet or zipped Shapefile."),
+        name=label,
     )
 
 
@@ -68,12 +177,11 @@ def _features(body: Any, label: str) -> list[dict[str, Any]]:
         isinstance(feature, dict) and isinstance(feature.get("properties") or {}, dict)
         for feature in features
     ):
-        raise RefusedFileError(
-            N_("{name} is JSON, but not GeoJSON."),
-            hint=N_("Give a GeoJSON, GeoPackage, GeoParquet or zipped Shapefile."),
-            name=label,
-        )
+        raise _not_geojson(label)
     return features
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def _plain(value: Any) -> Any:
@@ -118,7 +226,12 @@ _SHAPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _geojson_shape(body: Any, label: str) -> Any:
+def feature_shape(body: Any, label: str) -> Any:
+    """Return the `geometry` of a feature in two dimensions; None where it has none.
+
+    Raises:
+        RefusedFileError: It is no point, line or polygon, or has wrong coordinates.
+    """
     if body is None:
         return None
     kind = body.get("type") if isinstance(body, dict) else None

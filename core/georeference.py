@@ -96,6 +96,21 @@ def inside_boundary(place: Georeference, shape_lonlat: shapely.Geometry) -> Insi
     Where no pixel has its centre inside, as with pixels larger than the polygon, all pixels count.
     """
     polygon = place.in_pixels(shape_lonlat)
+    inside = inside_polygon(polygon)
+    west, south, east, north = np.clip(
+        polygon.bounds, 0, [place.width, place.height, place.width, place.height]
+    )
+    box = Window.from_slices(
+        (math.floor(south), math.ceil(north)), (math.floor(west), math.ceil(east))
+    )
+    # A polygon of many pixels holds some centre; only a small one has to be looked at.
+    if polygon.area < _FEW_PIXELS and not (box.width and box.height and inside(box).any()):
+        return lambda _window: None
+    return inside
+
+
+def inside_polygon(polygon: shapely.Geometry) -> Callable[[Window], NDArray[np.bool_]]:
+    """Return the test of windows against a polygon in columns and rows, by pixel centres."""
 
     def inside(window: Window) -> NDArray[np.bool_]:
         shape = (int(window.height), int(window.width))
@@ -108,15 +123,6 @@ def inside_boundary(place: Georeference, shape_lonlat: shapely.Geometry) -> Insi
         )
         return burnt.view(np.bool_)
 
-    west, south, east, north = np.clip(
-        polygon.bounds, 0, [place.width, place.height, place.width, place.height]
-    )
-    box = Window.from_slices(
-        (math.floor(south), math.ceil(north)), (math.floor(west), math.ceil(east))
-    )
-    # A polygon of many pixels holds some centre; only a small one has to be looked at.
-    if polygon.area < _FEW_PIXELS and not (box.width and box.height and inside(box).any()):
-        return lambda _window: None
     return inside
 
 

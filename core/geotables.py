@@ -9,8 +9,8 @@ References: OGC 12-128r19 (GeoPackage 1.4), GeoParquet 1.1.
 import json
 import sqlite3
 import time
-from collections.abc import Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,16 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from pyproj.exceptions import CRSError
 
-from core.errors import InputError, RefusedFileError
+from core.errors import InputError, RefusedFileError, TooLargeError
 from core.text import N_
 from core.wkb import MOST_VERTICES, check_counts, damaged, geometries
 
+_MOST_GROUP_BYTES = 128 << 20
 _MOST_BYTES = 1 << 30  # of one parquet file's unpacked columns
 _SECONDS = 20.0  # a query on a damaged or hostile database ends after this
 _MOST_LAYERS, _LONGEST_NAMES = 1000, 1000
 _BATCH = 2000
+_BATCH_BYTES = 32 << 20
 _BYTES_A_VERTEX = 32  # x, y, z, m: what is held never passes what could be drawn
 _GPKG_IDS = {b"GPKG", b"GP10", b"GP11"}
 _ENVELOPE_BYTES = (0, 32, 48, 48, 64)
@@ -45,6 +47,17 @@ class Table:
     columns: dict[str, list[Any]]
     crs: CRS | None
     layer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A vector file that is open: its head, and its rows from the first on."""
+
+    crs: CRS | None
+    attributes: tuple[str, ...]
+    layer: str
+    rows: Callable[[], Iterator[tuple[NDArray[Any], list[Any], float]]]
+    """Yields geometry (N,) in two dimensions, N values of the attribute, and the share read."""
 
 
 def chosen_layer(label: str, found: Iterable[str], layer: str | None) -> str:
@@ -88,6 +101,66 @@ def read_geopackage(path: Path, *, label: str, layer: str | None) -> Table:
         InputError: The layer has to be chosen.
         TooLargeError: There are too many features, columns or vertices.
     """
+    with _database(path, label) as (db, _):
+        return _feature_table(db, label, layer)
+
+
+@contextmanager
+def stream_geopackage(
+    path: Path, *, label: str, layer: str | None, attribute: str | None, batch: int
+) -> Iterator[Stream]:
+    """Open one plain feature table of a GeoPackage for reading batch by batch.
+
+    Without an attribute only the head can be asked for.
+
+    Raises:
+        RefusedFileError: The file is damaged, or the layer is a view or a virtual table.
+        InputError: The layer has to be chosen.
+    """
+    with _database(path, label) as (db, renew):
+        registered = _registered_layers(db, label)
+        name = chosen_layer(label, registered, layer)
+        column, srs_id = registered[name]
+        _check_plain(db, name, label)
+        names = tuple(key for key, is_computed in _columns(db, name) if not is_computed)
+        if column not in names:
+            raise damaged(label, f"no column {column[:40]!r}")
+        last = db.execute(f"SELECT rowid FROM {_quoted(name)} ORDER BY rowid DESC LIMIT 1")
+        num = max(1, int((last.fetchone() or [0])[0]))
+
+        def rows() -> Iterator[tuple[NDArray[Any], list[Any], float]]:
+            wanted = f"{_quoted(column)}, {_quoted(str(attribute))}"
+            cursor = db.execute(f"SELECT {wanted} FROM {_quoted(name)}")
+            done = 0
+            while True:
+                renew()
+                found = _few_rows(cursor, batch)
+                if not found:
+                    return
+                done += len(found)
+                blobs = (_gpkg_wkb(row[0], label) for row in found)
+                yield geometries(blobs, label), [row[1] for row in found], min(1.0, done / num)
+
+        keys = tuple(key for key in names if key != column)
+        yield Stream(crs=_gpkg_crs(db, srs_id), attributes=keys, layer=name, rows=rows)
+
+
+def _few_rows(cursor: sqlite3.Cursor, most: int) -> list[tuple[Any, ...]]:
+    """Return the next rows: at most so many, and of a bounded size together."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    while len(rows) < most and size < _BATCH_BYTES:
+        row = cursor.fetchone()
+        if row is None:
+            break
+        rows.append(row)
+        size += sum(len(value) for value in row if isinstance(value, bytes | str))
+    return rows
+
+
+@contextmanager
+def _database(path: Path, label: str) -> Iterator[tuple[sqlite3.Connection, Callable[[], None]]]:
+    """Open a database that nobody has checked; yield what gives the next query its time too."""
     journal = path.with_name(path.name + "-wal")
     if journal.is_file() and journal.stat().st_size:
         raise RefusedFileError(
@@ -99,8 +172,7 @@ def read_geopackage(path: Path, *, label: str, layer: str | None) -> Table:
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     try:
         with closing(sqlite3.connect(address, uri=True)) as db:
-            _harden(db)
-            return _feature_table(db, label, layer)
+            yield db, _harden(db)
     except sqlite3.Error as err:
         raise damaged(label, str(err)) from err
     except UnicodeDecodeError as err:  # a damaged name, which Python reads before text_factory can
@@ -112,7 +184,7 @@ def is_geopackage(head: bytes) -> bool:
     return head.startswith(b"SQLite format 3\0") and head[68:72] in _GPKG_IDS
 
 
-def _harden(db: sqlite3.Connection) -> None:
+def _harden(db: sqlite3.Connection) -> Callable[[], None]:
     # https://sqlite.org/security.html, "Untrusted SQLite Database Files".
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
@@ -122,7 +194,13 @@ def _harden(db: sqlite3.Connection) -> None:
     db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     db.set_authorizer(_authorized)
     until = time.monotonic() + _SECONDS
+
+    def renew() -> None:
+        nonlocal until
+        until = time.monotonic() + _SECONDS
+
     db.set_progress_handler(lambda: int(time.monotonic() > until), 100_000)
+    return renew
 
 
 def _authorized(action: int, first: str | None, *_: object) -> int:
@@ -247,7 +325,7 @@ def read_geoparquet(path: Path, *, label: str) -> Table:
         RefusedFileError: The file is damaged, or is Parquet without geometry in WKB.
         TooLargeError: There are too many features, columns or vertices.
     """
-    try:
+    with _parquet_errors(label):
         # Kept as dictionaries: one long value repeated a million times stays small until counted.
         texts = [field.name for field in pq.read_schema(path) if _is_bytes_or_text(field.type)]
         with pq.ParquetFile(path, read_dictionary=texts) as file:
@@ -259,6 +337,61 @@ def read_geoparquet(path: Path, *, label: str) -> Table:
             column, crs = _geo_header(meta.metadata or {}, label)
             wanted = [column, *_plain_columns(file.schema_arrow, column)]
             return _parquet_table(file, label, wanted, crs)
+
+
+@contextmanager
+def stream_geoparquet(
+    path: Path, *, label: str, attribute: str | None, batch: int
+) -> Iterator[Stream]:
+    """Open a GeoParquet file for reading batch by batch; see `stream_geopackage`.
+
+    Raises:
+        RefusedFileError: The file is damaged, or is Parquet without geometry in WKB.
+        TooLargeError: A row group would take more memory than one may.
+    """
+    with _parquet_errors(label):
+        file = pq.ParquetFile(path, pre_buffer=False)
+    with file:
+        with _parquet_errors(label):
+            meta = file.metadata
+            column, crs = _geo_header(meta.metadata or {}, label)
+            keys = tuple(_plain_columns(file.schema_arrow, column))
+        wanted = [column, str(attribute)]
+
+        def rows() -> Iterator[tuple[NDArray[Any], list[Any], float]]:
+            done = 0
+            with _parquet_errors(label):
+                for i in range(meta.num_row_groups):
+                    _check_group(meta.row_group(i), wanted, label)
+                for found in file.iter_batches(batch, columns=wanted, use_threads=False):
+                    done += found.num_rows
+                    blobs = _values(found.column(column))
+                    values = _values(found.column(str(attribute)))
+                    yield geometries(blobs, label), values, done / max(1, meta.num_rows)
+
+        yield Stream(crs=crs, attributes=keys, layer="", rows=rows)
+
+
+def _check_group(group: Any, wanted: list[str], label: str) -> None:
+    columns = [group.column(i) for i in range(group.num_columns)]
+    size = sum(
+        part.total_uncompressed_size
+        for part in columns
+        if part.path_in_schema.partition(".")[0] in wanted
+    )
+    if size > _MOST_GROUP_BYTES:
+        raise TooLargeError(
+            N_("{name} is packed in row groups of {size:.1f} GB, too large to unpack."),
+            hint=N_("Write it again with row groups of 100,000 rows or fewer."),
+            name=label,
+            size=size / 1e9,
+        )
+
+
+@contextmanager
+def _parquet_errors(label: str) -> Iterator[None]:
+    try:
+        yield
     except (OSError, pa.ArrowException, KeyError) as err:
         raise damaged(label, str(err).splitlines()[0] if str(err) else "") from err
     except (UnicodeDecodeError, IndexError) as err:

@@ -40,6 +40,8 @@ Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 WORKS = {
     "default-area": "core.works:default_area",
     "add-layer": "core.works:add_layer",
+    "quadrats": "core.works:quadrats",
+    "make-layer": "core.works:make_layer",
 }
 _VERSION = 1
 _KEPT = 50

@@ -57,11 +57,12 @@ _REMOTE_WITHOUT_OVERVIEWS = 2048
 _SECONDS_OUTSIDE = 20
 
 
-def _no_progress(share: float, text: str) -> None:
-    pass
+def no_progress(share: float, text: str) -> None:
+    """Report nothing."""
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Do not stop."""
     return False
 
 
@@ -93,8 +94,8 @@ def add_raster(
     crs: str | None = None,
     nodata: float | None = None,
     source_name: str | None = None,
-    on_progress: OnProgress = _no_progress,
-    should_stop: ShouldStop = _never,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
 ) -> Area:
     """Add one band of a raster file to an area, or replace the layer of the same id.
 
@@ -122,7 +123,7 @@ def add_raster(
     with rasters.open_raster(source) as dataset:
         rasters.check_whole(dataset)
         rasters.check_band(dataset, band)
-        pixels = _from_dataset(dataset, band, crs=crs, nodata=nodata, name=name)
+        pixels = from_dataset(dataset, band, crs=crs, nodata=nodata, name=name)
         origin = {
             "name": name,
             "bytes": source.stat().st_size,
@@ -131,7 +132,7 @@ def add_raster(
             "band": band,
             "added": now(),
         }
-        _check_fits(workspace, area_id, pixels)
+        check_fits(workspace, area_id, pixels)
         origin["sha256"] = store.file_digest(source)
         return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
@@ -147,8 +148,8 @@ def add_array(
     nodata: float | None = None,
     origin: dict[str, Any],
     steps: Sequence[dict[str, Any]] = (),
-    on_progress: OnProgress = _no_progress,
-    should_stop: ShouldStop = _never,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
 ) -> Area:
     """Add a raster that was drawn in memory.
 
@@ -178,7 +179,36 @@ def add_array(
         read=lambda window: (values[window.toslices()], None),
         steps=list(steps),
     )
-    _check_fits(workspace, area_id, pixels)
+    check_fits(workspace, area_id, pixels)
+    origin = {"crs": crs_name(pixels.place.crs), **origin, "added": now()}
+    return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
+
+
+def add_made(
+    workspace: Workspace,
+    area_id: str,
+    pixels: Pixels,
+    about: About,
+    *,
+    origin: dict[str, Any],
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
+) -> Area:
+    """Add a raster that is computed window by window, each asked for once, north to south.
+
+    Args:
+        workspace: Where the area is.
+        area_id: The area.
+        pixels: The raster.
+        about: What the layer is.
+        origin: What it was made from, kept as the layer's source.
+        on_progress: See `add_raster`.
+        should_stop: See `add_raster`.
+
+    Raises:
+        InputError, ExtentError, TooLargeError, StoppedError: See `add_raster`.
+    """
+    check_fits(workspace, area_id, pixels)
     origin = {"crs": crs_name(pixels.place.crs), **origin, "added": now()}
     return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
@@ -195,7 +225,7 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
     """
     validators = _validators(url)
     with rasters.open_raster(url, outside=True) as dataset:
-        pixels = _from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
+        pixels = from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
         if max(dataset.shape) > _REMOTE_WITHOUT_OVERVIEWS and not dataset.overviews(1):
             raise RefusedFileError(
                 N_("{name} has no overviews, so every look at it would fetch all of it."),
@@ -206,7 +236,7 @@ def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Ar
         values, valid = raster_info.picture(dataset, 1, _REMOTE_PX)
     tally = Tally(about.kind, pixels.dtype, num_pixels=values.size, name=pixels.name)
     place = pixels.place.scaled(*values.shape)
-    inside = inside_boundary(place, _boundary(workspace, area_id))
+    inside = inside_boundary(place, boundary_lonlat(workspace, area_id))
     tally.add(values, valid, inside(Window(0, 0, place.width, place.height)))
     origin = {
         "name": pixels.name,
@@ -240,9 +270,20 @@ def verify(workspace: Workspace, area_id: str, layer_id: str) -> None:
         )
 
 
-def _from_dataset(
-    dataset: DatasetReader, band: int, *, crs: str | None, nodata: float | None, name: str
+def from_dataset(
+    dataset: DatasetReader,
+    band: int,
+    *,
+    name: str,
+    crs: str | None = None,
+    nodata: float | None = None,
 ) -> Pixels:
+    """Return one band of an open raster; for `crs` and `nodata` see `add_raster`.
+
+    Raises:
+        CrsError: The raster has no CRS and none is given.
+        InputError: No pixel can have the value `nodata`.
+    """
     steps: list[dict[str, Any]] = []
     given = _parsed_crs(crs) if crs else None
     place = rasters.georeference(dataset, missing_crs=given, name=name)
@@ -302,7 +343,13 @@ def _parsed_crs(text: str) -> CRS:
         ) from err
 
 
-def _check_fits(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
+def check_fits(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
+    """Refuse a raster that does not meet the area, is above the limit, or has no room on the disk.
+
+    Raises:
+        ExtentError: It lies elsewhere.
+        TooLargeError: The message holds the estimate.
+    """
     _check_meets(workspace, area_id, pixels)
     unpacked = pixels.num * pixels.dtype.itemsize
     if unpacked > settings().raster_mb << 20:
@@ -319,7 +366,7 @@ def _check_fits(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
 
 def _check_meets(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
     area = workspace.area(area_id)
-    if pixels.place.cover(_boundary(workspace, area_id)) > 0:
+    if pixels.place.cover(boundary_lonlat(workspace, area_id)) > 0:
         return
     found = lonlat_bounds(pixels.place.crs, pixels.place.bounds)
     raise ExtentError(
@@ -332,7 +379,7 @@ def _check_meets(workspace: Workspace, area_id: str, pixels: Pixels) -> None:
     )
 
 
-def _boundary(workspace: Workspace, area_id: str) -> shapely.Geometry:
+def boundary_lonlat(workspace: Workspace, area_id: str) -> shapely.Geometry:
     """Return the boundary of an area in degrees."""
     return workspace.boundary(area_id).to_crs(4326).geometry.iloc[0]
 
@@ -355,7 +402,7 @@ def _add(
 ) -> Area:
     folder = workspace.scratch(area_id)
     try:
-        inside = inside_boundary(pixels.place, _boundary(workspace, area_id))
+        inside = inside_boundary(pixels.place, boundary_lonlat(workspace, area_id))
         made = write_cog(pixels, about.kind, folder, inside, on_progress, should_stop)
         layer = _layer(about, made.summary, made.codes, origin, pixels.steps)
         stop_if(should_stop, pixels.name)

@@ -5,7 +5,7 @@ writes the whole table into the area as GeoParquet, which QGIS opens.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,15 @@ from core.text import N_
 from core.workspace import Area, Layer, Workspace
 from core.zonal.lattice import Rule
 from core.zonal.pixels import RasterSource
+from core.zonal.statistics import checked_request
 from core.zonal.table import Engine, zonal_statistics
 
 OnProgress = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
 VALUE_STATISTICS = ("mean",)
 CLASS_STATISTICS = ("frequency",)
+# What can be said of codes; a mean of codes would be a number without a meaning.
+_OF_CLASSES = ("frequency", "count", "majority", "minority", "unique", "nodata", "nan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,23 @@ class Options:
     """How far gaps are filled from neighbours; None: five sides of a quadrat. 0: not at all."""
     threads: int | None = None
     """Not part of the result: it is the same on any number."""
+
+
+def options_for(stats: Iterable[str] | None, **more: Any) -> Options:
+    """Return options for a list of statistics, each given to the kinds of layer that it fits.
+
+    Raises:
+        InputError: A statistic is unknown.
+    """
+    if stats is None:
+        return Options(**more)
+    names = tuple(dict.fromkeys(stats))
+    checked_request(names)
+    return Options(
+        value_stats=tuple(name for name in names if name != "frequency") or VALUE_STATISTICS,
+        class_stats=tuple(name for name in names if name in _OF_CLASSES) or CLASS_STATISTICS,
+        **more,
+    )
 
 
 @dataclass(frozen=True, slots=True)

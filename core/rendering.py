@@ -56,6 +56,8 @@ class ValueStyle:
     low: float
     high: float
     scale: Scale = "linear"
+    only: tuple[float, float] | None = None
+    """Draw only values from the first to the second, both included; the others are transparent."""
 
     def __post_init__(self) -> None:
         if self.colormap not in COLORMAPS or self.scale not in ("linear", "log"):
@@ -290,6 +292,8 @@ def colour_numbers(
     Codes that the legend does not name are 0 too.
     """
     if isinstance(style, ValueStyle):
+        if style.only is not None:
+            valid = valid & (values >= style.only[0]) & (values <= style.only[1])
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = values.astype(np.float64)
             if style.scale == "log":

@@ -106,7 +106,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, body: dict[str, Any], *, kind: str, version: int) -> None:
-    """Write `body` as JSON under a `kind` and `version` header."""
+    """Write `body`, which has no keys of that name, as JSON under a `kind` and `version` header."""
+    assert not {"kind", "version"} & body.keys()
     text = json.dumps({"kind": kind, "version": version, **body}, indent=1, ensure_ascii=False)
     with atomic_path(path) as tmp:
         tmp.write_text(text + "\n", encoding="utf-8")

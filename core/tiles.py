@@ -1,6 +1,7 @@
 """Map tiles, thumbnails and the map's own scripts, as routes on the app's port.
 
     /tiles/{area}/{layer}/{digest}/{z}/{x}/{y}.png   cmap, low, high, scale  or  v
+    /grids/{area}/{digest}/{z}/{x}/{y}.png           a column of quadrats: the same, and only
     /thumbs/{area}/{layer}/{digest}.png              the same, and size
     /assets/{package}/{path}
 
@@ -27,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from core import rasters
+from core import grids, rasters
 from core.errors import AppError, InputError
 from core.rendering import Levels, OpenRasters, Style, ValueStyle, render
 from core.settings import settings
@@ -43,6 +44,7 @@ CODE_VERSION = 1
 _FOREVER = "public, max-age=31536000, immutable"
 _THUMB_PX = (32, 1024)
 _THUMB_MARGIN = 0.05
+_OWN_ROUTES = ("tiles", "grids", "thumbs")
 _ASSETS = {"leaflet": "xstatic.pkg.leaflet", "jquery": "xstatic.pkg.jquery"}
 _EARTH_M = 6378137.0
 _MOST_LATITUDE = 85.0511287798066
@@ -66,6 +68,12 @@ def tile_url(area_id: str, layer: Layer, *, style: Style | None = None, base: st
     return f"{place}/{{z}}/{{x}}/{{y}}.png?{_query(style or default_style(layer))}"
 
 
+def grid_url(area_id: str, grid: Layer, *, style: Style | None = None, base: str = "") -> str:
+    """Return the address of the tiles of a column of quadrats, as `tile_url` does of a layer."""
+    place = f"{_prefix(base)}/grids/{area_id}/{grid.digest}"
+    return f"{place}/{{z}}/{{x}}/{{y}}.png?{_query(style or default_style(grid))}"
+
+
 def thumb_url(
     area_id: str, layer: Layer, *, style: Style | None = None, size: int = 256, base: str = ""
 ) -> str:
@@ -86,6 +94,8 @@ def _prefix(base: str) -> str:
 def _query(style: Style) -> str:
     if isinstance(style, ValueStyle):
         parts = {"cmap": style.colormap, "low": repr(style.low), "high": repr(style.high)}
+        if style.only is not None:
+            parts["only"] = "~".join(repr(value) for value in style.only)
         return urlencode({**parts, "scale": style.scale, "r": CODE_VERSION})
     return urlencode({"v": _legend_digest(style), "r": CODE_VERSION})
 
@@ -117,9 +127,13 @@ def routes(
     prefix = _prefix(base)
     return [
         Route(f"{prefix}/tiles/{{area}}/{{layer}}/{{digest}}/{{z}}/{{x}}/{{y}}.png", drawn.tile),
+        Route(f"{prefix}/grids/{{area}}/{{digest}}/{{z}}/{{x}}/{{y}}.png", drawn.grid),
         Route(f"{prefix}/thumbs/{{area}}/{{layer}}/{{digest}}.png", drawn.thumb),
         Route(f"{prefix}/assets/{{path:path}}", _asset),
-        *(Route(f"{prefix}/{name}/{{rest:path}}", _missing) for name in ("tiles", "thumbs")),
+        *(
+            Route(f"{prefix}/{name}/{{rest:path}}", _missing)
+            for name in ("tiles", "grids", "thumbs")
+        ),
     ]
 
 
@@ -174,10 +188,18 @@ class _Drawn:
 
     def tile(self, request: Request) -> Response:
         try:
-            z, x, y = (_whole_number(request.path_params[name]) for name in "zxy")
-            if not (z <= MAX_ZOOM and x < 2**z and y < 2**z):
-                raise InputError(N_("There is no such tile."))
-            return self._answer(request, _tile_bounds(z, x, y), (TILE_PX, TILE_PX), set())
+            bounds = _asked_tile(request)
+            area, layer = self._layer(request)
+            return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX))
+        except AppError as err:
+            return _not_found(err.message())
+
+    def grid(self, request: Request) -> Response:
+        try:
+            bounds = _asked_tile(request)
+            area = self._area(request.path_params["area"])
+            layer = grids.grid_layer(self._workspace(), area.id, request.path_params["digest"])
+            return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX), {"only"})
         except AppError as err:
             return _not_found(err.message())
 
@@ -186,25 +208,30 @@ class _Drawn:
             size = _whole_number(request.query_params.get("size", "256"))
             if not _THUMB_PX[0] <= size <= _THUMB_PX[1]:
                 raise InputError(N_("There is no picture of this size."))
-            area = self._area(request.path_params["area"])
+            area, layer = self._layer(request)
             bounds = _thumb_bounds(area)
             wide, high = bounds[2] - bounds[0], bounds[3] - bounds[1]
             shape = tuple(max(1, round(size * side / max(wide, high))) for side in (high, wide))
-            return self._answer(request, bounds, shape, {"size"})  # type: ignore[arg-type]
+            return self._answer(request, area, layer, bounds, shape, {"size"})  # type: ignore[arg-type]
         except AppError as err:
             return _not_found(err.message())
 
-    def _answer(
-        self,
-        request: Request,
-        bounds: tuple[float, float, float, float],
-        shape: tuple[int, int],
-        others: set[str],
-    ) -> Response:
+    def _layer(self, request: Request) -> tuple[Area, Layer]:
         area = self._area(request.path_params["area"])
         layer = area.layer(request.path_params["layer"])
         if request.path_params["digest"] != layer.digest[:DIGEST_DIGITS] or not layer.digest:
             raise InputError(N_("The layer has changed."))
+        return area, layer
+
+    def _answer(
+        self,
+        request: Request,
+        area: Area,
+        layer: Layer,
+        bounds: tuple[float, float, float, float],
+        shape: tuple[int, int],
+        others: frozenset[str] | set[str] = frozenset(),
+    ) -> Response:
         style = _asked_style(layer, request.query_params, others)
         key = (layer.digest, style, bounds, shape)
         body = self._cache.get(key)
@@ -239,11 +266,11 @@ class _Drawn:
         return area
 
 
-def _asked_style(layer: Layer, query: QueryParams, others: set[str]) -> Style:
+def _asked_style(layer: Layer, query: QueryParams, others: frozenset[str] | set[str]) -> Style:
     """Read colours from an address; refuse anything unknown, missing or doubled."""
     wanted = {"v"} if layer.kind == "classes" else {"cmap", "low", "high", "scale"}
     names = [name for name, _ in query.multi_items()]
-    if len(names) != len(set(names)) or set(names) - others != wanted | {"r"}:
+    if len(names) != len(set(names)) or set(names) - set(others) != wanted | {"r"}:
         raise InputError(N_("There is no such picture."))
     if query["r"] != str(CODE_VERSION):
         raise InputError(N_("The program has changed."))
@@ -256,7 +283,22 @@ def _asked_style(layer: Layer, query: QueryParams, others: set[str]) -> Style:
         low=_number(query["low"]),
         high=_number(query["high"]),
         scale=query["scale"],  # type: ignore[arg-type]  # checked by ValueStyle
+        only=_asked_range(query.get("only")),
     )
+
+
+def _asked_range(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    low, _, high = text.partition("~")
+    return _number(low), _number(high)
+
+
+def _asked_tile(request: Request) -> tuple[float, float, float, float]:
+    z, x, y = (_whole_number(request.path_params[name]) for name in "zxy")
+    if not (z <= MAX_ZOOM and x < 2**z and y < 2**z):
+        raise InputError(N_("There is no such tile."))
+    return _tile_bounds(z, x, y)
 
 
 def _whole_number(text: str) -> int:

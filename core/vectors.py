@@ -7,19 +7,16 @@ which would try some seventy formats, sees only shapefiles whose header has been
 
 import stat
 import struct
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from core.archives import copy_beside, unpack_shapefile
 from core.crs import is_on_earth, parse_crs
 from core.errors import CrsError, InputError, RefusedFileError, TooLargeError
 from core.geojson import LONLAT, read_geojson
@@ -30,8 +27,10 @@ from core.geotables import (
     read_geoparquet,
 )
 from core.settings import settings
+from core.shapefile import MAGIC as SHP_MAGIC
+from core.shapefile import read_shapefile
 from core.text import N_
-from core.wkb import MOST_FEATURES, check_counts, damaged
+from core.wkb import check_counts, damaged
 
 _SUFFIXES = {
     ".geojson": "GeoJSON",
@@ -44,9 +43,6 @@ _SUFFIXES = {
 }
 _HEAD_BYTES = 128
 _MOST_JSON_MB = 64  # Python holds up to twenty bytes for one of JSON
-_MOST_UNPACKED_BYTES = 512 << 20
-_SHP_MAGIC, _SHP_VERSION = 9994, 1000
-_SHP_KINDS = {0, 1, 3, 5, 8, 11, 13, 15, 18, 21, 23, 25, 28}  # all but multipatch
 
 
 def read_vector(
@@ -71,8 +67,8 @@ def read_vector(
         TooLargeError: It is larger than the limits.
     """
     label = name or path.name
-    path = _regular_file(path, label)
-    kind = _kind(path, label)
+    path = regular_file(path, label, settings().upload_mb)
+    kind = kind_of(path, label)
     if kind == "GeoJSON":
         _check_size(path, label, _MOST_JSON_MB)
         table = read_geojson(path, label)
@@ -81,13 +77,20 @@ def read_vector(
     elif kind == "GeoParquet":
         table = read_geoparquet(path, label=label)
     else:
-        table = _read_shapefile(path, label, layer, is_zip=kind == "zip")
+        table = read_shapefile(path, label, layer, is_zip=kind == "zip")
     frame = _frame(table, _crs_of(table, crs, kind, label), label)
     frame.attrs.update(format="Shapefile" if kind == "zip" else kind, layer=table.layer)
     return frame
 
 
-def _regular_file(path: Path, label: str) -> Path:
+def regular_file(path: Path, label: str, most_mb: int) -> Path:
+    """Return `path` if it is a plain file of at most so many megabytes.
+
+    Raises:
+        RefusedFileError: It is an address.
+        InputError: There is no such file.
+        TooLargeError: It is larger.
+    """
     text = str(path)
     if "://" in text or ":/" in text[2:] or text.replace("\\", "/").startswith("/vsi"):
         raise RefusedFileError(
@@ -101,7 +104,7 @@ def _regular_file(path: Path, label: str) -> Path:
         raise InputError(N_("There is no file {name}."), name=label[:120]) from err
     if not stat.S_ISREG(found.st_mode):
         raise InputError(N_("{name} is no file."), name=label[:120])
-    _check_size(path, label, settings().upload_mb)
+    _check_size(path, label, most_mb)
     return path
 
 
@@ -115,7 +118,12 @@ def _check_size(path: Path, label: str, most_mb: int) -> None:
         )
 
 
-def _kind(path: Path, label: str) -> str:
+def kind_of(path: Path, label: str) -> str:
+    """Return what a file is: `GeoJSON`, `GeoPackage`, `GeoParquet`, `zip` or `Shapefile`.
+
+    Raises:
+        RefusedFileError: It is something else, or not what its name says.
+    """
     wanted = _SUFFIXES.get(Path(label).suffix.lower())
     with path.open("rb") as file:
         found = _kind_of_head(file.read(_HEAD_BYTES))
@@ -137,7 +145,7 @@ def _kind_of_head(head: bytes) -> str | None:
         return "GeoParquet"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
-    if head.startswith(struct.pack(">i", _SHP_MAGIC)):
+    if head.startswith(struct.pack(">i", SHP_MAGIC)):
         return "Shapefile"
     if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
         return "GeoJSON"
@@ -148,7 +156,7 @@ def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
     if table.crs is not None and is_on_earth(table.crs):
         return table.crs
     bounds = _bounds(table.geometry)
-    if kind == "GeoJSON" and (given is None or _fits_degrees(bounds)):
+    if kind == "GeoJSON" and (given is None or fits_degrees(bounds)):
         return LONLAT  # as the format is meant; what does not fit is refused by _frame
     if given is None:
         raise CrsError(
@@ -165,7 +173,7 @@ def _frame(table: Table, crs: CRS, label: str) -> gpd.GeoDataFrame:
         raise damaged(label, "it holds coordinates that are not finite")
     check_counts(label, len(table.geometry), len(table.columns))
     check_counts(label, 0, vertices=int(shapely.get_num_coordinates(table.geometry).sum()))
-    if crs.is_geographic and not _fits_degrees(bounds):
+    if crs.is_geographic and not fits_degrees(bounds):
         raise CrsError(
             N_("The coordinates of {name} are not in degrees: they reach {reach:.0f}."),
             hint=N_("Say which coordinate system they are in."),
@@ -189,71 +197,9 @@ def _bounds(geometry: NDArray[Any]) -> NDArray[np.float64]:
     return np.concatenate([xy.min(axis=0), xy.max(axis=0)])
 
 
-def _fits_degrees(bounds: NDArray[np.float64]) -> bool:
+def fits_degrees(bounds: NDArray[np.float64]) -> bool:
+    """Say whether west, south, east, north can be degrees; NaN, where there is nothing, can."""
     west, south, east, north = bounds
     if np.isnan(west):  # nothing there
         return True
     return bool(west >= -180 and south >= -90 and east <= 180 and north <= 90)
-
-
-# -- Shapefile ----------------------------------------------------------------------------------
-
-
-def _read_shapefile(path: Path, label: str, layer: str | None, *, is_zip: bool) -> Table:
-    most_bytes = min(settings().upload_mb << 20, _MOST_UNPACKED_BYTES)
-    with tempfile.TemporaryDirectory(prefix="urban-pattern-") as scratch:
-        folder = Path(scratch)
-        inner = path.stem
-        if is_zip:
-            shp, inner = unpack_shapefile(
-                path, folder, label=label, layer=layer, most_bytes=most_bytes
-            )
-        else:
-            shp = copy_beside(path, folder, label=label, most_bytes=most_bytes)
-        _check_shapefile(shp, label)
-        try:
-            return _table_of_shapefile(shp, label, inner)
-        except (
-            pyogrio.errors.DataSourceError,
-            pyogrio.errors.DataLayerError,
-            pyogrio.errors.FeatureError,
-            shapely.errors.GEOSException,
-            ValueError,
-            LookupError,  # an unknown encoding
-        ) as err:
-            if isinstance(err, InputError):
-                raise
-            # GDAL names the temporary file, which would tell the reader nothing.
-            reason = str(err).replace(str(shp), inner).replace(str(folder), "")
-            raise damaged(label, reason) from err
-
-
-def _check_shapefile(shp: Path, label: str) -> None:
-    with shp.open("rb") as file:
-        head = file.read(100)
-    if len(head) < 100 or struct.unpack_from(">i", head)[0] != _SHP_MAGIC:
-        raise damaged(label, "its .shp is no shapefile")
-    version, kind = struct.unpack_from("<ii", head, 28)
-    if version != _SHP_VERSION or kind not in _SHP_KINDS:
-        raise damaged(label, f"shapes of type {kind} are not read")
-    if not shp.with_suffix(".shx").is_file():
-        raise damaged(label, "the .shx beside the .shp is missing")
-    prj = shp.with_suffix(".prj")
-    if prj.is_file():  # some programs write its names in Latin-1; the reader stumbles over that
-        prj.write_bytes(
-            prj.read_bytes()[:20_000].decode("ascii", "replace").replace("\ufffd", "?").encode()
-        )
-
-
-def _table_of_shapefile(shp: Path, label: str, inner: str) -> Table:
-    about = pyogrio.read_info(shp)
-    check_counts(label, max(0, int(about["features"])), len(about["fields"]))
-    frame = pyogrio.read_dataframe(shp, force_2d=True, max_features=MOST_FEATURES + 1)
-    if not isinstance(frame, gpd.GeoDataFrame):
-        raise damaged(label, "it holds no geometry")
-    return Table(
-        geometry=np.asarray(frame.geometry.array, dtype=object),
-        columns={str(key): frame[key].tolist() for key in frame.columns if key != "geometry"},
-        crs=frame.crs,
-        layer=inner,
-    )

@@ -18,16 +18,7 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     `source_name`, `band`, `crs`, `nodata` and the fields of `prepare.About`.
     """
     space = Workspace(Path(config["workspace"]))
-    about = prepare.About(
-        layer_id=config["layer_id"],
-        title=config["title"],
-        kind=config["kind"],
-        role=config["role"],
-        season=config["season"],
-        unit=config["unit"],
-        colormap=config["colormap"],
-        legend=tuple(LegendClass(*row) for row in config["legend"]),
-    )
+    about = _about(config)
     if config["outside"]:
         prepare.add_remote(space, config["area"], config["source"], about)
     else:
@@ -48,6 +39,31 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     return {"area": config["area"], "layer": config["layer_id"]}
 
 
+def make_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Make a layer out of layers and files; uploads among them are deleted afterwards.
+
+    `config` holds `workspace`, `area`, `operation` (a name), `parameters` (see the operation's
+    class), `uploads` (paths) and the fields of `prepare.About`. The outcome holds `notes`: pairs
+    of a template and its values.
+    """
+    from core.operations.catalogue import operation_from
+    from core.operations.making import run
+
+    space = Workspace(Path(config["workspace"]))
+    done = run(
+        space,
+        config["area"],
+        operation_from(config["operation"], config["parameters"]),
+        _about(config),
+        on_progress=report,
+        should_stop=should_stop,
+    )
+    for upload in config.get("uploads", ()):
+        intake.discard_upload(space.root, Path(upload))
+    notes = [[note.text, note.values] for note in done.notes]
+    return {"area": config["area"], "layer": config["layer_id"], "notes": notes}
+
+
 def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
     """Make the simulated area; `config` holds `workspace`, `area` and `seed`."""
     from core.simulate.area import make_simulated_area
@@ -60,6 +76,35 @@ def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop
         should_stop=should_stop,
     )
     return {"area": area.id}
+
+
+def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Sum every layer up in the quadrats; `config` holds `workspace`, `area` and `options`."""
+    from core.quadrat_table import Options, quadrat_table, write_quadrats
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    options = Options(**{key: _tuple(value) for key, value in config["options"].items()})
+    made = quadrat_table(space, area, options, on_progress=report, should_stop=should_stop)
+    write_quadrats(space, area, made)
+    return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _about(config: dict[str, Any]) -> prepare.About:
+    return prepare.About(
+        layer_id=config["layer_id"],
+        title=config["title"],
+        kind=config["kind"],
+        role=config["role"],
+        season=config["season"],
+        unit=config["unit"],
+        colormap=config["colormap"],
+        legend=tuple(LegendClass(*row) for row in config["legend"]),
+    )
 
 
 def _number(text: str | float | None) -> float | None:

@@ -288,6 +288,19 @@ class Workspace:
         """Give an area another title; its id, and so its links, stay."""
         return self._change(area_id, lambda area: replace(area, title=checked_title(title)))
 
+    def set_quadrats(self, area_id: str, *, side_m: float, rule: Rule, method: Method) -> Area:
+        """Choose other quadrats; results of the old ones stay where they are.
+
+        Raises:
+            InputError: The side is out of range.
+        """
+        _check_quadrat(side_m)
+
+        def changed(area: Area) -> Area:
+            return replace(area, quadrat_m=side_m, rule=rule, method=method)
+
+        return self._change(area_id, changed)
+
     def delete(self, area_id: str) -> None:
         """Delete an area with all its files, also one that cannot be read."""
         store.checked_id(area_id, what=N_("study area"))
@@ -452,7 +465,7 @@ def _check_quadrat(quadrat_m: float) -> None:
 
 def _area_from(body: dict[str, Any], area_id: str) -> Area:
     try:
-        layers = tuple(_layer_from(dict(row)) for row in body.pop("layers"))
+        layers = tuple(layer_from(dict(row)) for row in body.pop("layers"))
         west, south, east, north = (float(value) for value in body.pop("bounds_lonlat"))
         body["id"] = area_id  # the folder counts: a copied one must not write to its original
         area = Area(**body, layers=layers, bounds_lonlat=(west, south, east, north))
@@ -468,7 +481,12 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
     return area
 
 
-def _layer_from(row: dict[str, Any]) -> Layer:
+def layer_from(row: dict[str, Any]) -> Layer:
+    """Return the layer that `asdict` of one describes.
+
+    Raises:
+        KeyError, TypeError, ValueError: The description is damaged.
+    """
     summary = dict(row.pop("summary"))
     counts = tuple((int(code), int(count)) for code, count in summary.pop("counts"))
     histogram = tuple(int(count) for count in summary.pop("histogram"))

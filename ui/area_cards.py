@@ -32,7 +32,11 @@ def broken_cards(broken: dict[str, AppError]) -> None:
     for area_id, error in broken.items():
         with st.container(border=True):
             st.error(f"**{area_id}**: {plain(error.message(_))}")
-            if st.button(_("Delete {area}").format(area=area_id), key=f"broken-{area_id}"):
+            sure = st.checkbox(
+                _("Yes, delete {area} with all its layers").format(area=plain(area_id)),
+                key=f"sure-{area_id}",
+            )
+            if st.button(_("Delete"), key=f"delete-{area_id}", disabled=not sure):
                 _delete(area_id, area_id)
 
 

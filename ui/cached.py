@@ -5,14 +5,18 @@ gives a new result.
 """
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from shapely import simplify
 
-from core import boundaries, raster_info, rasters, rendering, zones
+from core import boundaries, export, raster_info, rasters, rendering, zones
 from core import problems as core_problems
+from core.normalise import Filled, Normalised
+from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
+from core.quadrats import estimate_count
 from core.workspace import Area
 from ui.server import outside_allowed, workspace
 
@@ -103,6 +107,56 @@ def zone_names(set_id: str) -> list[str]:
 def zone_boundary(set_id: str, names: tuple[str, ...]) -> boundaries.Boundary:
     """Unite the chosen zones of a set; all of them where none is chosen."""
     return zones.zone_boundary(set_id, list(names) or None)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def quadrats(area_id: str, stamp: int, options: Options) -> QuadratTable:
+    """Return the statistics of an area's quadrats that were computed before. Read only."""
+    del stamp
+    space = workspace()
+    return quadrat_table(space, space.area(area_id), options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def filled_quadrats(area_id: str, stamp: int, options: Options) -> Filled:
+    """Return the same with the gaps filled. Read only."""
+    return quadrats(area_id, stamp, options).filled(options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def normalised_quadrats(area_id: str, stamp: int, options: Options) -> Normalised:
+    """Return the same, every column in 0 to 1. Read only."""
+    return quadrats(area_id, stamp, options).normalised(options)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> bytes:
+    """Return the quadrats as a file of one of `export.FORMATS`."""
+    made = quadrats(area_id, stamp, options)
+    folder = workspace().scratch(area_id)
+    try:
+        frame = whole_frame(made)
+        return export.write_quadrats(frame, folder / f"quadrats.{kind}").read_bytes()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def exported_column(area_id: str, stamp: int, options: Options, column: str) -> bytes:
+    """Return one column of the quadrats as a GeoTIFF."""
+    made = quadrats(area_id, stamp, options)
+    folder = workspace().scratch(area_id)
+    try:
+        return export.write_column(made, column, folder / "column.tif").read_bytes()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def estimated_quadrats(area_id: str, stamp: int, side_m: float) -> int:
+    """Return about how many quadrats of a side the area has."""
+    del stamp
+    return estimate_count(workspace().boundary(area_id), side_m=side_m)
 
 
 def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:

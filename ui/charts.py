@@ -28,7 +28,7 @@ def histogram(layer: Layer) -> go.Figure:
         )
     )
     unit = f" ({layer.unit})" if layer.unit else ""
-    _frame(
+    frame(
         figure,
         title=_("How often each value of “{layer}” occurs").format(layer=layer_title(layer)),
         x=f"{layer_title(layer)}{unit}",
@@ -61,7 +61,7 @@ def class_shares(layer: Layer) -> go.Figure:
             hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
         )
     )
-    _frame(
+    frame(
         figure,
         title=_("What “{layer}” is made of").format(layer=layer_title(layer)),
         x=_("Share of the area's pixels (%)"),
@@ -72,12 +72,13 @@ def class_shares(layer: Layer) -> go.Figure:
     return figure
 
 
-def _frame(figure: go.Figure, *, title: str, x: str, y: str) -> None:
+def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -> None:
+    """Give a figure its title, its axes and the margins that all charts share."""
     figure.update_layout(
         title={"text": title, "x": 0, "font": {"size": 15}},
         xaxis_title=x,
         yaxis_title=y,
-        height=300,
+        height=height,
         margin={"l": 10, "r": 30, "t": 44, "b": 10},
         bargap=0.15,
         showlegend=False,

@@ -9,6 +9,7 @@ from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
     MapView,
+    QuadratView,
     app_state,
     set_widget,
     style_text,
@@ -40,6 +41,7 @@ def run_pages() -> None:
     pages = [
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
+        st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
     ]
     st.navigation(pages, position="top").run()
     warm_up()
@@ -143,5 +145,16 @@ def remember(area: Area, view: MapView) -> None:
         swipe=view.swipe,
         style=style_text(view),
         at=f"{point[0]:.6f},{point[1]:.6f}" if point else "",
+        lang=app_state().language,
+    )
+
+
+def remember_quadrats(area: Area, view: QuadratView) -> None:
+    """Make the address restore what the Quadrats page shows."""
+    shown = "normalised" if view.is_normalised else "counted"
+    write_address(
+        area=area.id,
+        column=f"{view.column}:{shown}",
+        only=f"{view.only[0]:.6g}~{view.only[1]:.6g}" if view.only else "",
         lang=app_state().language,
     )

@@ -16,8 +16,8 @@ from ui.layer_words import layer_title, pixel_text, role_names, season_names, st
 from ui.quantities import share_text, size_text, value_text
 
 
-def key_figures(layer: Layer, info: RasterInfo, problems: Sequence[Problem]) -> None:
-    """Draw the strip of key figures of the active layer."""
+def key_figures(layer: Layer, info: RasterInfo | None, problems: Sequence[Problem]) -> None:
+    """Draw the strip of key figures of the active layer; `info` None: its file cannot be read."""
     summary = layer.summary
     columns = st.columns(4)
     if layer.kind == "classes":
@@ -27,7 +27,7 @@ def key_figures(layer: Layer, info: RasterInfo, problems: Sequence[Problem]) -> 
             _("2nd to 98th percentile"),
             f"{value_text(summary.low)} – {value_text(summary.high, layer.unit)}",
         )
-    columns[1].metric(_("Pixel"), pixel_text(info))
+    columns[1].metric(_("Pixel"), pixel_text(info) if info else "–")
     columns[2].metric(_("Missing inside the area"), share_text(1 - summary.valid_share))
     columns[3].metric(_("Problems"), str(len(problems)))
 

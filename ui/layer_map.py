@@ -39,7 +39,10 @@ def layer_map(area: Area, stamp: int, view: MapView, found: Sequence[Reading]) -
     group = maps.overlay(
         tiles=_tiles(area, view),
         outline=cached.boundary_geojson(area.id, stamp),
-        legend_html=legend_html([(area.layer(i), style_of(view, i)) for i in _in_legend(view)]),
+        legend_html=legend_html(
+            [(area.layer(item), style_of(view, item)) for item in _in_legend(view)],
+            unfolded={view.active, view.swipe},
+        ),
         marker=_marker(view, found),
         go=view.go,
     )

@@ -10,6 +10,7 @@ from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
 from ui.choice import choice, switch
+from ui.errors import shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
@@ -38,7 +39,8 @@ def show_new_layer(job: Job) -> str:
     view = app_state().view(area.id)
     view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
     view.active = layer.id
-    return _("{layer} is on the map.").format(layer=layer_title(layer))
+    told = [_(text).format(**values) for text, values in job.result.get("notes", ())]
+    return " ".join([_("{layer} is on the map.").format(layer=layer_title(layer)), *told])
 
 
 def style_of(view: MapView, layer_id: str) -> LayerView:
@@ -123,8 +125,9 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
     if layer.kind == "values":
         _value_style(area, layer, style)
     if st.button(_("Zoom to layer"), key=f"zoom-{layer.id}", width="stretch"):
-        bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
-        view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
+        with shown_errors():
+            bounds = cached.layer_file(area.id, layer.id, layer.digest).bounds_lonlat
+            view.go = (uuid.uuid4().hex, bounds or area.bounds_lonlat)
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:

@@ -37,6 +37,11 @@ _STEPS = {
     "crs": N_("Coordinate system given by the user"),
     "nodata": N_("Value of missing pixels given by the user"),
     "infinite to missing": N_("Infinite values made missing"),
+    "mosaic": N_("Put together from several layers"),
+    "burn": N_("Burnt from an attribute of polygons"),
+    "reproject": N_("Brought onto another grid"),
+    "clip": N_("Clipped to the study area"),
+    "fill": N_("Gaps filled"),
     "cog": N_("Written as a Cloud-Optimized GeoTIFF with overviews"),
 }
 

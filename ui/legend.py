@@ -13,9 +13,15 @@ from ui.state import LayerView
 _MOST_ROWS = 24
 
 
-def legend_html(layers: list[tuple[Layer, LayerView]]) -> str:
-    """Return the legends of the layers on the map, the topmost first."""
-    return "".join(_one(layer, view) for layer, view in layers)
+def legend_html(layers: list[tuple[Layer, LayerView]], *, unfolded: set[str] | None = None) -> str:
+    """Return the legends of the layers on the map, the topmost first.
+
+    Only those of the layer ids in `unfolded` are open; None opens all.
+    """
+    return "".join(
+        _one(layer, view, is_open=unfolded is None or layer.id in unfolded)
+        for layer, view in layers
+    )
 
 
 def drawn_style(layer: Layer, view: LayerView) -> Style:
@@ -32,7 +38,7 @@ def drawn_style(layer: Layer, view: LayerView) -> Style:
     return ValueStyle(colormap=colormap or "viridis", low=low, high=high, scale=scale)
 
 
-def _one(layer: Layer, view: LayerView) -> str:
+def _one(layer: Layer, view: LayerView, *, is_open: bool) -> str:
     unit = f" ({layer.unit})" if layer.unit else ""
     head = html.escape(layer_title(layer) + unit)
     style = drawn_style(layer, view)
@@ -41,7 +47,8 @@ def _one(layer: Layer, view: LayerView) -> str:
     if missing > 0:
         note = html.escape(_("{share} missing in the area").format(share=share_text(missing)))
         body += f'<div class="note">{note}</div>'
-    return f"<details open><summary>{head}</summary>{body}</details>"
+    state = " open" if is_open else ""
+    return f"<details{state}><summary>{head}</summary>{body}</details>"
 
 
 def _classes(layer: Layer) -> str:

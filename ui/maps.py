@@ -62,6 +62,14 @@ class Marker:
     lines: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A chosen quadrat: its corners as latitude and longitude, and a label."""
+
+    corners: list[tuple[float, float]]
+    label: str = ""
+
+
 class StudioMap(leafmap.Map):  # type: ignore[misc]  # leafmap has no types
     """leafmap's map whose scripts come from this server."""
 
@@ -105,6 +113,7 @@ def overlay(
     outline: dict[str, Any] | None = None,
     legend_html: str = "",
     marker: Marker | None = None,
+    squares: Sequence[Square] = (),
     go: tuple[str, Bounds] | None = None,
 ) -> folium.FeatureGroup:
     """Return what lies on the map now; `tiles` from the bottom to the top."""
@@ -124,6 +133,9 @@ def overlay(
     if outline is not None:
         group.add_child(_outline(outline, "outline"))
     group.add_child(_Furniture(legend_html, go))
+    for square in squares:
+        for child in _square(square):
+            group.add_child(child)
     if marker is not None:
         for child in _marker(marker):
             group.add_child(child)
@@ -185,6 +197,21 @@ def _marker(marker: Marker) -> list[MacroElement]:
         folium.Tooltip(table, permanent=True, direction="right", offset=(12, 0), sticky=False)
     )
     return [ring, dot]
+
+
+def _square(square: Square) -> list[MacroElement]:
+    halo = folium.Polygon(square.corners, color="#FFFFFF", weight=6, fill=False, interactive=False)
+    line = folium.Polygon(square.corners, color=ACCENT, weight=3, fill=False)
+    # A ring of a fixed size: from afar the square itself is a few pixels.
+    middle = [sum(corner[axis] for corner in square.corners) / 4 for axis in (0, 1)]
+    rings = [
+        folium.CircleMarker(middle, radius=9, color=colour, weight=weight, fill=False)
+        for colour, weight in (("#FFFFFF", 5), (ACCENT, 2.5))
+    ]
+    if square.label:
+        text = html.escape(square.label).replace("`", "&#96;").replace("$", "&#36;")
+        line.add_child(folium.Tooltip(text, permanent=True, direction="right", sticky=False))
+    return [halo, *rings, line]
 
 
 class _View(MacroElement):  # type: ignore[misc]

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import boundaries, intake, zones
 from core.boundaries import Boundary
-from core.errors import CrsError
+from core.errors import AppError, CrsError
 from core.store import slug
 from core.tiles import tile_url
 from core.workspace import Area, Rule
@@ -62,11 +62,13 @@ def _from_file() -> tuple[Boundary | None, str]:
             _("Coordinate system of the file"),
             placeholder="EPSG:3435",
             help=_("An EPSG code; the file's own documentation names it."),
-        )
+        ).strip()
         if typed and typed != crs:
-            app_state().boundary_crs[str(path)] = typed.strip()
+            app_state().boundary_crs[str(path)] = typed
             st.rerun()
-        return None, ""
+    except AppError as err:
+        show_error(err)
+    return None, ""
 
 
 def _from_zones() -> tuple[Boundary | None, str]:

@@ -43,6 +43,26 @@ class MapView:
 
 
 @dataclass(slots=True)
+class QuadratView:
+    """What the Quadrats page shows of one area."""
+
+    column: str = ""
+    is_normalised: bool = False
+    colormap: str = ""
+    only: tuple[float, float] | None = None
+    """The range of values that lights up on the map."""
+    brushed: tuple[float, float] | None = None
+    """The last range that was taken over; the chart tells it again at every run."""
+    square: int | None = None
+    """Position of the clicked quadrat in the table."""
+    held: int | None = None
+    """Position of the quadrat that is held beside it."""
+    clicked: tuple[float, float] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fields of `core.quadrat_table.Options` that differ from its defaults."""
+
+
+@dataclass(slots=True)
 class AppState:
     """What one browser session remembers between pages."""
 
@@ -50,6 +70,7 @@ class AppState:
     language: str = ""
     base_map: str = ""
     views: dict[str, MapView] = field(default_factory=dict)
+    quadrats: dict[str, QuadratView] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -62,6 +83,10 @@ class AppState:
     def view(self, area_id: str) -> MapView:
         """Return what this session shows of an area; made on first use."""
         return self.views.setdefault(area_id, MapView())
+
+    def quadrat_view(self, area_id: str) -> QuadratView:
+        """Return what this session shows of an area's quadrats; made on first use."""
+        return self.quadrats.setdefault(area_id, QuadratView())
 
 
 def app_state() -> AppState:
@@ -115,9 +140,18 @@ def _read_address(state: AppState) -> None:
     view.swipe = found.get("swipe", "")
     for part in found.get("style", "").split(","):
         _read_style(view, part)
+    _read_quadrats(state.quadrat_view(state.area), found.get("column", ""), found.get("only", ""))
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)
+
+
+def _read_quadrats(view: QuadratView, column: str, only: str) -> None:
+    view.column, _, shown = column.partition(":")
+    view.is_normalised = shown == "normalised"
+    limits = _numbers(only.split("~"))
+    if len(limits) == 2 and None not in limits:
+        view.only = (limits[0] or 0.0, limits[1] or 0.0)
 
 
 def _read_style(view: MapView, text: str) -> None:

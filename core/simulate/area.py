@@ -5,6 +5,8 @@ from typing import cast
 
 from core import prepare, store
 from core.errors import InputError, StoppedError
+from core.operations.making import run
+from core.operations.mosaic import Mosaic
 from core.simulate.city import City
 from core.simulate.geography import chicago_boundary
 from core.simulate.layers import LAYER_IDS, draw_layers
@@ -13,6 +15,7 @@ from core.workspace import Area, Season, Workspace
 
 OnProgress = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
+DEM = "dem"
 TITLE = N_("Chicago (simulated)")
 
 
@@ -61,7 +64,7 @@ def _begin(workspace: Workspace, area_id: str, seed: int) -> Area:
         area_id,
         title=TITLE,
         boundary=chicago_boundary(),
-        boundary_source={**source, "layers": list(LAYER_IDS)},
+        boundary_source={**source, "layers": [*LAYER_IDS, DEM]},
         is_simulated=True,
     )
 
@@ -97,4 +100,9 @@ def _fill(
         )
     if should_stop():
         raise StoppedError(N_("Stopped. {name} was not made."), name=area.title)
-    return area
+    if DEM in have:
+        return area
+    # As the document does with its two tiles.
+    about = prepare.About(layer_id=DEM, title=N_("Elevation"), kind="values", unit="m")
+    mosaic = Mosaic(sources=("dem_n42", "dem_n41"))
+    return run(workspace, area.id, mosaic, about, should_stop=should_stop).area

@@ -22,7 +22,7 @@ from core.text import N_
 from core.zonal import kernels
 from core.zonal.footprint import Footprint, Task, plan_groups
 from core.zonal.lattice import Summed, summed
-from core.zonal.pixels import ArrayPixels, Grid, Pixels, RasterSource, opened
+from core.zonal.pixels import ArrayPixels, Grid, Pixels, opened
 from core.zonal.pool import Pool
 from core.zonal.statistics import Request
 
@@ -44,15 +44,16 @@ def enlargement(lattice: Lattice, grid: Grid, upscale_mu: int) -> int:
     return math.ceil(cell / edge) + upscale_mu if cell > edge else 1
 
 
-def pool_for(source: RasterSource, grid: Grid, *, times: int, threads: int) -> Pool:
+def pool_as_printed(pool: Pool, *, times: int) -> Pool:
     """Return what the document's library reads: the raster with its one nodata value, enlarged.
 
     Raises:
         TooLargeError: The enlarged raster would not fit into the memory that may be used.
     """
+    source, grid = pool.source, pool.grid
     plain = replace(grid, nodata=NODATA if _holds_nodata(grid) else None, has_mask=False)
     if times == 1:
-        return Pool(source, plain, threads)
+        return replace(pool, grid=plain)
     pixels = grid.height * grid.width * times * times
     if pixels * grid.dtype.itemsize > settings().memory_mb << 20:
         raise TooLargeError(
@@ -72,7 +73,7 @@ def pool_for(source: RasterSource, grid: Grid, *, times: int, threads: int) -> P
         width=array.shape[1],
         block=array.shape,
     )
-    return Pool(source, larger, threads, ArrayPixels(larger, array))
+    return replace(pool, grid=larger, array=ArrayPixels(larger, array))
 
 
 def summed_as_printed(pool: Pool, lattice: Lattice, place: Footprint, request: Request) -> Summed:

@@ -25,7 +25,7 @@ _MOST_PARTS = 32
 # Pixels decoded at a time: 1 MB of bytes, 8 MB as float64.
 _RUN_PX = 1 << 20
 # Pixels of a group of whole quadrats, where all values of a quadrat are needed at once.
-_GROUP_PX = 1 << 18
+_GROUP_PX = 1 << 17
 _MOST_QUADRAT_PX = 1 << 23
 
 
@@ -61,12 +61,13 @@ class Footprint:
 
     def is_coarse(self) -> bool:
         """Return whether a quadrat can fall between the centres of the pixels."""
-        narrowest = float((self.high - self.low).min())
-        if narrowest >= 2:  # an upright square of 1 pixel fits into any quad of this width
-            return False
-        steps = np.abs(self.quads - np.roll(self.quads, -1, axis=1))
-        is_upright = bool((steps.min(axis=2) < 1e-6).all())
-        return narrowest < 1 if is_upright else bool(np.hypot(*steps.T).min() < math.sqrt(2))
+        (ax, ay), (bx, by) = (np.abs(self.quads[:, k] - self.quads[:, 0]).T for k in (1, 3))
+        is_upright = max(np.minimum(ax, ay).max(), np.minimum(bx, by).max()) < 1e-6
+        # The narrowest way through a slanting quad. Where it is √2, a disc around an upright
+        # square of one pixel fits in, and such a square always holds a centre.
+        (ax, ay), (bx, by) = ((self.quads[:, k] - self.quads[:, 0]).T for k in (1, 3))
+        narrowest = np.abs(ax * by - ay * bx) / np.maximum(np.hypot(ax, ay), np.hypot(bx, by))
+        return bool(narrowest.min() < (1 - 1e-9 if is_upright else math.sqrt(2)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +132,7 @@ def _to_pixels(
     x, y = np.meshgrid(xs, ys)
     if lattice.crs != grid.crs:
         transformer = Transformer.from_crs(lattice.crs, grid.crs, always_xy=True)
-        x, y = transformer.transform(x, y)
+        x, y = (np.where(np.isfinite(v), v, np.nan) for v in transformer.transform(x, y))
     if grid.crs.is_geographic:
         # A meridian has many names; take the one within 180 degrees of the raster's middle.
         middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)

@@ -159,15 +159,43 @@ def _weights(quad, sign, row, col0, col1, centre, weights):
 
 
 @_jit
-def count_codes(block, row0, col0, quads, counts):  # noqa: C901  (calls cost time here)
+def _count_pixels(flat, words, at, end, t0, t1, t2, t3):
+    """Count the bytes flat[at:end]; `words` are the same bytes by eights.
+
+    Four tables, so that a run of one code does not wait for the last addition to the same place;
+    unsigned numbers, which need no check for counting from the end.
+    """
+    head = min(end, (at + 7) // 8 * 8)
+    tail = max(head, end // 8 * 8)
+    low = np.uint64(255)
+    for p in range(at, head):
+        t0[flat[p]] += 1
+    for w in range(head // 8, tail // 8):
+        word = words[w]
+        code = word & low
+        if word == code * np.uint64(0x0101010101010101):
+            t0[code] += 8
+            continue
+        t0[code] += 1
+        t1[(word >> np.uint64(8)) & low] += 1
+        t2[(word >> np.uint64(16)) & low] += 1
+        t3[(word >> np.uint64(24)) & low] += 1
+        t0[(word >> np.uint64(32)) & low] += 1
+        t1[(word >> np.uint64(40)) & low] += 1
+        t2[(word >> np.uint64(48)) & low] += 1
+        t3[word >> np.uint64(56)] += 1
+    for p in range(tail, end):
+        t1[flat[p]] += 1
+
+
+@_jit
+def count_codes(block, row0, col0, quads, counts):
     """Count the codes of a uint8 block by the centre rule into `counts` (quads, 256) uint32."""
     height, width = block.shape
     flat = block.reshape(-1)
     words = flat[: flat.size // 8 * 8].view(np.uint64)
-    repeat = np.uint64(0x0101010101010101)
-    lowest = np.uint64(255)
-    # Four tables: a run of one code does not wait for the last addition to the same cell.
-    tables = np.zeros((4, 256), np.uint32)
+    t0, t1 = np.zeros(256, np.uint32), np.zeros(256, np.uint32)
+    t2, t3 = np.zeros(256, np.uint32), np.zeros(256, np.uint32)
     for q in range(len(quads)):
         first, stop = _row_range(quads[q], row0, height, True)
         upright = _is_upright(quads[q])
@@ -176,31 +204,13 @@ def count_codes(block, row0, col0, quads, counts):  # noqa: C901  (calls cost ti
             if row == first or not upright:
                 c0, c1 = _span(quads[q], row)
                 c0, c1 = max(c0, col0) - col0, min(c1, col0 + width) - col0
-            if c0 >= c1:
-                continue
-            at, end = (row - row0) * width + c0, (row - row0) * width + c1
-            head = min(end, (at + 7) // 8 * 8)
-            tail = max(head, end // 8 * 8)
-            for p in range(at, head):
-                tables[0, flat[p]] += 1
-            for w in range(head // 8, tail // 8):
-                word = words[w]
-                code = word & lowest
-                if word == code * repeat:
-                    tables[0, code] += 8
-                    continue
-                p = w * 8
-                for k in range(4):
-                    tables[k, flat[p + k]] += 1
-                for k in range(4):
-                    tables[k, flat[p + 4 + k]] += 1
-            for p in range(tail, end):
-                tables[1, flat[p]] += 1
-        for code in range(256):
-            found = tables[0, code] + tables[1, code] + tables[2, code] + tables[3, code]
-            if found:
-                counts[q, code] += found
-        tables[:] = 0
+            if c0 < c1:
+                at = (row - row0) * width
+                _count_pixels(flat, words, at + c0, at + c1, t0, t1, t2, t3)
+        row_of_counts = counts[q]
+        for code in range(256):  # without a branch, so that it is done eight at a time
+            row_of_counts[code] += t0[code] + t1[code] + t2[code] + t3[code]
+            t0[code], t1[code], t2[code], t3[code] = 0, 0, 0, 0
 
 
 @_jit
@@ -329,12 +339,19 @@ def codes_present(table):
 
 
 @_jit
-def add_rows(target, at, part, columns):
-    """Add the rows of `part` to the rows `at` of `target`, code k into column `columns[k]`."""
+def add_rows(target, at, part, present, columns):
+    """Add columns `present` of `part` to columns `columns` of the rows `at` of `target`."""
     for i in range(len(at)):
+        for k in range(len(present)):
+            target[at[i], columns[k]] += part[i, present[k]]
+
+
+@_jit
+def take_columns(table, columns, out):
+    """Copy some columns of a table into `out`, in their order."""
+    for i in range(len(out)):
         for k in range(len(columns)):
-            if columns[k] >= 0:
-                target[at[i], columns[k]] += part[i, k]
+            out[i, k] = table[i, columns[k]]
 
 
 @_jit

@@ -1,13 +1,13 @@
 """Our own engine: quadrats on a lattice, any raster, one pass over the blocks that are needed.
 
-`partial` is a pure function of one block, and `_Tally.add` an associative merge of what it
-returns, so that it does not matter who runs which block. Merging is done in the order of the
-blocks: the result is the same to the bit on any number of threads.
+What is done with a block is a pure function of it (`_sum_block`, `_count_block`, `_sort_group`),
+and what it returns is merged by an associative addition, so that it does not matter who works on
+which block. Merging is done in the order of the blocks: the result is the same to the bit on any
+number of threads.
 
 Memory holds one run of blocks a thread and one table of the quadrats, whatever the raster's size.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -37,6 +37,8 @@ Rule = Literal["centre", "exact"]
 # the layer is treated as measured values.
 _MOST_TABLE_BYTES = 64 << 20
 _MOST_CLASSES = 4096
+# A block may hold very many very small quadrats; a table of 256 codes for these takes 8 or 16 MB.
+_QUADS_AT_A_TIME = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +66,12 @@ class _Partial:
     at: NDArray[np.intp]
     table: NDArray[Any]
     codes: NDArray[np.float64] | None = None
+
+    def narrowed(self) -> "_Partial":
+        """Return the same without the codes that do not occur."""
+        assert self.codes is not None
+        present = kernels.codes_present(self.table)
+        return _Partial(self.at, self.table[:, present], self.codes[present])
 
 
 def summed(
@@ -109,6 +117,11 @@ class _Job:
     def _centre(self) -> bool:
         return self.rule == "centre"
 
+    @property
+    def _names_to_sort(self) -> tuple[str, ...]:
+        names = dict.fromkeys(("count", *self.request.names))
+        return tuple(name for name in names if name not in ("nodata", "nan"))
+
     def moments(self, pool: Pool) -> Summed:
         sums = _empty_sums(self.place.num_quadrats)
         for part in pool.run(self._sum_block, plan_blocks(self.place, self.grid)):
@@ -117,8 +130,9 @@ class _Job:
 
     def counted(self, pool: Pool) -> Summed:
         tally = _Tally(self.place.num_quadrats, np.uint32 if self._centre else np.float64)
-        for part in pool.run(self._count_block, plan_blocks(self.place, self.grid)):
-            tally.add(part)
+        for parts in pool.run(self._count_block, plan_blocks(self.place, self.grid)):
+            for part in parts:
+                tally.add(part)
         codes, counts = tally.sorted()
         values = from_counts(counts, codes, self.request.names, weighted=not self._centre)
         strange = np.zeros(self.place.num_quadrats)
@@ -126,13 +140,12 @@ class _Job:
 
     def sorted(self, pool: Pool, lattice: Lattice) -> Summed:
         n = self.place.num_quadrats
-        names = tuple(dict.fromkeys(("count", *self.request.names)))
-        names = tuple(name for name in names if name not in ("nodata", "nan"))
+        names = self._names_to_sort
         table = np.full((n, len(names) + 1), np.nan)
         table[:, [names.index("count"), -1]] = 0.0
         tally = _Tally(n, np.float64)
         tasks = plan_groups(self.place, lattice, self.grid, key=pool.key)
-        for parts in pool.run(self._sort_group(names), tasks):
+        for parts in pool.run(self._sort_group, tasks):
             for part in parts:
                 if part.codes is None:
                     table[part.at] = part.table
@@ -172,37 +185,39 @@ class _Job:
         )  # fmt: skip
         return _Partial(at, sums)
 
-    def _count_block(self, pixels: Pixels, task: Task) -> _Partial:
+    def _count_block(self, pixels: Pixels, task: Task) -> list[_Partial]:
         block, codes = _as_bytes(pixels, task.window)
         at, quads = self._members(task)
-        counts = np.zeros((len(quads), 256), np.uint32 if self._centre else np.float64)
         kernel = kernels.count_codes if self._centre else kernels.weigh_codes
-        kernel(block, task.window.row_off, task.window.col_off, quads, counts)
-        return _Partial(at, counts, codes)
+        parts = []
+        for start in range(0, len(quads), _QUADS_AT_A_TIME):
+            some = slice(start, start + _QUADS_AT_A_TIME)
+            counts = np.zeros((len(quads[some]), 256), np.uint32 if self._centre else np.float64)
+            kernel(block, task.window.row_off, task.window.col_off, quads[some], counts)
+            part = _Partial(at[some], counts, codes)
+            parts.append(part if len(quads) <= _QUADS_AT_A_TIME else part.narrowed())
+        return parts
 
-    def _sort_group(self, names: tuple[str, ...]) -> Callable[[Pixels, Task], list[_Partial]]:
-        def work(pixels: Pixels, task: Task) -> list[_Partial]:
-            values, nodata = read_values(pixels, task.window)
-            owners, quads = self._members(task)
-            at, zone = np.unique(owners, return_inverse=True)
-            strange = np.zeros(len(quads))
-            size = np.ceil(quads.max(axis=1)) - np.floor(quads.min(axis=1))
-            out = np.empty((int(size.prod(axis=1).sum()), 3))
-            n = kernels.gather_values(
-                values, task.window.row_off, task.window.col_off,
-                quads, nodata, self.keep_inf, self._centre, strange, out,
-            )  # fmt: skip
-            where, value, weight = out[:n].T
-            pixels_ = SortedValues.of(zone[where.astype(np.intp)], value, weight, len(at))
-            whole = self.grid.dtype.kind != "f"
-            found = from_values(pixels_, names, weighted=not self._centre, whole=whole)
-            nan = np.bincount(zone, weights=strange, minlength=len(at))
-            parts = [_Partial(at, np.column_stack([*(found[name] for name in names), nan]))]
-            if self.request.frequency:
-                parts.append(_frequencies(pixels_, at))
-            return parts
-
-        return work
+    def _sort_group(self, pixels: Pixels, task: Task) -> list[_Partial]:
+        values, nodata = read_values(pixels, task.window)
+        owners, quads = self._members(task)
+        at, zone = np.unique(owners, return_inverse=True)
+        strange = np.zeros(len(quads))
+        size = np.ceil(quads.max(axis=1)) - np.floor(quads.min(axis=1))
+        out = np.empty((int(size.prod(axis=1).sum()), 3))
+        n = kernels.gather_values(
+            values, task.window.row_off, task.window.col_off,
+            quads, nodata, self.keep_inf, self._centre, strange, out,
+        )  # fmt: skip
+        where, value, weight = out[:n].T
+        found = SortedValues.of(zone[where.astype(np.intp)], value, weight, len(at))
+        names, whole = self._names_to_sort, self.grid.dtype.kind != "f"
+        figures = from_values(found, names, weighted=not self._centre, whole=whole)
+        nan = np.bincount(zone, weights=strange, minlength=len(at))
+        parts = [_Partial(at, np.column_stack([*(figures[name] for name in names), nan]))]
+        if self.request.frequency:
+            parts.append(_frequencies(found, at))
+        return parts
 
     def _members(self, task: Task) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         return self.place.owner[task.members], self.place.quads[task.members]
@@ -266,24 +281,21 @@ class _Tally:
     num_quadrats: int
     dtype: Any
     counts: NDArray[Any] = field(init=False)
-    codes: list[float] = field(default_factory=list)
+    columns: dict[float, int] = field(default_factory=dict)
+    """Code to its column, in the order in which codes were met."""
 
     def __post_init__(self) -> None:
         self.counts = np.zeros((self.num_quadrats, 8), self.dtype)
 
     def add(self, part: _Partial) -> None:
         assert part.codes is not None
-        present = kernels.codes_present(part.table) & ~np.isnan(part.codes[: part.table.shape[1]])
-        columns = np.full(part.table.shape[1], -1, np.int64)
-        known = {code: column for column, code in enumerate(self.codes)}
-        for k in np.flatnonzero(present):
-            code = float(part.codes[k])
-            if code not in known:
-                known[code] = len(self.codes)
-                self.codes.append(code)
-            columns[k] = known[code]
-        self._reserve(len(self.codes))
-        kernels.add_rows(self.counts, part.at, part.table, columns)
+        is_code = ~np.isnan(part.codes)
+        present = np.flatnonzero(kernels.codes_present(part.table) & is_code)
+        columns = np.empty(len(present), np.intp)
+        for k, code in enumerate(part.codes[present]):
+            columns[k] = self.columns.setdefault(float(code), len(self.columns))
+        self._reserve(len(self.columns))
+        kernels.add_rows(self.counts, part.at, part.table, present, columns)
 
     def _reserve(self, num_codes: int) -> None:
         width = self.counts.shape[1]
@@ -298,10 +310,9 @@ class _Tally:
         self.counts = wider
 
     def sorted(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the codes, ascending, and their counts (N, K), column by column in memory."""
-        codes = np.array(self.codes, dtype=np.float64)
-        order = np.argsort(codes)
-        columns = np.empty((len(codes), self.num_quadrats))
-        for k, column in enumerate(order):
-            columns[k] = self.counts[:, column]
-        return codes[order], columns.T
+        """Return the codes, ascending, and their counts (N, K)."""
+        codes = np.array(sorted(self.columns), dtype=np.float64)
+        order = np.array([self.columns[code] for code in codes], dtype=np.intp)
+        counts = np.empty((self.num_quadrats, len(codes)))
+        kernels.take_columns(self.counts, order, counts)
+        return codes, counts

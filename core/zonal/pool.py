@@ -27,6 +27,8 @@ class Pool:
     threads: int = 1
     array: ArrayPixels | None = None
     """Read from here instead of from the file."""
+    on_progress: Callable[[int, int], None] = lambda _done, _total: None
+    """Told after each task how many of how many are done; what it raises ends the run."""
 
     @property
     def key(self) -> str:
@@ -41,6 +43,13 @@ class Pool:
 
         An error in a thread is raised here; the other threads then stop at their next task.
         """
+        for done, result in enumerate(self._results(work, tasks), start=1):
+            yield result
+            self.on_progress(done, len(tasks))
+
+    def _results(
+        self, work: Callable[[Pixels, Task], Result], tasks: list[Task]
+    ) -> Iterator[Result]:
         if min(self.threads, len(tasks)) <= 1:
             with self.open() as pixels:
                 for task in tasks:

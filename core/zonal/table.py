@@ -3,8 +3,9 @@
 Columns are named as in the document: `lst0226_mean`, `landuse_fre_31`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import geopandas as gpd
@@ -68,6 +69,7 @@ def zonal_statistics(
     method: Method = "recommended",
     upscale_mu: int = 0,
     threads: int | None = None,
+    on_progress: Callable[[str, int, int], None] = lambda _key, _done, _total: None,
 ) -> ZonalTable:
     """Sum rasters up over zones.
 
@@ -89,6 +91,8 @@ def zonal_statistics(
         method: Which reading.
         upscale_mu: Added to the document's factor of enlargement; it printed 2.
         threads: Of one layer at a time; None takes the setting. Results do not depend on it.
+        on_progress: Told the layer's key and how many of its pieces are done, out of how many (by
+            the engine lattice). Whatever it raises ends the work at once.
 
     Raises:
         InputError: Unknown statistic, two layers of one name, an engine that cannot do the rule.
@@ -106,6 +110,7 @@ def zonal_statistics(
         method=method,
         upscale_mu=upscale_mu,
         threads=settings().threads if threads is None else threads,
+        on_progress=on_progress,
     )
     job.check(layers)
     # All layers are laid over the zones before the first is read: a misplaced one costs no time.
@@ -132,6 +137,7 @@ class _Job:
     method: Method
     upscale_mu: int
     threads: int
+    on_progress: Callable[[str, int, int], None]
 
     def check(self, layers: Sequence[RasterSource]) -> None:
         keys = [source.key for source in layers]
@@ -162,12 +168,12 @@ class _Job:
         with opened(source) as pixels:
             grid = pixels.grid
         times = 1
-        pool = Pool(source, grid, self.threads)
+        pool = Pool(source, grid, self.threads, on_progress=partial(self.on_progress, source.key))
         if self.method == "document" and isinstance(self.zones, Lattice):
             times = document.enlargement(self.zones, grid, self.upscale_mu)
             # Overlap is checked before a whole raster is read.
             footprint(self.zones, grid, key=source.key, follow_curves=False)
-            pool = document.pool_for(source, grid, times=times, threads=self.threads)
+            pool = document.pool_as_printed(pool, times=times)
         if self.engine == "lattice" and isinstance(self.zones, Lattice):
             place = footprint(
                 self.zones, pool.grid, key=source.key, follow_curves=self.method == "recommended"

@@ -92,7 +92,7 @@ class Visit:
 
     def _check_address(self, url: str) -> None:
         scheme, _, rest = url.partition("://")
-        own = self.base_url.partition("://")[2]
+        own = self.base_url.partition("://")[2].partition("/")[0]
         if scheme in {"http", "https", "ws", "wss"} and rest.partition("/")[0] != own:
             self.outside.append(url)
 

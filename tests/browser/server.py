@@ -32,11 +32,12 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path, **settings: str) -> Iterator[Server]:
+def running_server(folder: Path, *, base_path: str = "", **settings: str) -> Iterator[Server]:
     """Start `python -m core serve` over a workspace in `folder`; stop it with all its children.
 
     Args:
         folder: An empty folder; the workspace, the data folder and the log lie in it.
+        base_path: The path below which the app is served, such as `/studio`.
         settings: Values of `URBAN_PATTERN_…` variables, by the field's name.
     """
     workspace, log = folder / "workspace", folder / "server.log"
@@ -49,7 +50,17 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
     environment["URBAN_PATTERN_TEST_SOCKETS"] = str(tried)
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "core", "serve", "--no-browser", "--port", str(port)],
+            [
+                sys.executable,
+                "-m",
+                "core",
+                "serve",
+                "--no-browser",
+                "--port",
+                str(port),
+                "--base-path",
+                base_path,
+            ],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -59,7 +70,7 @@ def running_server(folder: Path, **settings: str) -> Iterator[Server]:
         )
     try:
         with SocketWatch(process.pid, tried) as watch:
-            server = Server(f"http://127.0.0.1:{port}", workspace, log, watch)
+            server = Server(f"http://127.0.0.1:{port}{base_path}", workspace, log, watch)
             _wait_until_ready(server, process)
             yield server
     finally:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyogrio
 import pytest
 
-from core import vectors
+from core import shapefile, vectors
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.vectors import read_vector
 from tests.core.test_vectors import FRAME, no_scratch_left, written
@@ -64,7 +64,7 @@ def test_names_that_leave_the_archive_are_refused(tmp_path, parts, stem, no_scra
 @pytest.mark.parametrize("lies", [False, True], ids=["honest", "header-lies"])
 def test_a_bomb_is_stopped_while_it_unpacks(tmp_path, parts, lies, no_scratch_left, monkeypatch):
     """Row 6: what comes out is counted, whatever the header says."""
-    monkeypatch.setattr(vectors, "_MOST_UNPACKED_BYTES", 8 << 20)
+    monkeypatch.setattr(shapefile, "_MOST_UNPACKED_BYTES", 8 << 20)
     bomb = parts[".shp"] + bytes(100 << 20)
     if not lies:
         refused(tmp_path, named("zones", {**parts, ".shp": bomb}), TooLargeError, "more than 8 MB")

@@ -1,12 +1,16 @@
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from affine import Affine
 from hypothesis import assume, given, settings
@@ -281,6 +285,64 @@ def test_an_error_in_a_thread_is_raised_once_and_ends_the_others():
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("threads", [1, 4])
+def test_progress_is_told_and_can_end_the_work(threads):
+    """Row 28: cancelled within a second."""
+    source = raster_of(np.ones((512, 512), np.uint8), tiled=True, blockxsize=16, blockysize=16)
+    kept = np.zeros((100, 100), bool)
+    kept[::9, ::9] = True
+    lattice = lattice_of((100, 100), 51.2, kept=kept)
+    told = []
+    how = {"stats": ["sum"], "threads": threads}
+    zonal_statistics(source, lattice, on_progress=lambda *args: told.append(args), **how)
+    total = told[0][2]
+    assert told == [("x", done, total) for done in range(1, total + 1)]
+
+    def stop(key, done, total):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    before, start = threading.active_count(), time.perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        zonal_statistics(source, lattice, on_progress=stop, **how)
+    assert time.perf_counter() - start < 1
+    assert threading.active_count() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's own count")
+def test_a_small_file_that_declares_40_gb_takes_little_memory(tmp_path):
+    """Row 5: zonal statistics stream."""
+    path = tmp_path / "sparse.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", width=200_000, height=200_000, count=1, dtype="uint8", crs=UTM,
+        transform=from_origin(WEST - 1e5, NORTH + 1e5, 1, 1), tiled=True, blockxsize=512,
+        blockysize=512, compress="deflate", sparse_ok=True, bigtiff="yes",
+    ):  # fmt: skip
+        pass
+    program = f"""
+import os
+os.environ["GDAL_CACHEMAX"] = "64"
+from functools import partial
+from pathlib import Path
+import rasterio
+from tests.core.zonal_inputs import lattice_of
+from core.zonal.pixels import RasterSource
+from core.zonal.table import zonal_statistics
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+bare = peak()
+source = RasterSource(key="x", open=partial(rasterio.open, {str(path)!r}))
+table = zonal_statistics(source, lattice_of((60, 60), 150), stats=["frequency"], threads=2).table
+assert (table["x_fre_0"] == 22_500).all()
+print(peak() - bare)
+"""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert float(done.stdout) < 200
+
+
 def test_blocks_without_a_quadrat_are_never_read():
     source = raster_of(np.ones((640, 640), np.uint8), tiled=True, blockxsize=64, blockysize=64)
     kept = np.zeros((64, 64), bool)
@@ -370,6 +432,24 @@ def test_a_raster_beyond_180_degrees_is_met_under_its_other_name():
     west = raster_of(array, transform=from_origin(-181, -16.5, 0.005, 0.005), crs="EPSG:4326")
     same = zonal_statistics(west, lattice, stats=["mean", "count"], threads=1)
     np.testing.assert_allclose(same.table, result.table)
+
+
+def test_quadrats_around_a_pole_are_refused():
+    """Row 15."""
+    lattice = lattice_of((4, 4), 1000, west=-2000, north=2000, crs="EPSG:3031")
+    world = raster_of(
+        np.ones((180, 360), np.uint8), transform=from_origin(-180, 90, 1, 1), crs="EPSG:4326"
+    )
+    with pytest.raises(ExtentError, match="at a pole"):
+        zonal_statistics(world, lattice, stats=["mean"])
+
+
+def test_quadrats_that_a_raster_s_crs_cannot_hold_are_refused():
+    source = raster_of(
+        np.ones((9, 9), np.uint8), crs="EPSG:4326", transform=from_origin(0, 0, 1, 1)
+    )
+    with pytest.raises(ExtentError, match="cannot be expressed in the coordinate system of x"):
+        zonal_statistics(source, lattice_of((2, 2), 100, west=1e9), stats=["mean"])
 
 
 def test_quadrats_across_the_seam_of_a_world_raster_are_refused():
@@ -470,6 +550,13 @@ def test_zones_that_are_no_squares_go_to_the_peers(rule, engine):
     assert shares.item() == pytest.approx(result.table["x_count"].item())
 
 
+def test_a_block_of_very_many_small_quadrats_equals_the_pixels_themselves():
+    array = np.random.default_rng(0).integers(0, 90, (130, 130)).astype(np.uint8)
+    found = one_table(raster_of(array), lattice_of((130, 130), 10), ["frequency"])
+    codes = np.array([int(name.removeprefix("fre_")) for name in found])
+    assert np.array_equal(found.to_numpy() @ codes, array.ravel())
+
+
 def test_whole_numbers_of_more_than_a_byte_are_sorted_instead():
     array = np.arange(90_000, dtype=np.int32).reshape(300, 300) * 3
     lattice = lattice_of((10, 10), 300)
@@ -565,8 +652,6 @@ def test_a_truncated_file_is_named(tmp_path, share):
     whole = raster_of(array, tiled=True, blockxsize=64, blockysize=64, compress="deflate")
     with whole.open() as dataset:
         profile = dataset.profile
-    import rasterio
-
     path = tmp_path / "cut.tif"
     with rasterio.open(path, "w", **profile) as dataset:
         dataset.write(array, 1)

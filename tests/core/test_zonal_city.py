@@ -137,9 +137,7 @@ def test_exact_equals_exactextract(lattice, key):
             continue
         mine = ours.table[name].iloc[part].fillna(0)
         expected = theirs.table[name].fillna(0)
-        # In single precision the peer's coverage of 2,500 pixels is good to 1e-6 of them each.
-        atol = 1e-6 if "mean" in name or "m" in name[-3:] else 1e-6 * max(1.0, expected.max() / 100)
-        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=atol, err_msg=name)
+        np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=2e-6, err_msg=name)
 
 
 def cells_with_hidden_pixels(lattice, layer):

@@ -1,0 +1,34 @@
+"""Find what a page says and offers, by the words a user sees."""
+
+from streamlit.testing.v1 import AppTest
+
+
+def button(app: AppTest, label: str):
+    """Return the one button of that label."""
+    return only(app.button, label)
+
+
+def only(widgets, label: str):
+    """Return the one widget of that label."""
+    found = [widget for widget in widgets if widget.label == label]
+    assert len(found) == 1, (label, [widget.label for widget in widgets])
+    return found[0]
+
+
+def text(app: AppTest) -> str:
+    """Return all that the page says in words."""
+    parts = [*app.markdown, *app.caption, *app.info, *app.warning, *app.error, *app.success]
+    titles = [block.proto.body for block in app.get("html")]
+    return "\n".join([*titles, *(part.value for part in parts), *(t.value for t in app.toast)])
+
+
+def tables(app: AppTest) -> list[list[list[str]]]:
+    """Return the rows of each table, as text."""
+    return [[[str(cell) for cell in row] for row in table.value.to_numpy()]
+            for table in app.dataframe]  # fmt: skip
+
+
+def clean(app: AppTest) -> AppTest:
+    """Assert that nothing broke on the page."""
+    assert not app.exception, [error.value for error in app.exception]
+    return app

@@ -1,0 +1,110 @@
+"""The table of the quadrats, what was done to get it, and its files for other programs."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core.export import FORMATS
+from core.normalise import Filled, Normalised
+from core.quadrat_table import Options, QuadratTable
+from core.workspace import Area
+from ui import cached
+from ui.columns import Column, column_title, column_unit
+from ui.errors import shown_errors
+from ui.language import _
+from ui.layer_words import layer_title
+from ui.quantities import share_text
+
+_FIRST = 6
+
+
+def quadrat_list(
+    made: QuadratTable, table: pd.DataFrame, columns: Sequence[Column], mapped: Column
+) -> None:
+    """Draw the table; its own tools search, sort and download it."""
+    by_name = {column.name: column for column in columns}
+    first = dict.fromkeys([mapped.name, *(c.name for c in columns if not c.is_class)])
+    chosen = st.multiselect(
+        _("Columns"),
+        list(by_name),
+        default=list(first)[:_FIRST],
+        format_func=lambda name: column_title(by_name[name]),
+    )
+    shown = table[chosen].copy()
+    shown.insert(0, "row", made.lattice.rows)
+    shown.insert(1, "col", made.lattice.cols)
+    names: dict[str, str] = {"row": _("Row"), "col": _("Column")}
+    for name in chosen:
+        unit = column_unit(by_name[name], is_normalised=False)
+        names[name] = column_title(by_name[name]) + (f" ({unit})" if unit else "")
+    st.dataframe(shown.rename(columns=names), width="stretch", height=380)
+
+
+def method_panel(
+    area: Area, made: QuadratTable, filled: Filled, normal: Normalised, options: Options
+) -> None:
+    """Say how every number came about."""
+    readings = {
+        "recommended": _("recommended: nodata of each layer honoured, coarse layers by area"),
+        "document": _("document: as published, its flaws included"),
+    }
+    st.markdown(_("Method: **{method}**.").format(method=readings[area.method]))
+    rows = []
+    for layer in area.layers:
+        note = made.notes.get(layer.id)
+        if note is None:
+            continue
+        own = [name for name in made.table.columns if name.startswith(f"{layer.id}_")]
+        rows.append(
+            {
+                _("Layer"): layer_title(layer),
+                _("Role"): _("Cause") if layer.role == "cause" else _("Effect"),
+                _("Engine"): note["engine"],
+                _("Rule"): _("by area (coarse pixels)") if note["is_coarse"] else note["rule"],
+                _("Mean valid cover"): share_text(note["coverage"]),
+                _("Squares without a value"): note["empty"],
+                _("Filled"): sum(filled.filled.get(name, 0) for name in own),
+                _("Codes not in the legend"): ", ".join(
+                    f"{code:g}" for code, _count in note["unknown_codes"][:8]
+                ),
+            }
+        )
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    reach = options.fill_m or 5 * area.quadrat_m
+    st.caption(
+        _(
+            "Gaps of values are filled from the 8 nearest squares with a value, weighted by inverse"
+            " squared distance, up to {reach:g} m; classes are never filled."
+        ).format(reach=reach)
+    )
+    if normal.constant:
+        names = ", ".join(normal.constant)
+        st.warning(_("The same value in every square: {names}.").format(names=names))
+    if normal.missing:
+        names = ", ".join(f"{name} ({count})" for name, count in normal.missing.items())
+        st.warning(_("Squares still without a value: {names}.").format(names=names))
+
+
+def export_panel(area: Area, stamp: int, options: Options, column: Column) -> None:
+    """Draw the files; each is written when it is asked for."""
+    boxes = st.columns(len(FORMATS) + 1)
+    for box, (kind, title) in zip(boxes, FORMATS.items(), strict=False):
+        with box, shown_errors():
+            st.download_button(
+                _(title),
+                partial(cached.exported_quadrats, area.id, stamp, options, kind),
+                file_name=f"{area.id}-quadrats.{kind}",
+                width="stretch",
+                on_click="ignore",
+            )
+    with boxes[-1], shown_errors():
+        st.download_button(
+            _("GeoTIFF of the mapped column"),
+            partial(cached.exported_column, area.id, stamp, options, column.name),
+            file_name=f"{area.id}-{column.name}.tif",
+            width="stretch",
+            on_click="ignore",
+        )
+    st.caption(_("All columns with their short names, as the command line writes them."))
