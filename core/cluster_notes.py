@@ -93,7 +93,8 @@ def renumbered(labels: NDArray[np.integer], order: Sequence[int]) -> NDArray[np.
         )
     lookup = np.zeros(known[-1] + 1, np.int32)
     lookup[list(order)] = np.arange(len(order))
-    return lookup[labels]
+    numbered: NDArray[np.int32] = lookup[labels]
+    return numbered
 
 
 def _checked(notes: Notes, labels: NDArray[np.integer]) -> Notes:

@@ -104,7 +104,11 @@ def factors(area: Area, normalised: Normalised, options: ClusterOptions) -> Fact
             area.layer(layer)
             of_layer = _columns_of_layer(normalised.table.columns, list(roles), layer)
             named += [column for column in of_layer if column not in named]
-        return Factors(complete(normalised, named), ())
+        table = complete(normalised, named)
+        for column in named:  # a class that is the same everywhere
+            if found := _unusable(normalised, column):
+                raise InputError(found.text, hint=N_("Choose other columns."), **found.values)
+        return Factors(table, ())
     roles = {layer.id: layer.role for layer in area.layers}
     wanted = columns_of_role(normalised.table.columns, roles, options.role)
     left_out = tuple(found for column in wanted if (found := _unusable(normalised, column)))
@@ -251,7 +255,7 @@ def labels_frame(made: QuadratTable, labels: NDArray[np.integer], name: str) -> 
 
 
 def _columns_of_layer(columns: pd.Index, layers: list[str], layer: str) -> list[str]:
-    only: dict[str, Role] = {other: "effect" for other in layers}
+    only: dict[str, Role] = dict.fromkeys(layers, "effect")
     return columns_of_role(columns, only | {layer: "cause"}, "cause")
 
 
@@ -262,7 +266,8 @@ def _unusable(normalised: Normalised, column: str) -> LeftOut | None:
         count = normalised.missing.get(column) or normalised.without_class[without[0]]
         text = N_("{column} is left out: {count:,} quadrats have no value.")
         return LeftOut(column, text, values | {"count": count})
-    if column in normalised.constant or normalised.table[column].nunique() < 2:
+    low, high = normalised.table[column].min(), normalised.table[column].max()
+    if column in normalised.constant or low == high:
         return LeftOut(column, N_("{column} is left out: it is the same everywhere."), values)
     return None
 

@@ -8,8 +8,8 @@ score over all k. The index then grows with √c when all scores grow by c.
 
 Recommended reading: n points scattered evenly on a line of length L have a mean nearest gap of
 L (n + 2) / (2 n (n + 1)): L / (2 (n + 1)) for the inner ones, to the nearer of two neighbours, and
-L / (n + 1) for the two outer ones, to their only one. L is the largest score of the same k, so that the index
-does not fall merely because scores fall as k grows.
+L / (n + 1) for the two outer ones, to their only one. L is the largest score of the same k, so
+that the index does not fall merely because scores fall as k grows.
 
 References: METHODS, row "1-D nearest neighbour index"; Clark & Evans (1954), Ecology 35 (plane).
 """

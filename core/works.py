@@ -107,6 +107,44 @@ def _about(config: dict[str, Any]) -> prepare.About:
     )
 
 
+def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Sweep over the quadrats of an area and find out how firm each k is; both are kept.
+
+    `config` holds `workspace`, `area`, and what differs from the defaults in `quadrats` (fields of
+    `quadrat_table.Options`) and `clusters` (fields of `cluster_steps.ClusterOptions`, with `span`
+    as [smallest, largest, step]). `reruns` of 0 leaves the second part out.
+    """
+    from core import cluster_steps
+    from core.clusters.sweep import Range
+    from core.quadrat_table import Options, quadrat_table
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    of_quadrats = Options(**_tuples(config.get("quadrats", {})))
+    chosen = dict(config.get("clusters", {}))
+    low, high, step = chosen.pop("span", (2, 50, 1))
+    span = Range(smallest=low, largest=high, step=step)
+    options = cluster_steps.ClusterOptions(**_tuples(chosen), span=span)
+
+    def part(first: float, last: float) -> Report:
+        return lambda share, text: report(first + (last - first) * share, text)
+
+    made = quadrat_table(
+        space, area, of_quadrats, on_progress=part(0, 0.3), should_stop=should_stop
+    )
+    given = (space, area, made, of_quadrats, options)
+    found = cluster_steps.clusters(*given, on_progress=part(0.3, 0.5), should_stop=should_stop)
+    if options.reruns:
+        cluster_steps.cluster_stability(*given, on_progress=part(0.5, 1), should_stop=should_stop)
+    return {"area": area.id, "digest": found.digest, "ks": list(found.sweep.ks)}
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+
+
 def _number(text: str | float | None) -> float | None:
     if text is None:
         return None

@@ -1,7 +1,8 @@
 """Clusters of quadrats for every k of a range.
 
 Recommended reading: `path.Path`, each k started from its neighbour. Document reading:
-scikit-learn's MiniBatchKMeans with the document's settings, with a seed. Numbers follow `numbering.numbered`.
+scikit-learn's MiniBatchKMeans with the document's settings, with a seed. Numbers follow
+`numbering.numbered`.
 
 Reference: METHODS, row "Sweep".
 """
