@@ -1,10 +1,11 @@
-"""Which cluster is number 0, 1, 2 …: a rule, so that the accident of a seed is not seen.
+"""Which cluster is number 0, 1, 2 …, and which one it was when there was one cluster less.
 
-For the smallest k the largest cluster is 0, and so on; of equal ones that with the earliest quadrat
-comes first. From one k to the next, each cluster keeps the number of the one it shares most
-quadrats with (the pairing that keeps the most quadrats of all); those without a forerunner get the
-next free numbers, the largest first. So moving k by one leaves most numbers, names and colours
-where they were.
+Numbers go by size, the largest cluster 0; of equal ones that with the earliest quadrat comes first.
+The rule looks at nothing but the grouping, so two runs that find the same groups number them alike,
+whatever their seeds.
+
+Moving k by one can shift the numbers. `lineage` gives each cluster a slot that it keeps meanwhile:
+for colours that stay where they are while somebody moves k.
 """
 
 from collections.abc import Sequence
@@ -24,23 +25,27 @@ def by_size(labels: Labels) -> NDArray[np.int32]:
     order = np.lexsort((first, -counts))
     number = np.empty(len(order), np.int32)
     number[order] = np.arange(len(order))
-    return number[inverse]
+    result: NDArray[np.int32] = number[inverse]
+    return result
 
 
-def numbered(runs: Sequence[Labels]) -> list[NDArray[np.int32]]:
-    """Number the labels of growing k by the rule of this module.
+def lineage(runs: Sequence[Labels]) -> list[NDArray[np.int32]]:
+    """Return for each of some labellings of growing k the slots (k,) of its clusters.
+
+    Each cluster has the slot of the one that it shares most quadrats with in the labelling before
+    (the pairing that keeps the most quadrats of all); those without a forerunner take the free
+    slots in order. In the first one the slot is the number.
 
     Args:
-        runs: Labels (N,) for one k after the other, each numbered in any way.
-
-    Returns:
-        The same clusters, numbered 0 to k - 1.
+        runs: Labels (N,), each numbered 0 to k - 1.
     """
-    done: list[NDArray[np.int32]] = []
-    for labels in runs:
-        ordered = by_size(labels)
-        done.append(_following(done[-1], ordered) if done else ordered)
-    return done
+    slots: list[NDArray[np.int32]] = []
+    for at, labels in enumerate(runs):
+        if at == 0:
+            slots.append(np.arange(int(labels.max()) + 1, dtype=np.int32))
+        else:
+            slots.append(_following(slots[-1][runs[at - 1]], labels))
+    return slots
 
 
 def shared(first: Labels, second: Labels) -> NDArray[np.int64]:
@@ -50,13 +55,12 @@ def shared(first: Labels, second: Labels) -> NDArray[np.int64]:
     return np.bincount(pairs, minlength=shape[0] * shape[1]).reshape(shape)
 
 
-def _following(before: NDArray[np.int32], labels: NDArray[np.int32]) -> NDArray[np.int32]:
+def _following(before: Labels, labels: Labels) -> NDArray[np.int32]:
     common = shared(before, labels)
     old, new = linear_sum_assignment(common, maximize=True)
-    # A number from k on can be in use before where a k has lost a cluster.
+    # A slot from k on can be in use where a labelling has lost a cluster.
     kept = (common[old, new] > 0) & (old < common.shape[1])
-    number = np.full(common.shape[1], -1, np.int32)
-    number[new[kept]] = old[kept]
-    waiting = np.flatnonzero(number < 0)
-    number[waiting] = np.setdiff1d(np.arange(common.shape[1]), old[kept])
-    return number[labels]
+    slots = np.full(common.shape[1], -1, np.int32)
+    slots[new[kept]] = old[kept]
+    slots[slots < 0] = np.setdiff1d(np.arange(common.shape[1]), old[kept])
+    return slots

@@ -33,6 +33,8 @@ _FRESH_STARTS, _FRESH_LARGEST = 3, 16
 # rough one: whatever it missed, the way down mends.
 _LEAST_ROUGH, _LEAST_FINE = 1e-2, 1e-5
 _MOST_ROUNDS = 100
+# Less than this share of all squares is rounding, not a distance.
+_NOTHING = 1e-13
 
 
 @dataclass(slots=True, eq=False)
@@ -85,7 +87,7 @@ class Path:
 
     def _fresh(self, last: int, largest: int, on_progress: OnProgress) -> None:
         """Settle small k from centres that were drawn anew: there a wrong one costs most."""
-        state = self._from(np.zeros((1, self._values.shape[1])))
+        state = self._from(self._values[[self._rng.integers(len(self._values))]])
         for k in range(2, last + 1):
             self._add(state)
             settled = self._from(state.centres)
@@ -171,7 +173,7 @@ class Path:
 
     def _add(self, state: _State) -> None:
         weights = np.cumsum(state.near**2)
-        if weights[-1] <= 0.0:
+        if weights[-1] <= _NOTHING * float(self._squares.sum()):
             raise InputError(
                 N_("There are only {count} different quadrats, so no more than {count} clusters."),
                 hint=N_("Choose a smaller number of clusters, or more factors."),

@@ -1,8 +1,8 @@
 """Clusters of quadrats for every k of a range.
 
 Recommended reading: `path.Path`, each k started from its neighbour. Document reading:
-scikit-learn's MiniBatchKMeans with the document's settings, with a seed. Numbers follow
-`numbering.numbered`.
+scikit-learn's MiniBatchKMeans with the document's settings, with a seed. Numbers go by
+size.
 
 Reference: METHODS, row "Sweep".
 """
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.clusters.crew import OnProgress, ShouldStop, crew
-from core.clusters.numbering import numbered
+from core.clusters.numbering import by_size
 from core.clusters.path import Path
 from core.errors import InputError, StoppedError, TooLargeError
 from core.text import N_
@@ -48,7 +48,7 @@ class Sweep:
 
     ks: tuple[int, ...]
     labels: NDArray[np.uint16]
-    """(len(ks), N): cluster of each quadrat, 0 to k - 1."""
+    """(len(ks), N): cluster of each quadrat, 0 to k - 1, the largest cluster 0."""
 
     def of(self, k: int) -> NDArray[np.uint16]:
         """Return the labels (N,) of one k.
@@ -110,9 +110,7 @@ def sweep(
         with crew(threads, should_stop) as workers:
             path = Path(values, workers, np.random.default_rng(seed))
             found = path.run(span.largest, on_progress)
-    inner = numbered([found[k] for k in sorted(found)])
-    chosen = [inner[sorted(found).index(k)] for k in span.ks]
-    return Sweep(span.ks, np.stack(chosen).astype(np.uint16))
+    return Sweep(span.ks, np.stack([by_size(found[k]) for k in span.ks]).astype(np.uint16))
 
 
 def expected_seconds(shape: tuple[int, ...], span: Range, *, method: Method) -> float:
@@ -171,26 +169,28 @@ def _document(
 ) -> dict[int, NDArray[np.int32]]:
     # Imported here: it takes a second, and only this reading needs it.
     from sklearn.cluster import MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
 
     found = {}
-    with threadpool_limits(1):  # more threads change the order of sums, and spin
-        for i, k in enumerate(span.ks):
-            on_progress(i / len(span.ks), N_("Grouping the quadrats"))
-            model = MiniBatchKMeans(k, random_state=seed, **_DOCUMENT)
-            _fit(model, values, should_stop)
-            labels = np.unique(model.labels_, return_inverse=True)[1]
-            found[k] = labels.astype(np.int32)
+    for i, k in enumerate(span.ks):
+        on_progress(i / len(span.ks), N_("Grouping the quadrats"))
+        model = MiniBatchKMeans(k, random_state=seed, **_DOCUMENT)
+        _fit(model, values, should_stop)
+        found[k] = model.labels_.astype(np.int32)
+    on_progress(1.0, N_("Grouping the quadrats"))
     return found
 
 
 def _fit(model: Any, values: NDArray[np.float64], should_stop: ShouldStop) -> None:
     """Fit; leave at once when told to stop, though the fit itself cannot be interrupted."""
+    from threadpoolctl import threadpool_limits
+
     failed: list[BaseException] = []
 
     def body() -> None:
         try:
-            model.fit(values)
+            # More threads change the order of sums, and spin. OpenMP heeds the thread that asks.
+            with threadpool_limits(1):
+                model.fit(values)
         except BaseException as err:  # noqa: BLE001  (raised again by the caller's thread)
             failed.append(err)
 
