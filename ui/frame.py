@@ -8,6 +8,7 @@ from core.workspace import Area
 from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
+    CozyView,
     MapView,
     QuadratView,
     app_state,
@@ -42,6 +43,7 @@ def run_pages() -> None:
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
+        st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
     st.navigation(pages, position="top").run()
     warm_up()
@@ -99,9 +101,12 @@ def chosen_area(areas: list[Area]) -> Area | None:
     if state.area not in by_id:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
+        quadrats = state.quadrats.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
+        if quadrats is not None:
+            state.quadrats.setdefault(state.area, quadrats)
     return by_id.get(state.area)
 
 
@@ -157,4 +162,16 @@ def remember_quadrats(area: Area, view: QuadratView) -> None:
         column=f"{view.column}:{shown}",
         only=f"{view.only[0]:.6g}~{view.only[1]:.6g}" if view.only else "",
         lang=app_state().language,
+    )
+
+
+def remember_cozy(area: Area, view: CozyView) -> None:
+    """Make the address restore what the Cozy zones page shows."""
+    chosen = {key: view.options.get(key, "") for key in ("level", "correction", "weights")}
+    write_address(
+        area=area.id,
+        map=view.shown,
+        groups=view.groups,
+        lang=app_state().language,
+        **{key: str(value or "") for key, value in chosen.items()},
     )

@@ -1,12 +1,23 @@
 """`area run` and `area export`: the analysis of an area, step by step, and its files for others."""
 
 import argparse
+import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core import export, store
 from core.errors import InputError
-from core.quadrat_table import Options, QuadratTable, options_for, quadrat_table, write_quadrats
+from core.quadrat_table import (
+    Options,
+    QuadratTable,
+    Step,
+    bare_quadrats,
+    options_for,
+    quadrat_table,
+    write_quadrats,
+)
 from core.record import record
 from core.settings import settings
 from core.text import N_
@@ -43,6 +54,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     steps = _checked(args.steps, STEPS, N_("step"))
     if args.threads is not None and args.threads < 1:
         raise InputError(N_("The number of threads must be 1 or more."))
+    if args.fill is not None and not 0 <= args.fill < math.inf:
+        raise InputError(N_("Gaps can be filled over 0 m or more, not {reach} m."), reach=args.fill)
     options = options_for(
         _list(args.stats),
         zonal_rule=args.zonal_rule,
@@ -51,11 +64,16 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         fill_m=args.fill,
         threads=args.threads,
     )
-    made = quadrat_table(space, area, options)
+    # A later step needs the earlier ones, named or not.
+    has_layers = steps != ["quadrats"]
+    made = quadrat_table(space, area, options) if has_layers else bare_quadrats(space, area)
     outputs = [str(write_quadrats(space, area, made))]
     warnings = _warnings(made)
     if "normalise" in steps:
+        begun = time.perf_counter()
         path, told = _write_normalised(space, area, made, options)
+        step = Step("normalise", time.perf_counter() - begun, area.method, False, made.digest)
+        made = replace(made, steps=(*made.steps, step))
         outputs.append(str(path))
         warnings += told
     return run_record(area, made, options, outputs=outputs, warnings=warnings, seed=args.seed)
@@ -144,7 +162,7 @@ def _export(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _checked(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    names = _list(text) or []
+    names = _list(text) or [""]
     for name in names:
         if name not in known:
             raise InputError(
