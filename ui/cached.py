@@ -14,8 +14,20 @@ import pandas as pd
 import streamlit as st
 from shapely import simplify
 
-from core import boundaries, cozy_steps, effects, export, raster_info, rasters, rendering, zones
+from core import (
+    boundaries,
+    cluster_steps,
+    cozy_steps,
+    effects,
+    export,
+    raster_info,
+    rasters,
+    rendering,
+    zones,
+)
 from core import problems as core_problems
+from core.cluster_steps import ClusterOptions, Clusters, Factors
+from core.clusters.stability import Stability as ClusterStability
 from core.cozy import Stability
 from core.effects import Effects
 from core.normalise import Filled, Normalised
@@ -163,6 +175,36 @@ def estimated_quadrats(area_id: str, stamp: int, side_m: float) -> int:
     """Return about how many quadrats of a side the area has."""
     del stamp
     return estimate_count(workspace().boundary(area_id), side_m=side_m)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def clusters(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> Clusters:
+    """Return the sweep over k that was made before. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    return cluster_steps.clusters(space, space.area(area_id), made, quadrat_options, options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def cluster_stability(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> ClusterStability:
+    """Return how firm each k is; made before. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    area = space.area(area_id)
+    return cluster_steps.cluster_stability(space, area, made, quadrat_options, options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def cluster_factors(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> Factors:
+    """Return the columns that are clustered. Read only."""
+    normal = normalised_quadrats(area_id, stamp, quadrat_options)
+    return cluster_steps.factors(workspace().area(area_id), normal, options)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

@@ -8,6 +8,7 @@ from core.workspace import Area
 from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
+    ClusterView,
     CozyView,
     MapView,
     QuadratView,
@@ -43,6 +44,7 @@ def run_pages() -> None:
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
+        st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
     st.navigation(pages, position="top").run()
@@ -174,4 +176,14 @@ def remember_cozy(area: Area, view: CozyView) -> None:
         groups=view.groups,
         lang=app_state().language,
         **{key: str(value or "") for key, value in chosen.items()},
+    )
+
+
+def remember_clusters(area: Area, view: ClusterView) -> None:
+    """Make the address restore what the Clusters page shows."""
+    write_address(
+        area=area.id,
+        k=str(view.k or ""),
+        pick="" if view.picked is None else str(view.picked),
+        lang=app_state().language,
     )

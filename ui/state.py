@@ -64,6 +64,24 @@ class QuadratView:
 
 
 @dataclass(slots=True)
+class ClusterView:
+    """What the Clusters page shows of one area."""
+
+    k: int = 0
+    """0: the suggested one."""
+    picked: int | None = None
+    """The cluster that is picked out on the map."""
+    listed: int | None = None
+    """The last one chosen in the list; the chart tells it again at every run."""
+    grouping: str = ""
+    """Title of the grouping that is shown; empty: the clusters themselves."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fields of the job's `clusters` that differ from the defaults."""
+    clicked: tuple[float, float] | None = None
+    square: int | None = None
+
+
+@dataclass(slots=True)
 class CozyView:
     """What the Cozy zones page shows of one area."""
 
@@ -89,6 +107,7 @@ class AppState:
     base_map: str = ""
     views: dict[str, MapView] = field(default_factory=dict)
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
+    clusters: dict[str, ClusterView] = field(default_factory=dict)
     cozy: dict[str, CozyView] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
@@ -106,6 +125,10 @@ class AppState:
     def quadrat_view(self, area_id: str) -> QuadratView:
         """Return what this session shows of an area's quadrats; made on first use."""
         return self.quadrats.setdefault(area_id, QuadratView())
+
+    def cluster_view(self, area_id: str) -> ClusterView:
+        """Return what this session shows of an area's clusters; made on first use."""
+        return self.clusters.setdefault(area_id, ClusterView())
 
     def cozy_view(self, area_id: str) -> CozyView:
         """Return what this session shows of an area's cozy zone; made on first use."""
@@ -164,6 +187,9 @@ def _read_address(state: AppState) -> None:
     for part in found.get("style", "").split(","):
         _read_style(view, part)
     _read_quadrats(state.quadrat_view(state.area), found.get("column", ""), found.get("only", ""))
+    clusters = state.cluster_view(state.area)
+    clusters.k = int(found["k"]) if found.get("k", "").isdecimal() else 0
+    clusters.picked = int(found["pick"]) if found.get("pick", "").isdecimal() else None
     cozy = state.cozy_view(state.area)
     cozy.shown = found.get("map", "zone")
     cozy.groups = found.get("groups", "")
