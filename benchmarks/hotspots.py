@@ -1,6 +1,6 @@
 """Hot spots: neighbours and local Moran beside libpysal, esda and pygeoda, in one run.
 
-    python -m benchmarks.hotspots [--rounds 3] [--out docs/benchmarks-hotspots.md]
+    python -m benchmarks.hotspots [--rounds 3] [--out FILE]
 
 25,701 squares of a round city, one smooth column with noise. Each round runs every method once, so
 that a busy moment hits all alike; the table shows medians. pygeoda takes part where it is there.
@@ -178,18 +178,18 @@ def report(rounds: int) -> str:
     whole = abs(rest["global Moran, ours, 999"].statistic - rest["global Moran, esda, 999"].I)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     lines = [
-        "# Hot spots and cozy zones: measured",
+        "## Hot spots and cozy zones",
         "",
         f"`python -m benchmarks.hotspots`: {NUM:,} squares, medians of {rounds} rounds in which "
         f"the contenders take turns; {os.cpu_count()} cores, load {load:.1f}, "
         f"Python {platform.python_version()}. Read the ratios, not the seconds.",
         "",
-        "## Queen neighbours",
+        "### Queen neighbours",
         "",
         *table(near_s, "libpysal 'Queen'"),
         f"Neighbours equal to libpysal's: {'yes' if equal else 'NO'}.",
         "",
-        "## Local Moran with permutations",
+        "### Local Moran with permutations",
         "",
         *table(moran_s, "esda, 999"),
         f"Beside esda: largest difference of I {np.abs(best.statistic - moran['esda, 999'].Is).max():.1e}; "  # noqa: E501
@@ -198,7 +198,7 @@ def report(rounds: int) -> str:
         f"esda's 999 draws in {int((gap > 5 * noise).sum())} squares. "
         f"The same bytes on one thread: {'yes' if same else 'NO'}.",
         "",
-        "## What else a page asks for",
+        "### What else a page asks for",
         "",
         *table(rest_s, None),
         f"Global I differs from esda's by {whole:.1e}.",
