@@ -40,6 +40,7 @@ Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 WORKS = {
     "default-area": "core.works:default_area",
     "add-layer": "core.works:add_layer",
+    "clusters": "core.works:clusters",
     "make-layer": "core.works:make_layer",
     "quadrats": "core.works:quadrats",
     "cozy-zone": "core.works:cozy_zone",

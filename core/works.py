@@ -84,7 +84,7 @@ def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
 
     space = Workspace(Path(config["workspace"]))
     area = space.area(config["area"])
-    options = Options(**{key: _tuple(value) for key, value in config["options"].items()})
+    options = Options(**_tuples(config["options"]))
     made = quadrat_table(space, area, options, on_progress=report, should_stop=should_stop)
     write_quadrats(space, area, made)
     return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
@@ -103,10 +103,6 @@ def _about(config: dict[str, Any]) -> prepare.About:
     )
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
     """Find hot spots of both seasons and the cozy zone of an area; writes its `cozy.parquet`.
 
@@ -118,10 +114,7 @@ def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     space = Workspace(Path(config["workspace"]))
     area = space.area(config["area"])
     options = cozy_steps.Options(**config.get("options", {}))
-    given: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in config.get("quadrats", {}).items()
-    }
-    quadrats = quadrat_table.Options(**given)
+    quadrats = quadrat_table.Options(**_tuples(config.get("quadrats", {})))
     made = quadrat_table.quadrat_table(
         space,
         area,
@@ -144,6 +137,44 @@ def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     frame = cozy_steps.cozy_frame(made, found, stability=stability)
     cozy_steps.write_cozy(space, area, frame)
     return {"area": area.id, **cozy_steps.summary(found)}
+
+
+def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Sweep over the quadrats of an area and find out how firm each k is; both are kept.
+
+    `config` holds `workspace`, `area`, and what differs from the defaults in `quadrats` (fields of
+    `quadrat_table.Options`) and `clusters` (fields of `cluster_steps.ClusterOptions`, with `span`
+    as [smallest, largest, step]). `reruns` of 0 leaves the second part out.
+    """
+    from core import cluster_steps
+    from core.clusters.sweep import Range
+    from core.quadrat_table import Options, quadrat_table
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    of_quadrats = Options(**_tuples(config.get("quadrats", {})))
+    chosen = dict(config.get("clusters", {}))
+    low, high, step = chosen.pop("span", (2, 50, 1))
+    span = Range(smallest=low, largest=high, step=step)
+    options = cluster_steps.ClusterOptions(**_tuples(chosen), span=span)
+
+    def part(first: float, last: float) -> Report:
+        return lambda share, text: report(first + (last - first) * share, text)
+
+    made = quadrat_table(
+        space, area, of_quadrats, on_progress=part(0, 0.3), should_stop=should_stop
+    )
+    given = (space, area, made, of_quadrats, options)
+    found = cluster_steps.clusters(*given, on_progress=part(0.3, 0.5), should_stop=should_stop)
+    if options.reruns:
+        cluster_steps.cluster_stability(*given, on_progress=part(0.5, 1), should_stop=should_stop)
+    return {"area": area.id, "digest": found.digest, "ks": list(found.sweep.ks)}
+
+
+def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
 
 
 def _number(text: str | float | None) -> float | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core import export, store
+from core.commands import analysis
 from core.errors import InputError
 from core.quadrat_table import (
     Options,
@@ -23,14 +24,15 @@ from core.settings import settings
 from core.text import N_
 from core.workspace import Area, Workspace
 
-STEPS = ("quadrats", "zonal", "normalise")
+STEPS = ("quadrats", "zonal", "normalise", "clusters", "hotspots", "cozy")
+_FIRST = ("quadrats", "zonal", "normalise")
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to `area`."""
     run = commands.add_parser("run", parents=[common], help="compute the steps of the analysis")
     run.add_argument("name", metavar="NAME")
-    run.add_argument("--steps", default=",".join(STEPS), metavar="STEP,…")
+    run.add_argument("--steps", default=",".join(_FIRST), metavar="STEP,…", help=",".join(STEPS))
     run.add_argument("--stats", metavar="NAME,…", help="mean,frequency,… ; default: by kind")
     run.add_argument("--zonal-rule", choices=["centre", "exact"], default="centre")
     run.add_argument("--engine", choices=["lattice", "exactextract", "rasterstats"])
@@ -38,6 +40,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     run.add_argument("--fill", type=float, metavar="METRES", help="how far gaps are filled; 0: no")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--threads", type=int)
+    analysis.add_arguments(run)
     run.set_defaults(handler=_run)
 
     out = commands.add_parser("export", parents=[common], help="write files for other programs")
@@ -76,7 +79,21 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         made = replace(made, steps=(*made.steps, step))
         outputs.append(str(path))
         warnings += told
-    return run_record(area, made, options, outputs=outputs, warnings=warnings, seed=args.seed)
+    done = analysis.Done()
+    if "clusters" in steps:
+        analysis.cluster_step(args, space, area, made, options, done)
+    if "hotspots" in steps or "cozy" in steps:
+        analysis.cozy_step(args, space, area, made, options, done)
+    made = replace(made, steps=(*made.steps, *done.steps))
+    return run_record(
+        area,
+        made,
+        options,
+        outputs=outputs + done.outputs,
+        warnings=warnings + done.warnings,
+        seed=args.seed,
+        **done.facts,
+    )
 
 
 def run_record(area: Area, made: QuadratTable, options: Options, **more: Any) -> dict[str, Any]:

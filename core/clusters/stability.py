@@ -1,0 +1,176 @@
+"""How firm a number of clusters is: whether other seeds come to the same grouping."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.clusters.crew import OnProgress, ShouldStop
+from core.clusters.numbering import shared
+from core.clusters.sweep import Range, Sweep, sweep
+from core.text import N_
+from core.workspace import Method
+
+RERUNS = 4
+_FIRM, _FAIR = 0.95, 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stability:
+    """Adjusted Rand index between all pairs of `runs` sweeps, for each k."""
+
+    mean: NDArray[np.float64]
+    least: NDArray[np.float64]
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One sentence, marked with `N_`, and the values that fill it."""
+
+    text: str
+    values: dict[str, object] = field(default_factory=dict)
+
+    def message(self) -> str:
+        """Return the sentence in English."""
+        return self.text.format(**self.values)
+
+
+def adjusted_rand(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:
+    """Return how far two groupings of the same quadrats agree, whatever their numbers.
+
+    1 is the same grouping, 0 what chance brings; it can be a little below 0.
+    Reference: Hubert & Arabie (1985), Comparing partitions, Journal of Classification 2.
+
+    Args:
+        first: (N,) whole numbers from 0.
+        second: The same for another grouping.
+    """
+    common = shared(first, second).astype(np.float64)
+    both = _pairs(common).sum()
+    one, other = _pairs(common.sum(axis=1)).sum(), _pairs(common.sum(axis=0)).sum()
+    chance = one * other / _pairs(np.float64(len(first)))
+    most = (one + other) / 2
+    return 1.0 if most == chance else float((both - chance) / (most - chance))
+
+
+def agreement(sweeps: Sequence[NDArray[np.integer]]) -> Stability:
+    """Compare sweeps, each (K, N), with one another, k by k."""
+    found = np.array(
+        [
+            [adjusted_rand(a[i], b[i]) for a, b in combinations(sweeps, 2)]
+            for i in range(len(sweeps[0]))
+        ]
+    )
+    return Stability(found.mean(axis=1), found.min(axis=1), len(sweeps))
+
+
+def stability(
+    values: NDArray[np.float64],
+    first: Sweep,
+    span: Range,
+    *,
+    seed: int = 0,
+    reruns: int = RERUNS,
+    method: Method = "recommended",
+    threads: int | None = None,
+    on_progress: OnProgress = lambda _share, _text: None,
+    should_stop: ShouldStop = lambda: False,
+) -> Stability:
+    """Sweep again with the next seeds and compare all runs, `first` (of `seed`) among them.
+
+    Args:
+        values: (N, F), as for `sweep`.
+        first: The sweep that is judged.
+        span: Its range.
+        seed: Its seed; the reruns take the next ones.
+        reruns: How many, 1 or more.
+        method: Its reading.
+        threads: As for `sweep`.
+        on_progress: Called with a share from 0 to 1 and a text.
+        should_stop: Asked many times a second.
+
+    Raises:
+        StoppedError: `should_stop` said so.
+    """
+    runs = [first.labels]
+    for number in range(reruns):
+
+        def tell(share: float, _text: str, number: int = number) -> None:
+            on_progress((number + share) / reruns, N_("Trying other seeds"))
+
+        again = sweep(
+            values,
+            span,
+            seed=seed + 1 + number,
+            method=method,
+            threads=threads,
+            on_progress=tell,
+            should_stop=should_stop,
+        )
+        runs.append(again.labels)
+    return agreement(runs)
+
+
+def advice(k: int, ks: Sequence[int], found: Stability) -> Advice:
+    """Say in one sentence how firm `k` clusters are, and which k nearby is firmer."""
+    mean = dict(zip(ks, found.mean, strict=True))
+    values: dict[str, object] = {"k": k, "runs": found.runs, "agreement": float(mean[k])}
+    if mean[k] >= _FIRM:
+        return Advice(
+            N_(
+                "{k} clusters are firm: {runs} runs with different seeds agree"
+                " to {agreement:.2f} (1 is the same grouping)."
+            ),
+            values,
+        )
+    best = max(mean.values())
+    enough = [other for other in ks if mean[other] >= min(_FIRM, best)]
+    firmer = min(enough, key=lambda other: (abs(other - k), other))
+    values |= {"firmer": firmer, "firmer_agreement": float(mean[firmer])}
+    if firmer == k:
+        return Advice(
+            N_(
+                "{k} clusters are as firm as any: {runs} runs with different seeds agree"
+                " to {agreement:.2f} (1 is the same grouping), so read the edges with care."
+            ),
+            values,
+        )
+    if mean[k] >= _FAIR:
+        return Advice(
+            N_(
+                "{k} clusters are fairly firm: {runs} runs with different seeds agree"
+                " to {agreement:.2f} (1 is the same grouping);"
+                " {firmer} clusters are firmer ({firmer_agreement:.2f})."
+            ),
+            values,
+        )
+    return Advice(
+        N_(
+            "{k} clusters are not firm: {runs} runs with different seeds agree only"
+            " to {agreement:.2f} (1 is the same grouping);"
+            " {firmer} clusters are firmer ({firmer_agreement:.2f})."
+        ),
+        values,
+    )
+
+
+def suggested(ks: Sequence[int], found: Stability, silhouette: NDArray[np.float64]) -> int:
+    """Return a k to begin with: the largest silhouette among those that are firm.
+
+    Where none is, among those that are fairly firm; else among all. Below 4 a map says little of
+    a city, so 2 and 3 are left out where there are others.
+    """
+    ks_array = np.asarray(ks)
+    wide = ks_array >= min(4, int(ks_array.max()))
+    for least in (_FIRM, _FAIR, -1.0):
+        allowed = wide & (found.mean >= least)
+        if allowed.any():
+            break
+    return int(ks_array[np.where(allowed, silhouette, -np.inf).argmax()])
+
+
+def _pairs(count: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:
+    return np.asarray(count * (count - 1) / 2)
