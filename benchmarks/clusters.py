@@ -100,10 +100,10 @@ def report(rounds: int, largest: int) -> str:
         "# The sweep over k",
         "",
         f"`python -m benchmarks.clusters`: {QUADRATS:,} simulated quadrats, k = 2 to {largest}; "
-        f"{platform.machine()}, {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f} at the start), "
-        f"Python {platform.python_version()}, scikit-learn {sklearn.__version__}; medians of {rounds} "
-        "rounds in which the methods take turns, one thread each unless it says otherwise. Ours is "
-        "with all measures, the others with the separation scores alone.",
+        f"{platform.machine()}, {os.cpu_count()} cores (load {os.getloadavg()[0]:.1f} at the "
+        f"start), Python {platform.python_version()}, scikit-learn {sklearn.__version__}; medians "
+        f"of {rounds} rounds in which the methods take turns, one thread each unless it says "
+        "otherwise. Ours is with all measures, the others with the separation scores alone.",
         "",
     ]
     for num_classes in ((8,), (8, 57)):
@@ -129,7 +129,7 @@ def _table(values: NDArray[np.float64], span: Range, rounds: int) -> list[str]:
     lines = [
         f"## {values.shape[1]} factors",
         "",
-        "| | wall s | CPU s | × ours | inertia over the document's: mean | worst k | k that are worse |",
+        "| | wall s | CPU s | × ours | inertia over the document's: mean | worst | worse k |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in METHODS:
