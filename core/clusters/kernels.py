@@ -68,7 +68,8 @@ def step(values, squares, centres, norms, moved, rest, labels, near, other, sums
                 continue
             own = norms[old] + squares[i]
             for f in range(row.size):
-                own -= 2.0 * row[f] * centres[f, old]
+                if row[f] != 0.0:
+                    own -= 2.0 * row[f] * centres[f, old]
             near[i] = np.sqrt(max(own, 0.0))
             if near[i] < other[i]:
                 continue
@@ -92,7 +93,8 @@ def join(values, squares, centre, norm, new, labels, near, other, sums, counts):
         row = values[i]
         far = norm + squares[i]
         for f in range(row.size):
-            far -= 2.0 * row[f] * centre[f]
+            if row[f] != 0.0:
+                far -= 2.0 * row[f] * centre[f]
         far = np.sqrt(max(far, 0.0))
         if far >= near[i]:
             other[i] = min(other[i], far)
@@ -151,15 +153,18 @@ def silhouettes(values, first, last, labels, sizes, widths):
     `labels` is (n, K) and `sizes` (K, most): the distances of one row are used for all K.
     """
     num, num_runs = labels.shape
+    columns = np.ascontiguousarray(values.T)
     far = np.empty(num)
     sums = np.empty(sizes.shape[1])
     for i in range(first, last):
+        far[:] = 0.0
+        for f in range(columns.shape[0]):
+            own_value = columns[f, i]
+            for j in range(num):
+                gap = own_value - columns[f, j]
+                far[j] += gap * gap
         for j in range(num):
-            square = 0.0
-            for f in range(values.shape[1]):
-                gap = values[i, f] - values[j, f]
-                square += gap * gap
-            far[j] = np.sqrt(square)
+            far[j] = np.sqrt(far[j])
         for run in range(num_runs):
             sums[:] = 0.0
             for j in range(num):
