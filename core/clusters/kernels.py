@@ -39,6 +39,16 @@ def _two_nearest(row, square, centres, norms, found):
     return best, np.sqrt(max(near + square, 0.0)), np.sqrt(max(other + square, 0.0))
 
 
+@_inline
+def _apart(row, square, centre, norm):
+    """Return the distance of a row to one centre."""
+    found = norm + square
+    for f in range(row.size):
+        if row[f] != 0.0:
+            found -= 2.0 * row[f] * centre[f]
+    return np.sqrt(max(found, 0.0))
+
+
 @_jit
 def assign(values, squares, centres, norms, labels, near, other, sums, counts):
     """Give each row its nearest centre; `near` and `other` become exact."""
@@ -66,11 +76,7 @@ def step(values, squares, centres, norms, moved, rest, labels, near, other, sums
             other[i] -= rest[old]
             if near[i] < other[i]:
                 continue
-            own = norms[old] + squares[i]
-            for f in range(row.size):
-                if row[f] != 0.0:
-                    own -= 2.0 * row[f] * centres[f, old]
-            near[i] = np.sqrt(max(own, 0.0))
+            near[i] = _apart(row, squares[i], centres[:, old], norms[old])
             if near[i] < other[i]:
                 continue
         label, near[i], other[i] = _two_nearest(row, squares[i], centres, norms, found)
@@ -91,11 +97,7 @@ def join(values, squares, centre, norm, new, labels, near, other, sums, counts):
     """Let rows that are nearer to one new centre go over to it."""
     for i in range(values.shape[0]):
         row = values[i]
-        far = norm + squares[i]
-        for f in range(row.size):
-            if row[f] != 0.0:
-                far -= 2.0 * row[f] * centre[f]
-        far = np.sqrt(max(far, 0.0))
+        far = _apart(row, squares[i], centre, norm)
         if far >= near[i]:
             other[i] = min(other[i], far)
             continue

@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 CHUNK_ROWS = 8192
 _CANDIDATES = 8
 _FRESH_STARTS, _FRESH_LARGEST = 3, 16
-# A round that lowers the inertia by less than this share is the last one. Fresh starts and the way up
-# are rough: the way down settles the best of them.
+# A round that lowers the inertia by less than this share is the last one. Fresh starts and the
+# way up are rough: the way down settles the best of them.
 _LEAST_ROUGH, _LEAST_FINE = 1e-2, 1e-5
 _MOST_ROUNDS = 100
 # Less than this share of all squares is rounding, not a distance.
