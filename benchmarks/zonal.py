@@ -1,6 +1,6 @@
 """Zonal statistics: ours beside rasterstats and exactextract, in one run.
 
-    python -m benchmarks.zonal [--folder DIR] [--rounds 3] [--out docs/benchmarks-zonal.md]
+    python -m benchmarks.zonal [--folder DIR] [--rounds 3] [--out FILE]
 
 Data are simulated (30 x 40 km, 25,731 quadrats of 150 m off the pixel grid) and made on the first
 run. Each round runs every method once, so that a busy moment hits all alike; the table shows

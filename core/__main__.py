@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import preparing, run
+from core.commands import measure, preparing, run
 from core.commands.terminal import progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
@@ -82,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--outside", action="store_true", help="let FILE be an https address")
     inspect.set_defaults(handler=_inspect)
 
+    measure.register(commands, common)
     area = commands.add_parser("area", help="make, fill and list study areas")
     area_commands = area.add_subparsers(required=True, metavar="COMMAND")
     _area_commands(area_commands, common)

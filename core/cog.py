@@ -91,7 +91,7 @@ def write_cog(
         InputError: A class raster holds fractions or too many codes.
     """
     raw, cog = folder / "raw.tif", folder / "layer.tif"
-    with _writing(pixels.name):
+    with writing(pixels.name):
         summary, codes = _copy_raw(pixels, kind, raw, inside, on_progress, should_stop)
         on_progress(0.5, N_("Writing overviews"))
         overviews = "mode" if kind == "classes" else "average"
@@ -105,7 +105,7 @@ def write_cog(
 
 
 @contextmanager
-def _writing(name: str) -> Iterator[None]:
+def writing(name: str) -> Iterator[None]:
     """Turn a failed write into an error that names the disk."""
     try:
         yield

@@ -56,13 +56,7 @@ def write_column(made: QuadratTable, column: str, path: Path) -> Path:
     Raises:
         InputError: There is no such column.
     """
-    if column not in made.table:
-        raise InputError(
-            N_("There is no column {name!r}."),
-            hint=N_("There are: {known}."),
-            name=column[:80],
-            known=", ".join(made.table.columns[:40]),
-        )
+    _check_columns(made, [column])
     values = made.table[column].to_numpy(np.float32)
     with store.atomic_path(path) as tmp:
         write_raster(tmp, made.lattice, values, float("nan"))
@@ -70,7 +64,23 @@ def write_column(made: QuadratTable, column: str, path: Path) -> Path:
 
 
 def write_all(made: QuadratTable, folder: Path, *, columns: Sequence[str] = ()) -> list[Path]:
-    """Write the quadrats in every format, and some columns as GeoTIFF, into `folder`."""
+    """Write the quadrats in every format, and some columns as GeoTIFF, into `folder`.
+
+    Raises:
+        InputError: There is no such column; nothing is written then.
+    """
+    _check_columns(made, columns)
     frame = whole_frame(made)
     paths = [write_quadrats(frame, folder / f"quadrats.{kind}") for kind in FORMATS]
     return paths + [write_column(made, name, folder / f"{name}.tif") for name in columns]
+
+
+def _check_columns(made: QuadratTable, columns: Sequence[str]) -> None:
+    for name in columns:
+        if name not in made.table:
+            raise InputError(
+                N_("There is no column {name!r}."),
+                hint=N_("There are: {known}."),
+                name=name[:80],
+                known=", ".join(made.table.columns[:40]),
+            )

@@ -19,7 +19,7 @@ from core.wkb import check_counts, damaged
 
 LONLAT = CRS.from_epsg(4326)
 _CHUNK = 1 << 20
-_MOST_VALUE = 64 << 20
+_MOST_VALUE = 16 << 20  # Python holds up to twenty bytes for one of JSON
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _LONLAT_NAMES = {"OGC:CRS84", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84"}
 
@@ -63,7 +63,7 @@ def stream_geojson(path: Path, label: str) -> Iterator[dict[str, Any]]:
     far into the file it was found. Features come as they stand: see `feature_shape`.
 
     Raises:
-        RefusedFileError: It is damaged, is no FeatureCollection, or has a feature of 64 MB.
+        RefusedFileError: It is damaged, is no FeatureCollection, or has a feature above 16 MB.
     """
     with path.open("rb") as file:
         reader = _Reader(file, label)

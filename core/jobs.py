@@ -41,8 +41,9 @@ WORKS = {
     "default-area": "core.works:default_area",
     "add-layer": "core.works:add_layer",
     "clusters": "core.works:clusters",
-    "quadrats": "core.works:quadrats",
     "make-layer": "core.works:make_layer",
+    "quadrats": "core.works:quadrats",
+    "cozy-zone": "core.works:cozy_zone",
 }
 _VERSION = 1
 _KEPT = 50

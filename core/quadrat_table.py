@@ -15,7 +15,7 @@ import geopandas as gpd
 import pandas as pd
 
 from core import rasters, results, store
-from core.errors import InputError, StoppedError
+from core.errors import InputError, StoppedError, StoreError
 from core.normalise import Filled, Normalised, fill_gaps, normalise
 from core.quadrats import Lattice, make_lattice, to_frame
 from core.text import N_
@@ -86,7 +86,7 @@ class QuadratTable:
     """(N, columns), indexed by quadrat id, before gaps are filled."""
     cover: pd.DataFrame
     """(N, layers): share of each quadrat that holds valid values of the layer, 0 to 1."""
-    digest: str
+    digest: str = ""
     notes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """By layer id: engine, rule, coverage, unknown codes."""
     steps: tuple[Step, ...] = ()
@@ -132,6 +132,18 @@ def chosen_layers(area: Area, options: Options) -> list[Layer]:
     return found
 
 
+def bare_quadrats(workspace: Workspace, area: Area) -> QuadratTable:
+    """Return the quadrats of an area with nothing in them; the area needs no layer.
+
+    Raises:
+        InputError, TooLargeError: See `quadrats.make_lattice`.
+    """
+    begun = time.perf_counter()
+    lattice = area_lattice(workspace, area)
+    empty = pd.DataFrame(index=pd.Index(lattice.ids, name="quadrat"))
+    return QuadratTable(lattice, empty, empty, steps=(_lattice_step(begun),))
+
+
 def is_made(workspace: Workspace, area: Area, options: Options) -> bool:
     """Tell whether every layer's statistics are there already."""
     keys = (_key(workspace, area, layer, options) for layer in chosen_layers(area, options))
@@ -154,7 +166,7 @@ def quadrat_table(
     """
     begun = time.perf_counter()
     lattice = area_lattice(workspace, area)
-    steps = [Step("quadrats", time.perf_counter() - begun, "lattice", False, "")]
+    steps = [_lattice_step(begun)]
     layers = chosen_layers(area, options)
     tables, covers, notes, digests = [], [], {}, []
     for number, layer in enumerate(layers):
@@ -163,20 +175,20 @@ def quadrat_table(
         on_progress(number / len(layers), layer.title)
         key = _key(workspace, area, layer, options)
         begun = time.perf_counter()
-        folder = results.find(workspace, area.id, key)
-        is_cached = folder is not None
-        if folder is None:
-            _make(workspace, area, layer, lattice, options, key)
-            folder = results.find(workspace, area.id, key)
-        assert folder is not None
-        facts = results.facts(folder)
-        frame = pd.read_parquet(folder / "table.parquet")
+        found = _kept(workspace, area, key)
+        is_cached = found is not None
+        if found is None:
+            told = partial(_tell, on_progress, should_stop, number, len(layers), layer.title)
+            _make(workspace, area, layer, lattice, options, key, on_progress=told)
+            found = _kept(workspace, area, key)
+        assert found is not None
+        frame, note = found
         covers.append(frame.pop("__cover").rename(layer.id))
         tables.append(frame)
-        notes[layer.id] = facts["note"]
+        notes[layer.id] = note
         digests.append(key.digest)
-        engine, seconds = facts["note"]["engine"], time.perf_counter() - begun
-        steps.append(Step(f"zonal:{layer.id}", seconds, engine, is_cached, key.digest))
+        seconds = time.perf_counter() - begun
+        steps.append(Step(f"zonal:{layer.id}", seconds, note["engine"], is_cached, key.digest))
     on_progress(1.0, N_("Done"))
     whole = results.Key("quadrats", {"layers": digests})
     return QuadratTable(
@@ -205,6 +217,40 @@ def whole_frame(made: QuadratTable) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame(joined, geometry=frame.geometry.to_numpy(), crs=frame.crs)
 
 
+def _lattice_step(begun: float) -> Step:
+    return Step("quadrats", time.perf_counter() - begun, "lattice", False, "")
+
+
+def _tell(
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+    number: int,
+    count: int,
+    title: str,
+    _key: str,
+    done: int,
+    pieces: int,
+) -> None:
+    if should_stop():
+        raise StoppedError(N_("Stopped. The finished layers are kept."))
+    on_progress((number + done / pieces) / count, title)
+
+
+def _kept(
+    workspace: Workspace, area: Area, key: results.Key
+) -> tuple[pd.DataFrame, dict[str, Any]] | None:
+    """Return a layer's table and note; None where they have to be made, also if damaged."""
+    folder = results.find(workspace, area.id, key)
+    if folder is None:
+        return None
+    try:
+        note: dict[str, Any] = results.facts(folder)["note"]
+        return pd.read_parquet(folder / "table.parquet"), note
+    except (StoreError, OSError, ValueError, KeyError):
+        results.discard(folder)
+        return None
+
+
 def _key(workspace: Workspace, area: Area, layer: Layer, options: Options) -> results.Key:
     is_classes = layer.kind == "classes"
     inputs = {
@@ -230,6 +276,8 @@ def _make(
     lattice: Lattice,
     options: Options,
     key: results.Key,
+    *,
+    on_progress: Callable[[str, int, int], None],
 ) -> None:
     is_classes = layer.kind == "classes"
     source = RasterSource(
@@ -246,6 +294,7 @@ def _make(
         method=area.method,
         upscale_mu=2 if area.method == "document" else 0,
         threads=options.threads,
+        on_progress=on_progress,
     )
     with results.making(workspace, area.id, key) as (folder, facts):
         table = made.table.assign(__cover=made.cover[layer.id])

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from core import store
+from core.errors import StoreError
 from core.record import code_version
+from core.text import N_
 from core.workspace import Workspace, now
 
 RESULT_VERSION = 1
@@ -47,7 +49,7 @@ class Key:
 def find(workspace: Workspace, area_id: str, key: Key) -> Path | None:
     """Return the folder of a finished result; None where it has to be made."""
     folder = _root(workspace, area_id) / key.name
-    if not (folder / "result.json").is_file():
+    if not _is_finished(folder):
         return None
     os.utime(folder)  # used now: deleted last
     return folder
@@ -57,9 +59,23 @@ def facts(folder: Path) -> dict[str, Any]:
     """Return what a result says of itself.
 
     Raises:
-        StoreError: Its description is damaged.
+        StoreError: Its description is damaged, or a file of it is not as it was written.
     """
-    return store.read_json(folder / "result.json", kind="result", version=RESULT_VERSION)
+    body = store.read_json(folder / "result.json", kind="result", version=RESULT_VERSION)
+    files = body.get("files")
+    if not isinstance(files, dict):
+        raise StoreError(N_("{name} is damaged."), name=f"{folder.name}/result.json")
+    for name, digest in files.items():
+        path = store.inside(folder, name)
+        if not path.is_file() or store.file_digest(path) != digest:
+            raise StoreError(N_("{name} is damaged."), name=f"{folder.name}/{name}")
+    return body
+
+
+def discard(folder: Path) -> None:
+    """Delete a result that turned out to be damaged, so that it is made again."""
+    (folder / "result.json").unlink(missing_ok=True)  # from here on it does not count
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
@@ -77,14 +93,28 @@ def making(
     }  # fmt: skip
     try:
         yield folder, body
+        body["files"] = {
+            path.relative_to(folder).as_posix(): store.file_digest(path)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
         store.write_json(folder / "result.json", body, kind="result", version=RESULT_VERSION)
         target = _root(workspace, area_id) / key.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():
-            folder.rename(target)
+        if not _is_finished(target):
+            shutil.rmtree(target, ignore_errors=True)
+            try:
+                folder.rename(target)
+            except OSError:
+                if not _is_finished(target):
+                    raise
         _forget_old(target.parent, key.kind)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (folder / "result.json").is_file()
 
 
 def _root(workspace: Workspace, area_id: str) -> Path:

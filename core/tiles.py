@@ -290,8 +290,10 @@ def _asked_style(layer: Layer, query: QueryParams, others: frozenset[str] | set[
 def _asked_range(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
-    low, _, high = text.partition("~")
-    return _number(low), _number(high)
+    low, high = (_number(part) for part in text.partition("~")[::2])
+    if not low <= high:  # NaN neither
+        raise InputError(N_("There is no such picture."))
+    return low, high
 
 
 def _asked_tile(request: Request) -> tuple[float, float, float, float]:

@@ -123,14 +123,11 @@ def lattice_neighbours(rows: ArrayLike, cols: ArrayLike, kind: Contiguity = "que
         )
     steps = np.array([down * width + right for down, right in _STEPS[kind]], np.int32)
     found = position[at[:, None] + steps]
-    exists = found >= 0
-    starts = _starts(exists.sum(axis=1))
-    ids = found[exists].astype(np.int64)
     # Listed row by row, the steps above come to each square's neighbours in rising order.
-    if np.all(at[1:] > at[:-1]):
-        return Neighbours(starts, ids)
-    owners = np.repeat(np.arange(len(at)), np.diff(starts))
-    return Neighbours(starts, ids[np.lexsort((ids, owners))])
+    if not np.all(at[1:] > at[:-1]):
+        found.sort(axis=1)
+    exists = found >= 0
+    return Neighbours(_starts(exists.sum(axis=1)), found[exists].astype(np.int64))
 
 
 def polygon_neighbours(zones: gpd.GeoDataFrame, kind: Contiguity = "queen") -> Neighbours:

@@ -84,14 +84,10 @@ def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
 
     space = Workspace(Path(config["workspace"]))
     area = space.area(config["area"])
-    options = Options(**{key: _tuple(value) for key, value in config["options"].items()})
+    options = Options(**_tuples(config["options"]))
     made = quadrat_table(space, area, options, on_progress=report, should_stop=should_stop)
     write_quadrats(space, area, made)
     return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _about(config: dict[str, Any]) -> prepare.About:
@@ -105,6 +101,42 @@ def _about(config: dict[str, Any]) -> prepare.About:
         colormap=config["colormap"],
         legend=tuple(LegendClass(*row) for row in config["legend"]),
     )
+
+
+def cozy_zone(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Find hot spots of both seasons and the cozy zone of an area; writes its `cozy.parquet`.
+
+    `config` holds `workspace`, `area`, and the fields of `cozy_steps.Options` and of
+    `quadrat_table.Options` that are to differ, as `options` and `quadrats`.
+    """
+    from core import cozy_steps, quadrat_table
+
+    space = Workspace(Path(config["workspace"]))
+    area = space.area(config["area"])
+    options = cozy_steps.Options(**config.get("options", {}))
+    quadrats = quadrat_table.Options(**_tuples(config.get("quadrats", {})))
+    made = quadrat_table.quadrat_table(
+        space,
+        area,
+        quadrats,
+        on_progress=lambda share, text: report(0.5 * share, text),
+        should_stop=should_stop,
+    )
+    found = cozy_steps.cozy_zone(
+        space,
+        area,
+        made,
+        options,
+        quadrats,
+        on_progress=lambda share, text: report(0.5 + 0.4 * share, text),
+        should_stop=should_stop,
+    )
+    stability = cozy_steps.zone_stability(
+        space, area, made, options, quadrats, should_stop=should_stop
+    )
+    frame = cozy_steps.cozy_frame(made, found, stability=stability)
+    cozy_steps.write_cozy(space, area, frame)
+    return {"area": area.id, **cozy_steps.summary(found)}
 
 
 def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from core.__main__ import _parser
+from core.jobs import WORKS
 from core.legends import LegendClass
-from core.record import VERSION
+from core.operations.catalogue import OPERATIONS
+from core.record import VERSION, area_facts, layer_facts, record
 from core.settings import PREFIX, Settings
 from core.workspace import AREA_KIND, AREA_VERSION, Area, Layer, Summary
+from core.zonal.statistics import FREQUENCY, STATISTICS
+from core.zonal.table import LayerNote
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -60,9 +64,31 @@ def test_the_table_names_no_setting_that_is_gone():
     ids=["area", "layer", "summary", "legend"],
 )
 def test_every_field_on_disk_is_described(heading, kind):
-    section = text_of("docs/formats.md").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    named = set(re.findall(r"`(\w+)`", section))
-    assert {field.name for field in fields(kind)} <= named
+    assert {field.name for field in fields(kind)} <= named_in("docs/formats.md", heading)
+
+
+def test_every_field_of_a_record_is_described():
+    layer = Layer(id="lst", title="", kind="values", summary=Summary(valid_share=1.0))
+    area = Area(id="a", title="", crs="", created="", bounds_lonlat=(0, 0, 1, 1), layers=(layer,))
+    written = {*record("area", area=area), *area_facts(area), *layer_facts(layer)}
+    assert written <= named_in("docs/formats.md", "Records")
+
+
+def test_what_is_said_of_a_layer_that_was_summed_up_is_described():
+    assert {field.name for field in fields(LayerNote)} <= named_in("docs/formats.md", "Results")
+
+
+def test_every_kind_of_job_is_described():
+    assert set(WORKS) <= named_in("docs/formats.md", "Jobs")
+
+
+def test_every_statistic_is_in_the_methods():
+    assert {*STATISTICS, FREQUENCY} <= named_in("docs/methods.md", "Zonal statistics")
+
+
+def test_every_preparing_operation_is_in_the_methods():
+    headings = anchors(ROOT / "docs/methods.md")
+    assert set(OPERATIONS) <= headings
 
 
 def test_the_version_of_the_format_is_the_one_described():
@@ -78,8 +104,10 @@ def test_every_module_of_core_is_in_the_architecture():
 
 def test_every_page_of_the_app_is_described():
     described = set(re.findall(r"^\*\*(.+?)\.\*\*", text_of("docs/how-to.md"), re.MULTILINE))
-    pages = {p.stem.capitalize() for p in (ROOT / "pages").glob("*.py")} - {"__init__"}
-    assert described == pages
+    files = {f"pages/{page.name}" for page in (ROOT / "pages").glob("*.py")}
+    titled = dict(re.findall(r'Page\("(.+?)", title=_\("(.+?)"\)', text_of("ui/frame.py")))
+    assert set(titled) == files - {"pages/__init__.py"}
+    assert described == set(titled.values())
 
 
 def test_every_make_target_is_in_the_readme():
@@ -97,6 +125,12 @@ def test_commands_in_the_docs_are_understood():
 
 def test_version_is_the_same_everywhere():
     assert f'version = "{VERSION}"' in text_of("pyproject.toml")
+
+
+def named_in(page: str, heading: str) -> set[str]:
+    """Return the words in code type below a heading, up to the next of its rank."""
+    section = text_of(page).split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    return set(re.findall(r"`([\w-]+)`", section))
 
 
 def anchors(page: Path) -> set[str]:

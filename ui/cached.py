@@ -9,11 +9,27 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import streamlit as st
 from shapely import simplify
 
-from core import boundaries, export, raster_info, rasters, rendering, zones
+from core import (
+    boundaries,
+    cluster_steps,
+    cozy_steps,
+    effects,
+    export,
+    raster_info,
+    rasters,
+    rendering,
+    zones,
+)
 from core import problems as core_problems
+from core.cluster_steps import ClusterOptions, Clusters, Factors
+from core.clusters.stability import Stability as ClusterStability
+from core.cozy import Stability
+from core.effects import Effects
 from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
 from core.quadrats import estimate_count
@@ -53,7 +69,9 @@ def layer_problems(
     del digest, stamp
     space = workspace()
     found = space.area(area_id)
-    return core_problems.layer_problems(space, found, found.layer(layer_id))
+    layer = found.layer(layer_id)
+    outside = bool(layer.url) and outside_allowed()
+    return core_problems.layer_problems(space, found, layer, outside=outside)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -157,6 +175,87 @@ def estimated_quadrats(area_id: str, stamp: int, side_m: float) -> int:
     """Return about how many quadrats of a side the area has."""
     del stamp
     return estimate_count(workspace().boundary(area_id), side_m=side_m)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def clusters(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> Clusters:
+    """Return the sweep over k that was made before. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    return cluster_steps.clusters(space, space.area(area_id), made, quadrat_options, options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def cluster_stability(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> ClusterStability:
+    """Return how firm each k is; made before. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    area = space.area(area_id)
+    return cluster_steps.cluster_stability(space, area, made, quadrat_options, options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def cluster_factors(
+    area_id: str, stamp: int, options: ClusterOptions, quadrat_options: Options
+) -> Factors:
+    """Return the columns that are clustered. Read only."""
+    normal = normalised_quadrats(area_id, stamp, quadrat_options)
+    return cluster_steps.factors(workspace().area(area_id), normal, options)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def cozy_zone(
+    area_id: str, stamp: int, options: cozy_steps.Options, quadrat_options: Options
+) -> cozy_steps.CozyZone:
+    """Return hot spots of two seasons and the cozy zone; permuted before. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    return cozy_steps.cozy_zone(space, space.area(area_id), made, options, quadrat_options)
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def cozy_stability(
+    area_id: str, stamp: int, options: cozy_steps.Options, quadrat_options: Options
+) -> Stability:
+    """Return in how many settings each square is cozy. Read only."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    return cozy_steps.zone_stability(space, space.area(area_id), made, options, quadrat_options)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def under_zone(
+    area_id: str,
+    stamp: int,
+    options: cozy_steps.Options,
+    quadrat_options: Options,
+    groups: tuple[str, bytes],
+) -> pd.DataFrame:
+    """Return what lies under the zone; `groups` is a name and the label of each square, int16."""
+    space = workspace()
+    made = quadrats(area_id, stamp, quadrat_options)
+    found = cozy_zone(area_id, stamp, options, quadrat_options)
+    labels = np.frombuffer(groups[1], np.int16)
+    return cozy_steps.under_zone(space.area(area_id), made, found, labels, options)
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def zone_effects(
+    area_id: str,
+    stamp: int,
+    options: cozy_steps.Options,
+    quadrat_options: Options,
+    columns: tuple[str, ...],
+) -> Effects:
+    """Return how factors go with being in the zone. Read only."""
+    made = quadrats(area_id, stamp, quadrat_options)
+    found = cozy_zone(area_id, stamp, options, quadrat_options)
+    factors = normalised_quadrats(area_id, stamp, quadrat_options).table[list(columns)]
+    return effects.zone_effects(found.zone.is_cozy, factors, made.lattice.rows, made.lattice.cols)
 
 
 def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:

@@ -1,5 +1,7 @@
 """Charts in the theme's own text and background colours, with titles and axes to be read."""
 
+import html
+
 import plotly.graph_objects as go
 
 from core.workspace import Layer
@@ -24,7 +26,7 @@ def histogram(layer: Layer) -> go.Figure:
             y=[100 * count / total for count in summary.histogram],
             width=width,
             marker={"color": ACCENT, "line": {"width": 0}},
-            hovertemplate="%{x:.4g} " + layer.unit + "<br>%{y:.2f} %<extra></extra>",
+            hovertemplate="%{x:.4g} " + as_text(layer.unit) + "<br>%{y:.2f} %<extra></extra>",
         )
     )
     unit = f" ({layer.unit})" if layer.unit else ""
@@ -48,7 +50,7 @@ def class_shares(layer: Layer) -> go.Figure:
     shares = [100 * count / total for _code, count in rows]
     figure = go.Figure(
         go.Bar(
-            y=[class_name(layer, code) for code, _count in rows],
+            y=[as_text(class_name(layer, code)) for code, _count in rows],
             x=shares,
             orientation="h",
             marker={
@@ -73,7 +75,8 @@ def class_shares(layer: Layer) -> go.Figure:
 
 
 def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -> None:
-    """Give a figure its title, its axes and the margins that all charts share."""
+    """Give a figure its title, its axes and the margins that all charts share; plain text."""
+    title, x, y = (as_text(part) for part in (title, x, y))
     figure.update_layout(
         title={"text": title, "x": 0, "font": {"size": 15}},
         xaxis_title=x,
@@ -81,5 +84,11 @@ def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -
         height=height,
         margin={"l": 10, "r": 30, "t": 44, "b": 10},
         bargap=0.15,
+        modebar={"orientation": "v"},
         showlegend=False,
     )
+
+
+def as_text(text: str) -> str:
+    """Escape what Plotly would read as its own HTML: titles and class names hold such things."""
+    return html.escape(text, quote=False)

@@ -8,6 +8,8 @@ from core.workspace import Area
 from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
+    ClusterView,
+    CozyView,
     MapView,
     QuadratView,
     app_state,
@@ -42,6 +44,8 @@ def run_pages() -> None:
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
+        st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
+        st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
     st.navigation(pages, position="top").run()
     warm_up()
@@ -65,7 +69,7 @@ def _own_words() -> str:
 def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> None:
     """Draw the top line: title, the page's question, the study area, the language."""
     state = app_state()
-    left, middle, right = st.columns([5, 3, 1.6], vertical_alignment="center")
+    left, middle, right = st.columns([5, 3, 1.9], vertical_alignment="center")
     left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
         titles = {area.id: area_title(area) for area in areas}
@@ -99,9 +103,12 @@ def chosen_area(areas: list[Area]) -> Area | None:
     if state.area not in by_id:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
+        quadrats = state.quadrats.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
+        if quadrats is not None:
+            state.quadrats.setdefault(state.area, quadrats)
     return by_id.get(state.area)
 
 
@@ -156,5 +163,27 @@ def remember_quadrats(area: Area, view: QuadratView) -> None:
         area=area.id,
         column=f"{view.column}:{shown}",
         only=f"{view.only[0]:.6g}~{view.only[1]:.6g}" if view.only else "",
+        lang=app_state().language,
+    )
+
+
+def remember_cozy(area: Area, view: CozyView) -> None:
+    """Make the address restore what the Cozy zones page shows."""
+    chosen = {key: view.options.get(key, "") for key in ("level", "correction", "weights")}
+    write_address(
+        area=area.id,
+        map=view.shown,
+        groups=view.groups,
+        lang=app_state().language,
+        **{key: str(value or "") for key, value in chosen.items()},
+    )
+
+
+def remember_clusters(area: Area, view: ClusterView) -> None:
+    """Make the address restore what the Clusters page shows."""
+    write_address(
+        area=area.id,
+        k=str(view.k or ""),
+        pick="" if view.picked is None else str(view.picked),
         lang=app_state().language,
     )

@@ -10,7 +10,7 @@ from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
 from ui.choice import choice, switch
-from ui.errors import shown_errors
+from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.legend import drawn_style
@@ -40,7 +40,8 @@ def show_new_layer(job: Job) -> str:
     view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
     view.active = layer.id
     told = [_(text).format(**values) for text, values in job.result.get("notes", ())]
-    return " ".join([_("{layer} is on the map.").format(layer=layer_title(layer)), *told])
+    shown = _("{layer} is on the map.").format(layer=layer_title(layer))
+    return plain(" ".join([shown, *told]))
 
 
 def style_of(view: MapView, layer_id: str) -> LayerView:
@@ -69,7 +70,7 @@ def layer_panel(area: Area, view: MapView) -> None:
 def _row(layer: Layer, view: MapView, place: int) -> None:
     name, up, off = st.columns([6, 1, 1], gap="small", vertical_alignment="center")
     if name.button(
-        layer_title(layer),
+        plain(layer_title(layer)),
         key=f"row-{layer.id}",
         type="primary" if layer.id == view.active else "secondary",
         width="stretch",
@@ -114,7 +115,7 @@ def _add_row(area: Area, view: MapView) -> None:
 def _style(area: Area, layer: Layer, view: MapView) -> None:
     style = style_of(view, layer.id)
     opacity = st.slider(
-        _("Opacity of “{layer}” (%)").format(layer=layer_title(layer)),
+        _("Opacity of “{layer}” (%)").format(layer=plain(layer_title(layer))),
         0,
         100,
         round(100 * style.opacity),

@@ -48,9 +48,14 @@ def _about(area: Area, name: str, parameters: dict[str, Any]) -> About:
         attribute = slug(parameters["attribute"], fallback="burnt")
         return About(layer_id=attribute, title=parameters["attribute"] or "?", kind="values")
     first = parameters["sources"][0] if name == "mosaic" else parameters["source"]
-    made = {"mosaic": _("mosaic"), "fill": _("filled"), "clip": _("clipped")}
+    made = {
+        "mosaic": _("mosaic"),
+        "fill": _("filled"),
+        "clip": _("clipped"),
+        "reproject": _("reprojected"),
+    }
     source = find_source(workspace(), area, first)
-    title = f"{_(area.layer(first).title)} ({made.get(name, _('reprojected'))})"
+    title = f"{_(area.layer(first).title)} ({made[name]})"
     return about_like(source, f"{first}-{name}"[:64], title[:80])
 
 

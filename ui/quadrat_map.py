@@ -88,6 +88,14 @@ def square_ring(made: QuadratTable, position: int) -> list[tuple[float, float]]:
     return [(float(y), float(x)) for x, y in zip(lon, lat, strict=True)]
 
 
+def square_at(made: QuadratTable, lat: float, lon: float) -> int | None:
+    """Return the position of the quadrat at a place, None where there is none."""
+    to_area = Transformer.from_crs(4326, made.lattice.crs, always_xy=True)
+    x, y = to_area.transform(lon, lat)
+    position = int(cell_at(made.lattice, [x], [y])[0])
+    return position if position >= 0 else None
+
+
 def _chosen(view: QuadratView, values: NDArray[Any], grid: Layer) -> list[tuple[int, str]]:
     found = []
     for position, name in ((view.held, "A"), (view.square, "B" if view.held is not None else "")):
@@ -100,9 +108,6 @@ def _chosen(view: QuadratView, values: NDArray[Any], grid: Layer) -> list[tuple[
 def _take_click(made: QuadratTable, view: QuadratView, point: tuple[float, float]) -> None:
     if point == view.clicked:
         return
-    to_area = Transformer.from_crs(4326, made.lattice.crs, always_xy=True)
-    x, y = to_area.transform(point[1], point[0])
-    position = int(cell_at(made.lattice, [x], [y])[0])
     view.clicked = point
-    view.square = position if position >= 0 else None
+    view.square = square_at(made, *point)
     st.rerun()

@@ -126,10 +126,12 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
                 "fill_m": None if fill_m == 5 * side else fill_m,
             }
             with shown_errors():
+                # Asked first: a side that is refused must not become the area's own.
+                cached.estimated_quadrats(area.id, stamp, side)
                 changed = workspace().set_quadrats(
                     area.id, side_m=side, rule=cast(Rule, rule), method=cast(Method, method)
                 )
-                cached.estimated_quadrats(area.id, stamp, side)
+                view.square = view.held = None  # positions among the old squares
                 start_job(changed, view)
 
 

@@ -23,7 +23,9 @@ def squares(
     view: QuadratView,
 ) -> None:  # fmt: skip
     """Draw the clicked square, beside the held one where there is one."""
-    chosen = [item for item in (view.held, view.square) if item is not None and item < len(table)]
+    # The held square may be clicked again: it is shown once.
+    both = dict.fromkeys((view.held, view.square))
+    chosen = [item for item in both if item is not None and item < len(table)]
     if not chosen:
         st.info(_("Click a square on the map to see everything known of it."))
         return

@@ -4,6 +4,7 @@ One `AppState` a browser session: ids and small values, never arrays. The addres
 must restore: area, page, layers, style, point, language.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,6 +64,41 @@ class QuadratView:
 
 
 @dataclass(slots=True)
+class ClusterView:
+    """What the Clusters page shows of one area."""
+
+    k: int = 0
+    """0: the suggested one."""
+    picked: int | None = None
+    """The cluster that is picked out on the map."""
+    listed: int | None = None
+    """The last one chosen in the list; the chart tells it again at every run."""
+    grouping: str = ""
+    """Title of the grouping that is shown; empty: the clusters themselves."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fields of the job's `clusters` that differ from the defaults."""
+    clicked: tuple[float, float] | None = None
+    square: int | None = None
+
+
+@dataclass(slots=True)
+class CozyView:
+    """What the Cozy zones page shows of one area."""
+
+    shown: str = "zone"
+    """Which map: zone, seasons, stability or rank."""
+    groups: str = ""
+    """What the zone is compared with: a layer of classes, or a number of clusters."""
+    square: int | None = None
+    clicked: tuple[float, float] | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    """Fields of `core.cozy_steps.Options` that differ from its defaults."""
+    picked: tuple[float, float, float, float] | None = None
+    """The box drawn in the Moran scatter plot: z from, z to, lag from, lag to."""
+    season: str = "summer"
+
+
+@dataclass(slots=True)
 class AppState:
     """What one browser session remembers between pages."""
 
@@ -71,6 +107,8 @@ class AppState:
     base_map: str = ""
     views: dict[str, MapView] = field(default_factory=dict)
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
+    clusters: dict[str, ClusterView] = field(default_factory=dict)
+    cozy: dict[str, CozyView] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -87,6 +125,14 @@ class AppState:
     def quadrat_view(self, area_id: str) -> QuadratView:
         """Return what this session shows of an area's quadrats; made on first use."""
         return self.quadrats.setdefault(area_id, QuadratView())
+
+    def cluster_view(self, area_id: str) -> ClusterView:
+        """Return what this session shows of an area's clusters; made on first use."""
+        return self.clusters.setdefault(area_id, ClusterView())
+
+    def cozy_view(self, area_id: str) -> CozyView:
+        """Return what this session shows of an area's cozy zone; made on first use."""
+        return self.cozy.setdefault(area_id, CozyView())
 
 
 def app_state() -> AppState:
@@ -141,6 +187,16 @@ def _read_address(state: AppState) -> None:
     for part in found.get("style", "").split(","):
         _read_style(view, part)
     _read_quadrats(state.quadrat_view(state.area), found.get("column", ""), found.get("only", ""))
+    clusters = state.cluster_view(state.area)
+    clusters.k = int(found["k"]) if found.get("k", "").isdecimal() else 0
+    clusters.picked = int(found["pick"]) if found.get("pick", "").isdecimal() else None
+    cozy = state.cozy_view(state.area)
+    cozy.shown = found.get("map", "zone")
+    cozy.groups = found.get("groups", "")
+    for key, kind in (("level", float), ("correction", str), ("weights", str)):
+        if key in found:
+            with suppress(ValueError):
+                cozy.options[key] = kind(found[key])
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from core import store
 from core.clusters.quality import factor_scores
+from core.commands.measure_moran import add_moran
 from core.distances import distances
 from core.errors import InputError
 from core.nni import nni_table
@@ -48,6 +49,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
                 "--reading", choices=["recommended", "document"], default="recommended"
             )
         command.set_defaults(handler=handler)
+    add_moran(kinds, common)
 
 
 def _scores(args: argparse.Namespace) -> dict[str, Any]:

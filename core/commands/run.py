@@ -1,25 +1,38 @@
 """`area run` and `area export`: the analysis of an area, step by step, and its files for others."""
 
 import argparse
+import math
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core import export, store
+from core.commands import analysis
 from core.errors import InputError
-from core.quadrat_table import Options, QuadratTable, options_for, quadrat_table, write_quadrats
+from core.quadrat_table import (
+    Options,
+    QuadratTable,
+    Step,
+    bare_quadrats,
+    options_for,
+    quadrat_table,
+    write_quadrats,
+)
 from core.record import record
 from core.settings import settings
 from core.text import N_
 from core.workspace import Area, Workspace
 
-STEPS = ("quadrats", "zonal", "normalise")
+STEPS = ("quadrats", "zonal", "normalise", "clusters", "hotspots", "cozy")
+_FIRST = ("quadrats", "zonal", "normalise")
 
 
 def register(commands: Any, common: argparse.ArgumentParser) -> None:
     """Add the commands to `area`."""
     run = commands.add_parser("run", parents=[common], help="compute the steps of the analysis")
     run.add_argument("name", metavar="NAME")
-    run.add_argument("--steps", default=",".join(STEPS), metavar="STEP,…")
+    run.add_argument("--steps", default=",".join(_FIRST), metavar="STEP,…", help=",".join(STEPS))
     run.add_argument("--stats", metavar="NAME,…", help="mean,frequency,… ; default: by kind")
     run.add_argument("--zonal-rule", choices=["centre", "exact"], default="centre")
     run.add_argument("--engine", choices=["lattice", "exactextract", "rasterstats"])
@@ -27,6 +40,7 @@ def register(commands: Any, common: argparse.ArgumentParser) -> None:
     run.add_argument("--fill", type=float, metavar="METRES", help="how far gaps are filled; 0: no")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--threads", type=int)
+    analysis.add_arguments(run)
     run.set_defaults(handler=_run)
 
     out = commands.add_parser("export", parents=[common], help="write files for other programs")
@@ -43,6 +57,8 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
     steps = _checked(args.steps, STEPS, N_("step"))
     if args.threads is not None and args.threads < 1:
         raise InputError(N_("The number of threads must be 1 or more."))
+    if args.fill is not None and not 0 <= args.fill < math.inf:
+        raise InputError(N_("Gaps can be filled over 0 m or more, not {reach} m."), reach=args.fill)
     options = options_for(
         _list(args.stats),
         zonal_rule=args.zonal_rule,
@@ -51,14 +67,33 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         fill_m=args.fill,
         threads=args.threads,
     )
-    made = quadrat_table(space, area, options)
+    # A later step needs the earlier ones, named or not.
+    has_layers = steps != ["quadrats"]
+    made = quadrat_table(space, area, options) if has_layers else bare_quadrats(space, area)
     outputs = [str(write_quadrats(space, area, made))]
     warnings = _warnings(made)
     if "normalise" in steps:
+        begun = time.perf_counter()
         path, told = _write_normalised(space, area, made, options)
+        step = Step("normalise", time.perf_counter() - begun, area.method, False, made.digest)
+        made = replace(made, steps=(*made.steps, step))
         outputs.append(str(path))
         warnings += told
-    return run_record(area, made, options, outputs=outputs, warnings=warnings, seed=args.seed)
+    done = analysis.Done()
+    if "clusters" in steps:
+        analysis.cluster_step(args, space, area, made, options, done)
+    if "hotspots" in steps or "cozy" in steps:
+        analysis.cozy_step(args, space, area, made, options, done)
+    made = replace(made, steps=(*made.steps, *done.steps))
+    return run_record(
+        area,
+        made,
+        options,
+        outputs=outputs + done.outputs,
+        warnings=warnings + done.warnings,
+        seed=args.seed,
+        **done.facts,
+    )
 
 
 def run_record(area: Area, made: QuadratTable, options: Options, **more: Any) -> dict[str, Any]:
@@ -144,7 +179,7 @@ def _export(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _checked(text: str, known: tuple[str, ...], what: str) -> list[str]:
-    names = _list(text) or []
+    names = _list(text) or [""]
     for name in names:
         if name not in known:
             raise InputError(

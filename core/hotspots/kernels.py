@@ -118,8 +118,12 @@ def put_right(table, table_sums, values, own, counts, at_least, at_most):
 
 
 @_jit
-def global_sums(seed, first, num, values, starts, ids):
-    """Return (num,): sum of z_i * mean of z over i's neighbours, z shuffled over all squares."""
+def global_sums(seed, first, num, values, starts, ids, share):
+    """Return (num,): sum of z_i * mean of z over i's neighbours, z shuffled over all squares.
+
+    Each pair of neighbours is listed once, by its first square; it counts share[i] + share[j] with
+    share = 1 / number of neighbours.
+    """
     n = len(values)
     out = np.empty(num)
     shuffled = np.empty(n)
@@ -133,8 +137,8 @@ def global_sums(seed, first, num, values, starts, ids):
         for i in range(n):
             near = 0.0
             for e in range(starts[i], starts[i + 1]):
-                near += shuffled[ids[e]]
-            if starts[i + 1] > starts[i]:
-                total += shuffled[i] * near / (starts[i + 1] - starts[i])
+                j = ids[e]
+                near += shuffled[j] * (share[i] + share[j])
+            total += shuffled[i] * near
         out[q] = total
     return out

@@ -1,4 +1,4 @@
-"""Moran's I, of each square and of all: is a square's neighbourhood like itself, by more than chance.
+"""Moran's I, of each square and of all: is a neighbourhood like its square by more than chance?
 
 Recommended reading: islands and missing values are classes of their own, p is two-sided. Document
 reading: what esda gives, with its folded p, its islands and its missing values.
@@ -29,7 +29,8 @@ from core.text import N_
 from core.weights import Neighbours
 from core.workspace import Method
 
-PERMUTATIONS = 99_999
+PERMUTATIONS: dict[Method, int] = {"recommended": 99_999, "document": 999}
+"""By reading."""
 GLOBAL_PERMUTATIONS = 999
 MissingRule = Literal["left out", "spread"]
 
@@ -115,7 +116,7 @@ def local_moran(
     neighbours: Neighbours,
     *,
     method: Method = "recommended",
-    permutations: int = PERMUTATIONS,
+    permutations: int | None = None,
     seed: int = 0,
     engine: Engine = "ranks",
     missing: MissingRule | None = None,
@@ -133,7 +134,7 @@ def local_moran(
         values: Numbers (N,); NaN and infinities are missing.
         neighbours: Of the N squares, row-standardised here.
         method: Which reading.
-        permutations: Number of draws a square is compared with.
+        permutations: Number of draws a square is compared with; None takes the reading's.
         seed: Same seed, same bytes, on any number of threads.
         engine: `ranks`, or `esda` for comparison (up to a few thousand permutations).
         missing: `left out`: as if those squares were not there (recommended). `spread`: what esda
@@ -150,6 +151,8 @@ def local_moran(
         StoppedError: `should_stop` said so.
     """
     column = _column(values, neighbours)
+    if permutations is None:
+        permutations = PERMUTATIONS[method]
     check_permutations(neighbours, permutations, engine, seed=seed)
     present = np.isfinite(column)
     rule = missing or ("spread" if method == "document" else "left out")
@@ -281,7 +284,8 @@ def folded_p(
     `sign` is that of z: where it is 0 every I* is 0, which esda takes for the smallest p.
     """
     larger = np.where(sign > 0, at_least, np.where(sign < 0, at_most, permutations))
-    return (np.minimum(larger, permutations - larger) + 1.0) / (permutations + 1.0)
+    rarer = np.minimum(larger, permutations - larger)
+    return np.asarray((rarer + 1.0) / (permutations + 1.0), np.float64)
 
 
 def two_sided_p(

@@ -1,6 +1,5 @@
 """Run the permutations in blocks, on one thread or several: the same counts either way."""
 
-import itertools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ ShouldStop = Callable[[], bool]
 _MOST_SECONDS = 300.0
 _BLOCK = 1 << 14
 _GLOBAL_BLOCK = 32
+_MOST_THREADS = 32
 
 
 def fixed_point(z: NDArray[np.float64], most_neighbours: int) -> NDArray[np.int64]:
@@ -104,8 +104,8 @@ def count_permutations(
         permutations: Number of draws.
         seed: Same seed, same draws, on any number of threads.
         threads: None takes the settings'.
-        on_progress: Told after each block of draws.
-        should_stop: Asked before each block.
+        on_progress: Told the share that is done, ten times a second.
+        should_stop: Asked as often.
 
     Raises:
         StoppedError: `should_stop` said so.
@@ -155,12 +155,14 @@ def shuffled_sums(
     """
     refuse_long(permutations, permutations * (len(z) + len(neighbours.ids)) * 6e-9)
     out = np.empty(permutations)
+    owners = np.repeat(np.arange(len(z)), neighbours.counts)
+    once = neighbours.ids > owners
+    starts = np.concatenate([[0], np.cumsum(np.bincount(owners[once], minlength=len(z)))])
+    ids, share = neighbours.ids[once], 1.0 / np.maximum(neighbours.counts, 1)
 
     def work(first: int) -> None:
         num = min(_GLOBAL_BLOCK, permutations - first)
-        out[first : first + num] = kernels.global_sums(
-            seed, first, num, z, neighbours.starts, neighbours.ids
-        )
+        out[first : first + num] = kernels.global_sums(seed, first, num, z, starts, ids, share)
 
     run_blocks(work, permutations, _GLOBAL_BLOCK, threads, lambda _s, _t: None, should_stop)
     return out
@@ -181,7 +183,7 @@ def run_blocks(
     """
     firsts = iter(range(0, total, block))
     lock, stop = threading.Lock(), threading.Event()
-    done = itertools.count(1)
+    done: list[int] = []
 
     def crew() -> None:
         while not stop.is_set():
@@ -190,9 +192,9 @@ def run_blocks(
             if first is None:
                 return
             work(first)
-            on_progress(min(1.0, next(done) * block / total), N_("Permuting"))
+            done.append(first)
 
-    num = max(1, min(threads or settings().threads, -(-total // block)))
+    num = max(1, min(threads or settings().threads, -(-total // block), _MOST_THREADS))
     with ThreadPoolExecutor(num) as pool:
         running = [pool.submit(crew) for _ in range(num)]
         try:
@@ -200,6 +202,7 @@ def run_blocks(
                 while not _finished(future):
                     if should_stop():
                         raise StoppedError(N_("Stopped. Nothing was changed."))
+                    on_progress(min(1.0, len(done) * block / total), N_("Permuting"))
                 future.result()
         finally:
             stop.set()

@@ -1,5 +1,6 @@
 """Burn a number of each polygon of a vector file into a raster: storeys from footprints, say."""
 
+import errno
 import math
 import shutil
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from pyproj import CRS
 from rasterio.windows import Window
 
 from core import features, rasters, store
-from core.cog import OnProgress, Pixels, ShouldStop, stop_if
+from core.cog import OnProgress, Pixels, ShouldStop, stop_if, writing
 from core.errors import InputError
 from core.georeference import Georeference
 from core.operations.canvas import Canvas, Counts, OverlapRule
@@ -176,26 +177,32 @@ class _Burning:
         store.require_space(self._workspace.root, needed, what=self._path.name)
         scratch = self._workspace.scratch(self._area_id)
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
-        stack.enter_context(rasters.gdal_env())
-        canvas = stack.enter_context(
-            Canvas.new(scratch / "canvas.tif", self._place, burn.rule, all_touched=burn.all_touched)
-        )
-        with features.open_features(
-            self._path, burn.attribute, layer=burn.layer, crs=burn.crs, scratch=scratch
-        ) as found:
+        path, name = scratch / "canvas.tif", self._path.name
+        with (
+            rasters.gdal_env(),
+            writing(name),
+            Canvas.new(path, self._place, burn.rule, all_touched=burn.all_touched) as canvas,
+            features.open_features(
+                self._path, burn.attribute, layer=burn.layer, crs=burn.crs, scratch=scratch
+            ) as found,
+        ):
             for geometry, values, share in found.batches():
-                stop_if(should_stop, self._path.name)
-                canvas.add(geometry, values, found.crs, counts, label=self._path.name)
+                stop_if(should_stop, name)
+                canvas.add(geometry, values, found.crs, counts, label=name)
                 on_progress(share, N_("Burning polygons"))
-            canvas.flush()
+        with writing(name):
+            if not canvas.is_kept(path):
+                raise OSError(errno.ENOSPC, "the disk is full")
         counts.check(self._path.name, burn.attribute)
         dtype = counts.dtype(burn.outside)
         nodata = None
         if burn.outside is None:
             nodata = math.nan if dtype.kind == "f" else float(np.iinfo(dtype).min)
 
+        burnt = stack.enter_context(rasters.open_raster(path))
+
         def read(window: Window) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-            values = canvas.read(window)
+            values = burnt.read(1, window=window)
             is_burnt = ~np.isnan(values)
             counts.burnt += int(np.count_nonzero(is_burnt))
             fallback = 0.0 if burn.outside is None else burn.outside

@@ -16,7 +16,8 @@ from pyproj import CRS, Transformer
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
-from core.errors import CrsError, InputError
+from core import rasters
+from core.errors import CrsError, InputError, RefusedFileError
 from core.georeference import Georeference
 from core.operations.making import Note
 from core.text import N_
@@ -175,6 +176,7 @@ class Canvas:
         self._all_touched = all_touched
         self._held: list[tuple[NDArray[Any], NDArray[np.float64]]] = []
         self._held_features = self._held_vertices = 0
+        self._written: set[tuple[int, int]] = set()
 
     @classmethod
     @contextmanager
@@ -197,12 +199,27 @@ class Canvas:
             sparse_ok=True,
             bigtiff="if_safer",
         ) as dataset:
-            yield cls(dataset, place, rule, all_touched=all_touched)
+            canvas = cls(dataset, place, rule, all_touched=all_touched)
+            yield canvas
+            canvas._flush()
 
-    def read(self, window: Window) -> NDArray[np.float64]:
-        """Return what has been burnt into a window."""
-        values: NDArray[np.float64] = self._dataset.read(1, window=window)
-        return values
+    def is_kept(self, path: Path) -> bool:
+        """Tell whether every tile that was written is in the closed file.
+
+        GDAL writes its cache as it closes the file, and says nothing where that fails.
+        """
+        try:
+            with rasters.open_raster(path) as dataset:
+                size = path.stat().st_size
+                for row, column in self._written:
+                    place = f"{column}_{row}"
+                    offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=1)
+                    length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=1)
+                    if not offset or int(offset) + int(length or 0) > size:
+                        return False
+        except RefusedFileError:
+            return False
+        return True
 
     def add(
         self, geometry: NDArray[Any], values: list[Any], crs: CRS, counts: Counts, *, label: str
@@ -230,9 +247,9 @@ class Canvas:
         self._held_features += len(shapes)
         self._held_vertices += int(shapely.get_num_coordinates(shapes).sum())
         if self._held_features >= _HELD_FEATURES or self._held_vertices >= _HELD_VERTICES:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def _flush(self) -> None:
         """Burn what is held, tile by tile."""
         if not self._held:
             return
@@ -267,7 +284,8 @@ class Canvas:
         right = min((column + 1) * _TILE, box[:, 2].max() + 1, self._place.width)
         bottom = min((row + 1) * _TILE, box[:, 3].max() + 1, self._place.height)
         window = Window(int(left), int(top), int(right - left), int(bottom - top))
-        old = self.read(window)
+        self._written.add((row, column))
+        old = self._dataset.read(1, window=window)
         new = old.copy() if self._rule == "last" else np.full(old.shape, np.nan)
         rasterize(
             list(zip(shapes, numbers.tolist(), strict=True)),

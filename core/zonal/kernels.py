@@ -230,30 +230,14 @@ def weigh_codes(block, row0, col0, quads, counts):
 
 
 @_jit
-def _fold(sums, weight, total, squares, origin):
-    """Merge weight, sum and squared deviations of (value - origin) into one row of `sums`."""
-    if weight <= 0.0:
-        return
-    mean = total / weight
-    m2 = max(0.0, squares - total * mean)
-    mean += origin
-    before = sums[0]
-    gap = mean - sums[2]
-    sums[0] += weight
-    sums[1] += total + origin * weight
-    sums[2] += gap * weight / sums[0]
-    sums[3] += m2 + gap * gap * before * weight / sums[0]
-
-
-@_jit
 def sum_values(block, row0, col0, quads, nodata, keep_inf, centre, sums):
     """Gather the moments of a float64 block.
 
     Pixels equal to `nodata` are skipped; NaN, and infinity unless `keep_inf`, is counted apart.
 
     Args:
-        sums: (quads, 7): weight, sum, mean, squared deviations, least, largest, weight of the
-            pixels that are no number. Added to in place.
+        sums: (quads, 7), filled: weight, sum, mean, squared deviations, least, largest, weight of
+            the pixels that are no number.
     """
     height, width = block.shape
     weights = np.empty(width + 2)
@@ -261,7 +245,7 @@ def sum_values(block, row0, col0, quads, nodata, keep_inf, centre, sums):
         sign = _orientation(quads[q])
         first, stop = _row_range(quads[q], row0, height, centre)
         weight, total, squares, origin = 0.0, 0.0, 0.0, 0.0
-        low, high, strange = sums[q, 4], sums[q, 5], 0.0
+        low, high, strange = np.inf, -np.inf, 0.0
         for row in range(first, stop):
             c0, c1 = _weights(quads[q], sign, row, col0, col0 + width, centre, weights)
             for c in range(c0, c1):
@@ -279,9 +263,10 @@ def sum_values(block, row0, col0, quads, nodata, keep_inf, centre, sums):
                 total += w * shifted
                 squares += w * shifted * shifted
                 low, high = min(low, value), max(high, value)
-        _fold(sums[q], weight, total, squares, origin)
-        sums[q, 4], sums[q, 5] = low, high
-        sums[q, 6] += strange
+        mean = total / weight if weight > 0.0 else 0.0
+        sums[q, 0], sums[q, 1] = weight, total + origin * weight
+        sums[q, 2], sums[q, 3] = origin + mean, max(0.0, squares - total * mean)
+        sums[q, 4], sums[q, 5], sums[q, 6] = low, high, strange
 
 
 @_jit

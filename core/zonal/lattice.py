@@ -123,7 +123,8 @@ class _Job:
         return tuple(name for name in names if name not in ("nodata", "nan"))
 
     def moments(self, pool: Pool) -> Summed:
-        sums = _empty_sums(self.place.num_quadrats)
+        sums = np.zeros((self.place.num_quadrats, 7))
+        sums[:, 4], sums[:, 5] = np.inf, -np.inf
         for part in pool.run(self._sum_block, plan_blocks(self.place, self.grid)):
             kernels.merge_sums(sums, part.at, part.table)
         return self._finished(from_moments(sums, self.request.names), sums[:, 6])
@@ -178,7 +179,7 @@ class _Job:
     def _sum_block(self, pixels: Pixels, task: Task) -> _Partial:
         values, nodata = read_values(pixels, task.window)
         at, quads = self._members(task)
-        sums = _empty_sums(len(quads))
+        sums = np.empty((len(quads), 7))
         kernels.sum_values(
             values, task.window.row_off, task.window.col_off,
             quads, nodata, self.keep_inf, self._centre, sums,
@@ -221,12 +222,6 @@ class _Job:
 
     def _members(self, task: Task) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         return self.place.owner[task.members], self.place.quads[task.members]
-
-
-def _empty_sums(n: int) -> NDArray[np.float64]:
-    sums = np.zeros((n, 7))
-    sums[:, 4], sums[:, 5] = np.inf, -np.inf
-    return sums
 
 
 def _as_bytes(pixels: Pixels, window: Window) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:

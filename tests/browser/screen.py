@@ -30,7 +30,8 @@ FLAGS = (
     "--disable-sync",
 )
 MENU_LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]"
-_PATIENCE_MS = 30_000
+PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 # Without what lies over the tiles: outlines, legend, scale bar, marker.
 _TILES_ONLY = """
 .leaflet-container * { visibility: hidden !important; }
@@ -120,7 +121,7 @@ def visiting(
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]}, locale="en-US", color_scheme="light"
     )
-    context.set_default_timeout(_PATIENCE_MS)
+    context.set_default_timeout(PATIENCE_MS)
     visit = Visit(context, base_url)
     try:
         yield visit
@@ -135,7 +136,7 @@ def visiting(
 def wait_settled(page: Page) -> None:
     """Wait until the script has run to its end, nothing on the page is stale, and stays so."""
     app = page.locator("[data-testid=stApp]")
-    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=_PATIENCE_MS)
+    expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=PATIENCE_MS)
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid=stApp]');
@@ -146,7 +147,7 @@ def wait_settled(page: Page) -> None:
             window.__quietSince ??= now;
             return now - window.__quietSince > 400;
         }""",
-        timeout=_PATIENCE_MS,
+        timeout=PATIENCE_MS,
     )
 
 
@@ -154,15 +155,15 @@ def map_frame(page: Page, *, has_tiles: bool = True) -> FrameLocator:
     """Return the map's frame once its tiles have stopped loading; there must be some."""
     frame = page.frame_locator("iframe[title='streamlit_folium.st_folium']")
     root = frame.locator(".leaflet-container")
-    expect(root).to_be_visible(timeout=_PATIENCE_MS)
+    expect(root).to_be_visible(timeout=PATIENCE_MS)
     if has_tiles:
-        frame.locator("img.leaflet-tile").first.wait_for(state="attached", timeout=_PATIENCE_MS)
+        frame.locator("img.leaflet-tile").first.wait_for(state="attached", timeout=PATIENCE_MS)
     waited_ms = quiet_ms = 0
     while quiet_ms < 400:
         page.wait_for_timeout(100)
         waited_ms += 100
         quiet_ms = 0 if root.evaluate(_TILES_PENDING) else quiet_ms + 100
-        assert waited_ms < _PATIENCE_MS, "tiles still load after 30 s"
+        assert waited_ms < PATIENCE_MS, "tiles still load after 30 s"
     return frame
 
 

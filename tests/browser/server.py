@@ -77,21 +77,6 @@ def running_server(folder: Path, *, base_path: str = "", **settings: str) -> Ite
         _stop(process)
 
 
-def core_command(*words: str, workspace: Path, **settings: str) -> str:
-    """Run `python -m core …` over a workspace and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "core", *words],
-        cwd=ROOT,
-        env=_environment(workspace, workspace.parent / "data", settings),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"core {' '.join(words)}: {done.stderr}"
-    return done.stdout
-
-
 class SocketWatch:
     """Collects every address off this machine that a process or its children turn to.
 

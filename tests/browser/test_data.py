@@ -1,11 +1,15 @@
 """Data in a real browser: layers of every kind of CRS painted where they lie, and kept there."""
 
 import re
+import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import rasterio
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect
+from rasterio.transform import from_origin
 
 from core.rasters import read_pixel
 from core.workspace import Workspace
@@ -40,6 +44,7 @@ QUARTERS = {
     "Buildings": lonlat(0.25, 0.75),
     "Roads and rail": lonlat(0.75, 0.75),
 }
+OVER_THE_CITY = from_origin(446_000, 4_636_000, 50, 50)
 BESIDE = lonlat(0.5, 1.06)
 
 
@@ -50,10 +55,17 @@ def own_area(small_city, server, request):
 
 
 def choose(page, label, option):
-    """Choose an option of a select box as a user does."""
-    page.get_by_role("combobox", name=re.compile(re.escape(label))).click()
-    page.get_by_role("option", name=option, exact=True).click()
+    """Choose an option of a select box as a user does: long lists are narrowed by typing."""
+    box = page.get_by_role("combobox", name=re.compile(re.escape(label)))
+    wanted = page.get_by_role("option", name=option).first
+    for _ in range(10):  # a page that runs again meanwhile closes the list
+        box.click()
+        box.fill(option)
+        with suppress(PlaywrightTimeout):
+            wanted.click(timeout=3_000)
+            break
     wait_settled(page)
+    assert wanted.count() == 0
 
 
 def drag_slider(page, label, *, to):
@@ -61,7 +73,7 @@ def drag_slider(page, label, *, to):
     thumb = page.get_by_role("slider", name=re.compile(label))
     thumb.focus()
     for _ in range(60):
-        now = float(thumb.get_attribute("aria-valuenow"))
+        now = float(thumb.input_value())
         if now == to:
             break
         thumb.press("ArrowLeft" if now > to else "ArrowRight")
@@ -249,10 +261,14 @@ def test_names_with_html_are_text(visit, small_city):
     expect(page.get_by_role("button", name=HOSTILE_TITLE)).to_be_visible()
     click_map(page, *lonlat(0.3, 0.4))
     assert readings_of(page)[HOSTILE_TITLE] in HOSTILE
-    for tab in ("Distribution", "About the layer", "Problems", "Edit the layer"):
+    open_tab(page, "Distribution")
+    chart = page.locator(".js-plotly-plot")
+    expect(chart.locator(".gtitle")).to_contain_text(HOSTILE_TITLE)
+    for name in HOSTILE:
+        expect(chart.locator(".ytick").filter(has_text=name)).to_be_visible()
+    for tab in ("About the layer", "Problems", "Edit the layer"):
         open_tab(page, tab)
     wait_settled(page)
-    assert page.locator(".js-plotly-plot img, .js-plotly-plot script").count() == 0
     assert visit.dialogs == []
 
 
@@ -260,8 +276,9 @@ def test_an_uploaded_file_with_its_legend_becomes_a_layer(visit, own_area, serve
     page = visit.open("data", area=own_area)
     open_tab(page, "Add a layer")
     codes = np.where(np.arange(40) < 20, 3, 9).astype("uint8")
-    path = write_tif(tmp_path / "<b>zones & ${x}.tif", np.tile(codes, (40, 1)), nodata=0,
-                     transform=rasterio.transform.from_origin(446_000, 4_636_000, 50, 50))  # fmt: skip
+    path = write_tif(
+        tmp_path / "<b>zones & ${x}.tif", np.tile(codes, (40, 1)), nodata=0, transform=OVER_THE_CITY
+    )
     page.locator("[data-testid=stFileUploaderDropzoneInput]").first.set_input_files(path)
     expect(page.get_by_text("These are guesses")).to_be_visible()
     wait_settled(page)
@@ -274,7 +291,8 @@ def test_an_uploaded_file_with_its_legend_becomes_a_layer(visit, own_area, serve
     page.get_by_role("button", name="Bring in the layer").click()
     expect(page.get_by_text("is on the map.")).to_be_visible()
     wait_settled(page)
-    assert legend_of(page) == {"Old <i>town</i>": (255, 0, 136), "Harbour": (0, 85, 255)}
+    want = {"Old <i>town</i>": (255, 0, 136), "Harbour": (0, 85, 255)}
+    assert legend_of(page).items() >= want.items()
     west, east = colours_at(page, [lonlat(0.2, 0.5), lonlat(0.8, 0.5)])
     assert close(west, (255, 0, 136))
     assert close(east, (0, 85, 255))
@@ -286,7 +304,7 @@ def test_an_uploaded_file_with_its_legend_becomes_a_layer(visit, own_area, serve
 def test_a_file_of_the_servers_data_folder_becomes_a_layer(visit, own_area, server):
     folder = server.workspace.parent / "data"
     write_tif(folder / "lst_winter.tif", np.linspace(-5, 5, 1600, dtype="float32").reshape(40, 40),
-              transform=rasterio.transform.from_origin(446_000, 4_636_000, 50, 50))  # fmt: skip
+              transform=OVER_THE_CITY)  # fmt: skip
     page = visit.open("data", area=own_area)
     open_tab(page, "Add a layer")
     choose(page, "Or a file of the server", "lst_winter.tif")
@@ -348,7 +366,7 @@ def test_a_remote_raster_is_read_only_after_the_switch(visit, own_area, server, 
         layer = Workspace(server.workspace).area(own_area).layer("far")
         assert layer.url == f"{url}/remote.tif"
         assert not layer.file
-        assert expect(page.get_by_text("outside access is switched off")).to_have_count(0) is None
+        expect(page.get_by_text("outside access is switched off")).to_have_count(0)
 
 
 CITY = SHARED / "data" / "city" / "muenster"
@@ -357,8 +375,6 @@ CITY = SHARED / "data" / "city" / "muenster"
 @pytest.mark.skipif(not CITY.is_dir(), reason="the files of real cities are not here")
 def test_muenster_is_brought_in_by_browser_and_reads_as_its_sources_do(visit, server, tmp_path):
     page = visit.open()
-    import zipfile
-
     with zipfile.ZipFile(tmp_path / "muenster.zip", "w") as archive:
         for part in CITY.glob("Project-Area.*"):
             archive.write(part, part.name)

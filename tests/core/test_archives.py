@@ -7,7 +7,7 @@ from pathlib import Path
 import pyogrio
 import pytest
 
-from core import shapefile, vectors
+from core import shapefile
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.vectors import read_vector
 from tests.core.test_vectors import FRAME, no_scratch_left, written

@@ -370,7 +370,7 @@ def test_a_clipped_layer_has_the_same_figures_inside(tmp_path, crs):
     for mask in (False, True):
         done, found, *_ = made(workspace, Clip(source="a", mask=mask))
         assert done.layer.summary == whole
-        assert found.size < 40_000
+        assert found.size < 12_000
 
 
 # -- fill ---------------------------------------------------------------------------------------
@@ -596,7 +596,7 @@ def test_a_layer_that_is_only_an_address_is_refused(tmp_path):
 
 
 _BIG = """
-import resource, sys
+import sys
 from pathlib import Path
 from core.operations.clip import Clip
 from core.operations.fill import Fill
@@ -615,22 +615,24 @@ build = {
 }[name]
 if build:
     run(Workspace(Path(root)), "town", build, About(layer_id=name, title=name, kind="values"))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+status = Path("/proc/self/status").read_text()  # getrusage would tell of the parent too
+print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 """
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux only")
 def test_memory_is_bounded_on_a_large_sparse_raster(tmp_path):
-    """Row 5: 1.6 billion pixels, 6.4 GB unpacked; within 300 MB of the bare process."""
+    """Row 5: 576 MB unpacked; within 300 MB of the bare process."""
     profile = {"tiled": True, "blockxsize": 512, "blockysize": 512, "sparse_ok": True}
-    bounds = (WEST, NORTH - 400_000, WEST + 400_000, NORTH)
+    bounds = (WEST, NORTH - 120_000, WEST + 120_000, NORTH)
     path = tmp_path / "big.tif"
     for name, column in ((path, 0), (Path(f"{path}.2.tif"), 1000)):
         with rasterio.open(
-            name, "w", driver="GTiff", width=40_000, height=40_000, count=1, dtype="float32",
-            nodata=-1, crs="EPSG:32616", transform=at(column, 0), BIGTIFF="YES", **profile,
+            name, "w", driver="GTiff", width=12_000, height=12_000, count=1, dtype="float32",
+            nodata=-1, crs="EPSG:32616", transform=at(column, 0), **profile,
         ) as dataset:  # fmt: skip
-            for corner in range(0, 40_000, 4000):
+            for corner in range(0, 12_000, 3000):
                 window = rasterio.windows.Window(corner, corner, 512, 512)
                 dataset.write(np.ones((512, 512), "float32"), 1, window=window)
     workspace = town(tmp_path, bounds=bounds)

@@ -11,6 +11,7 @@ from rasterio.transform import from_origin
 
 from core.quadrats import Lattice, cell_at
 from core.zonal.pixels import RasterSource
+from core.zonal.table import zonal_statistics
 
 UTM = "EPSG:32616"
 WEST, NORTH = 430_000.0, 4_655_000.0
@@ -88,3 +89,9 @@ def brute_force(values, cells, n):
             row |= {f"fre_{float(v):.12g}": n for v, n in zip(codes, counts, strict=True)}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def one_table(source, lattice, stats, **how):
+    """Return the zonal table of one source named x, its columns without that prefix."""
+    table = zonal_statistics(source, lattice, stats=stats, threads=1, **how).table
+    return table.rename(columns=lambda name: name.removeprefix("x_"))

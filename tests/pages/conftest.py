@@ -49,6 +49,7 @@ def space(tmp_path, monkeypatch):
     monkeypatch.setenv("URBAN_PATTERN_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("URBAN_PATTERN_DEFAULT_AREA", "off")
     core_settings.settings.cache_clear()
+    st.cache_resource.clear()
     st.cache_data.clear()  # keyed by area and time stamp: two tests' towns could be alike
     yield Workspace(tmp_path / "space")
     core_settings.settings.cache_clear()

@@ -1,0 +1,111 @@
+"""Clusters: which patterns make the city."""
+
+import numpy as np
+import streamlit as st
+
+from core.clusters.stability import advice, suggested
+from core.quadrat_table import chosen_layers, is_made
+from core.signatures import signatures
+from ui import cached
+from ui.choice import choice
+from ui.cluster_charts import choosing_panel, distance_panel, signature_panel
+from ui.cluster_list import (
+    cluster_export,
+    cluster_list,
+    cluster_method,
+    key_figures,
+    typical_squares,
+)
+from ui.cluster_map import cluster_map
+from ui.cluster_panel import cluster_options, is_swept, k_panel, start_sweep, sweep_panel
+from ui.cluster_words import merge_clusters, shown_clusters
+from ui.columns import column_title, columns_of
+from ui.errors import plain, shown_errors, stopping_errors
+from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clusters
+from ui.language import _
+from ui.progress import job_panel
+from ui.quadrat_panel import options_of
+from ui.server import workspace
+from ui.state import app_state
+
+# Inputs
+areas = all_areas()
+area = chosen_area(areas)
+page_top(_("Clusters"), _("Which patterns make the city?"), areas=areas)
+if area is None:
+    empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
+    st.stop()
+stamp = workspace().stamp(area.id)
+view = app_state().cluster_view(area.id)
+squares = options_of(app_state().quadrat_view(area.id))
+job_panel(f"clusters-{area.id}", title=_("Sweeping over the numbers of clusters"))
+
+# Call
+with stopping_errors():
+    chosen_layers(area, squares)
+    has_table = is_made(workspace(), area, squares)
+if not has_table:
+    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
+    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    st.stop()
+with stopping_errors():
+    made = cached.quadrats(area.id, stamp, squares)
+    options = cluster_options(view)
+    ready = is_swept(area, made, options)
+if not ready:
+    sweep_panel(area, made, view, is_open=True)
+    st.info(_("The squares of {area} are not clustered yet.").format(area=area.title))
+    if f"clusters-{area.id}" not in app_state().jobs and st.button(
+        _("Sweep over the numbers of clusters"), type="primary"
+    ):
+        start_sweep(area, view)
+    st.stop()
+with stopping_errors():
+    found = cached.clusters(area.id, stamp, options, squares)
+    firm = cached.cluster_stability(area.id, stamp, options, squares)
+    factors = cached.cluster_factors(area.id, stamp, options, squares)
+ks = found.sweep.ks
+k = k_panel(view, ks, suggested(ks, firm, found.quality.silhouette))
+with stopping_errors():
+    own = found.sweep.of(k).astype(np.int32)
+    shown = shown_clusters(area, made, factors.table, own, view)
+    if shown.notes.groupings:
+        with st.sidebar:
+            titles = {"": _("None"), **{name: name for name in shown.notes.groupings}}
+            chosen = choice(_("Grouping"), titles, value=view.grouping, key=f"gr-{area.id}-{k}")
+        if chosen != view.grouping:
+            view.grouping, view.picked = chosen, None
+            st.rerun()
+    signed = signatures(factors.table, shown.labels, method=area.method)
+sweep_panel(area, made, view, is_open=False)
+titles = {c.name: column_title(c) for c in columns_of(area, made.table)}
+
+# Outputs
+place = st.container()
+key_figures(found, shown, k, float(firm.mean[ks.index(k)]))
+said = advice(k, ks, firm)
+st.markdown(plain(_(said.text).format(**said.values)))
+names = [_("Clusters"), _("Choosing k"), _("Signatures"), _("Distances"), _("Typical squares"),
+         _("Method"), _("Export")]  # fmt: skip
+listed, choosing, signature, distance, typical, method, files = st.tabs(names)
+with listed:
+    cluster_list(area, shown, view)
+with choosing:
+    choosing_panel(found, firm, titles, k, area.method)
+with signature:
+    signature_panel(signed, shown, titles, view.picked)
+with distance, shown_errors():
+    if pair := distance_panel(signed, shown):
+        title = _("Merged")
+        merge_clusters(area, shown, pair, title)
+        view.grouping, view.picked = title, None
+        st.rerun()
+with typical:
+    marked = typical_squares(made, factors, shown, view)
+with place:
+    cluster_map(area, stamp, made, shown, view, marked)
+with method:
+    cluster_method(area, factors, options, titles)
+with files:
+    cluster_export(area, made, found, shown, signed)
+remember_clusters(area, view)
