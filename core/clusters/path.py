@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 CHUNK_ROWS = 8192
 _CANDIDATES = 8
 _FRESH_STARTS, _FRESH_LARGEST = 3, 16
-# A round that lowers the inertia by less than this share is the last one. The way up is a
-# rough one: whatever it missed, the way down mends.
+# A round that lowers the inertia by less than this share is the last one. Fresh starts and the
+# way up are rough: the way down settles the best of them.
 _LEAST_ROUGH, _LEAST_FINE = 1e-2, 1e-5
 _MOST_ROUNDS = 100
 # Less than this share of all squares is rounding, not a distance.
@@ -64,8 +64,9 @@ class Path:
     """The way through all k for one table (N, F) of finite numbers."""
 
     def __init__(self, values: Floats, crew: Crew, rng: np.random.Generator) -> None:
-        # About their mean the squares are small, and little is lost when they are subtracted.
-        self._values = np.ascontiguousarray(values - values.mean(axis=0))
+        # Small squares lose little when they are subtracted. Not about the mean: shares of classes
+        # keep their zeros this way, and a zero costs nothing.
+        self._values = np.ascontiguousarray(values - values.min(axis=0))
         self._squares = (self._values**2).sum(axis=1)
         self._crew = crew
         self._rng = rng
@@ -91,12 +92,12 @@ class Path:
         for k in range(2, last + 1):
             self._add(state)
             settled = self._from(state.centres)
-            self._settle(settled, _LEAST_FINE)
+            self._settle(settled, _LEAST_ROUGH)
             self._keep(k, settled)
             self._tell(k, largest, on_progress)
 
     def _up(self, largest: int, on_progress: OnProgress) -> None:
-        state = self._from(np.zeros((1, self._values.shape[1])))
+        state = self._from(self._values.mean(axis=0)[None])
         for k in range(2, largest + 1):
             self._add(state)
             self._settle(state, _LEAST_ROUGH)
@@ -110,6 +111,8 @@ class Path:
             self._settle(state, _LEAST_FINE)
             if not self._keep(k, state):
                 state = self._from(self._best[k].centres)
+                self._settle(state, _LEAST_FINE)
+                self._keep(k, state)
             self._tell(k, largest, on_progress)
             if k > 2:
                 self._leave(state)
