@@ -112,7 +112,7 @@ def _confirm(
         key=f"kind-{key}",
         help=_("Values are measured (height, temperature); classes are codes with names."),
     )
-    legend: Legend = ()
+    legend: Legend | None = ()
     if kind == "classes":
         legend = _legend(guess, key)
         if legend == guess.legend:
@@ -137,7 +137,10 @@ def _confirm(
             placeholder=_("as in the file"),
             help=_("Only where the file does not name it, such as -9999."),
         )
-        if st.form_submit_button(_("Bring in the layer"), type="primary"):
+        if (
+            st.form_submit_button(_("Bring in the layer"), type="primary", disabled=legend is None)
+            and legend is not None
+        ):
             with shown_errors():
                 checked_id(layer_id)
                 _start(
@@ -168,7 +171,7 @@ def _confirm(
         )
 
 
-def _legend(guess: Guess, key: str) -> Legend:
+def _legend(guess: Guess, key: str) -> Legend | None:
     choices = {
         "guess": _("As found in the file"),
         **{name: _(title) for name, (title, _rows) in PRESETS.items()},
@@ -186,8 +189,8 @@ def _legend(guess: Guess, key: str) -> Legend:
     return legend_editor(legend, key=f"classes-{key}-{chosen}")
 
 
-def legend_editor(legend: Legend, *, key: str) -> Legend:
-    """Draw an editable table of classes and return what it holds."""
+def legend_editor(legend: Legend, *, key: str) -> Legend | None:
+    """Draw an editable table of classes and return what it holds; None where a row is wrong."""
     table = pd.DataFrame(
         [(entry.code, _(entry.name), entry.colour) for entry in legend],
         columns=["code", "name", "colour"],
@@ -210,10 +213,12 @@ def legend_editor(legend: Legend, *, key: str) -> Legend:
         },
     )
     shown = {entry.code: entry for entry in legend}
-    rows: Legend = ()
+    rows: Legend | None = None
     with shown_errors():
         text = edited.dropna(subset=["code"]).to_csv(index=False)
         rows = read_legend_csv(text) if len(edited) else ()
+    if rows is None:
+        return None
     # A name that was not touched stays the source text, so that it is shown in any language.
     return tuple(
         replace(row, name=shown[row.code].name)
