@@ -45,8 +45,12 @@ with stopping_errors():
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
-    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
-    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    text = _("The layers of {area} are not summed up in squares yet.")
+    empty_state(
+        text.format(area=plain(area.title)),
+        _("Sum them up on the Quadrats page"),
+        "pages/quadrats.py",
+    )
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
@@ -54,7 +58,7 @@ with stopping_errors():
     ready = is_swept(area, made, options)
 if not ready:
     sweep_panel(area, made, view, is_open=True)
-    st.info(_("The squares of {area} are not clustered yet.").format(area=area.title))
+    st.info(_("The squares of {area} are not clustered yet.").format(area=plain(area.title)))
     if f"clusters-{area.id}" not in app_state().jobs and st.button(
         _("Sweep over the numbers of clusters"), type="primary"
     ):

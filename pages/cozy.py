@@ -18,7 +18,7 @@ from ui.cozy_charts import (
 from ui.cozy_export import cozy_export, cozy_method
 from ui.cozy_map import cozy_map, rank_codes
 from ui.cozy_panel import cozy_options, cozy_panel, is_ready, start_cozy
-from ui.errors import shown_errors, stopping_errors
+from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_cozy
 from ui.groups import NO_GROUP, group_choices, groups_of
 from ui.language import _
@@ -45,8 +45,12 @@ with stopping_errors():
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
-    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
-    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    text = _("The layers of {area} are not summed up in squares yet.")
+    empty_state(
+        text.format(area=plain(area.title)),
+        _("Sum them up on the Quadrats page"),
+        "pages/quadrats.py",
+    )
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)

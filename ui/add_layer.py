@@ -44,7 +44,7 @@ def add_layer_form(area: Area) -> None:
         guess = cached.guessed(source, stamp, band, is_remote)
         picture = cached.raster_preview(source, stamp, band, is_remote, guess.kind)
     left, right = st.columns([1, 2])
-    left.image(picture, caption=_("Preview of {name}").format(name=name), width="stretch")
+    left.image(picture, caption=_("Preview of {name}").format(name=plain(name)), width="stretch")
     with right:
         _facts(info, band)
     _confirm(area, source, name, info, guess, band, is_remote)
@@ -166,7 +166,7 @@ def _confirm(
     if guess.layer_id in taken:
         st.caption(
             _("A layer {name} is there already; the same short name replaces it.").format(
-                name=guess.layer_id
+                name=plain(guess.layer_id)
             )
         )
 

@@ -1,6 +1,7 @@
 """Charts in the theme's own text and background colours, with titles and axes to be read."""
 
 import html
+from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
@@ -50,7 +51,7 @@ def class_shares(layer: Layer) -> go.Figure:
     shares = [100 * count / total for _code, count in rows]
     figure = go.Figure(
         go.Bar(
-            y=[as_text(class_name(layer, code)) for code, _count in rows],
+            y=list(range(len(rows))),
             x=shares,
             orientation="h",
             marker={
@@ -69,6 +70,7 @@ def class_shares(layer: Layer) -> go.Figure:
         x=_("Share of the area's pixels (%)"),
         y="",
     )
+    name_rows(figure, [class_name(layer, code) for code, _count in rows])
     figure.update_layout(height=max(260, 90 + 26 * len(rows)), yaxis={"automargin": True})
     figure.update_xaxes(range=[0, max(shares, default=1) * 1.15])
     return figure
@@ -86,6 +88,16 @@ def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -
         bargap=0.15,
         modebar={"orientation": "v"},
         showlegend=False,
+    )
+
+
+def name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """Write names beside the rows 0, 1, … of a chart: two rows may have the same name."""
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=[as_text(name) for name in names],
+        range=[-0.6, len(names) - 0.4],
     )
 
 

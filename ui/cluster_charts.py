@@ -19,6 +19,7 @@ from core.signatures import Signatures
 from core.workspace import Method
 from ui import charts
 from ui.cluster_words import Shown
+from ui.errors import plain
 from ui.language import _
 from ui.theme import ACCENT
 
@@ -68,7 +69,8 @@ def _scores(found: Clusters, titles: dict[str, str], k: int) -> go.Figure:
     for name in scores:
         figure.add_trace(
             go.Scatter(
-                x=scores.index, y=scores[name], mode="lines", name=titles.get(name, name),
+                x=scores.index, y=scores[name], mode="lines",
+                name=charts.as_text(titles.get(name, name)),
                 line={"width": 1.3}, hovertemplate="k %{x}: %{y:.4g}",
             )
         )  # fmt: skip
@@ -142,7 +144,7 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
     for rank, name in enumerate(found.bins):
         figure.add_trace(
             go.Bar(
-                y=[titles.get(found.columns[at], found.columns[at]) for at in order],
+                y=list(range(len(order))),
                 x=100 * shares[rank, order],
                 orientation="h",
                 name=name,
@@ -150,9 +152,12 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
                 hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
             )
         )
-    title = charts.as_text(f"{number + 1} {shown.names[number]}")
+    title = f"{number + 1} {shown.names[number]}"
     charts.frame(
         figure, title=title, x=_("Share of its squares (%)"), y="", height=130 + 20 * len(order)
+    )
+    charts.name_rows(
+        figure, [titles.get(name, name) for name in (found.columns[at] for at in order)]
     )
     figure.update_layout(
         barmode="stack", showlegend=True, legend={"title": _("Value"), "font_size": 10}
@@ -182,8 +187,8 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
         said = _("“{first}” and “{second}” are nearly one: distance {distance:.3f}.")
         text.info(
             said.format(
-                first=shown.names[pair.first],
-                second=shown.names[pair.second],
+                first=plain(shown.names[pair.first]),
+                second=plain(shown.names[pair.second]),
                 distance=pair.distance,
             )
         )

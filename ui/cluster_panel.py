@@ -7,6 +7,7 @@ from core.cluster_steps import ClusterOptions
 from core.clusters.sweep import Range, check_range, expected_seconds
 from core.quadrat_table import QuadratTable
 from core.workspace import Area
+from ui.choice import distinct
 from ui.columns import columns_of
 from ui.errors import shown_errors
 from ui.language import _
@@ -28,13 +29,14 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
     """Draw the choice of factors and of the range of k, with the button that starts the sweep."""
     options = cluster_options(view)
     layers = {c.layer.id: c.layer for c in columns_of(area, made.table)}
+    names = distinct({name: layer_title(layer) for name, layer in layers.items()})
     causes = [name for name, layer in layers.items() if layer.role == "cause"]
     with st.sidebar.expander(_("Factors and range of k"), expanded=is_open):
         chosen = st.multiselect(
             _("Layers to cluster by"),
             list(layers),
             default=list(options.layers) or causes,
-            format_func=lambda name: layer_title(layers[name]),
+            format_func=lambda name: names[name],
             key=f"factors-{area.id}",
             help=_("At first the causes; columns with gaps or one value are left out and told."),
         )

@@ -59,7 +59,7 @@ def _engine_line(spots: Spots) -> str:
         "Local Moran of {column}: engine {engine}, {permutations} permutations, seed {seed},"
         " {weights} neighbours."
     ).format(
-        column=spots.column,
+        column=plain(spots.column),
         engine=local.engine,
         permutations=value_text(float(local.permutations)),
         seed=local.seed,
@@ -173,7 +173,7 @@ def under_panel(under: pd.DataFrame, names: dict[int, str]) -> None:
     figure = go.Figure(
         go.Scatter(
             x=rows["quotient"],
-            y=[names.get(int(group), str(group)) for group in rows.index],
+            y=list(range(len(rows))),
             mode="markers",
             marker={"color": ACCENT, "size": 10},
             error_x={
@@ -192,6 +192,7 @@ def under_panel(under: pd.DataFrame, names: dict[int, str]) -> None:
         y="",
         height=110 + 30 * len(rows),
     )
+    charts.name_rows(figure, [names.get(int(group), str(group)) for group in rows.index])
     figure.add_vline(x=1, line={"dash": "dot", "width": 1})
     st.plotly_chart(figure, config=charts.CONFIG, width="stretch")
     table = pd.DataFrame(
@@ -225,7 +226,7 @@ def effects_panel(found: Effects, titles: dict[str, str]) -> None:
     figure = go.Figure(
         go.Scatter(
             x=rows["effect"],
-            y=[titles.get(name, name) for name in rows.index],
+            y=list(range(len(rows))),
             mode="markers",
             marker={"color": np.where(rows["effect"] > 0, "#2166AC", "#B2182B"), "size": 10},
             error_x={
@@ -244,6 +245,7 @@ def effects_panel(found: Effects, titles: dict[str, str]) -> None:
         y="",
         height=110 + 28 * len(rows),
     )
+    charts.name_rows(figure, [titles.get(name, name) for name in rows.index])
     figure.add_vline(x=0, line={"dash": "dot", "width": 1})
     st.plotly_chart(figure, config=charts.CONFIG, width="stretch")
     sure = [titles.get(name, name) for name, row in found.table.iterrows() if row["p"] < 0.05]

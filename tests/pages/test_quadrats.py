@@ -1,6 +1,8 @@
 """Quadrats: computing them, a column on the map, links, squares side by side, mistakes."""
 
+import json
 import time
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -185,10 +187,22 @@ def test_the_held_square_clicked_again_is_shown_once(town, open_page):
 def test_the_table_lists_rows_columns_and_values(town, open_page):
     made = computed(town)
     app = open_page("quadrats", column="heat_mean:counted")
-    table = next(t.value for t in app.dataframe if "Heat: mean (°C)" in t.value)
-    assert table["Row"].tolist() == made.lattice.rows.tolist()
-    assert table["Column"].tolist() == made.lattice.cols.tolist()
-    np.testing.assert_array_equal(table["Heat: mean (°C)"], made.table["heat_mean"])
+    shown = next(t for t in app.dataframe if "heat_mean" in t.value)
+    titles = {name: said["label"] for name, said in json.loads(shown.proto.columns).items()}
+    assert titles == {"row": "Row", "col": "Column", "heat_mean": "Heat: mean (°C)"}
+    assert shown.value["row"].tolist() == made.lattice.rows.tolist()
+    assert shown.value["col"].tolist() == made.lattice.cols.tolist()
+    np.testing.assert_array_equal(shown.value["heat_mean"], made.table["heat_mean"])
+
+
+def test_two_layers_of_one_title_stay_two_columns(town, open_page):
+    town.change_layer("town", "cover", lambda layer: replace(layer, kind="values"))
+    town.change_layer("town", "heat", lambda layer: replace(layer, title="Cover", unit=""))
+    computed(town)
+    app = open_page("quadrats", column="heat_mean:counted")
+    shown = next(t for t in clean(app).dataframe if "heat_mean" in t.value)
+    said = json.loads(shown.proto.columns)
+    assert said["heat_mean"]["label"] == said["cover_mean"]["label"] == "Cover: mean"
 
 
 def test_the_method_is_told_layer_by_layer(town, open_page):
