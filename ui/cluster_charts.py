@@ -28,6 +28,7 @@ _MEASURES = {
     "davies_bouldin": ("Davies–Bouldin", False),
     "inertia": ("Inertia", False),
 }
+_LEGEND = {"orientation": "h", "y": -0.22, "font_size": 10, "traceorder": "normal"}
 _BIN_COLOURS = ("#F0F0F0", "#BFD3E6", "#8C96C6", "#88419D", "#4D004B")
 
 
@@ -154,9 +155,7 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
     charts.frame(
         figure, title=title, x=_("Share of its squares (%)"), y="", height=130 + 20 * len(order)
     )
-    figure.update_layout(
-        barmode="stack", showlegend=True, legend={"title": _("Value"), "font_size": 10}
-    )
+    figure.update_layout(barmode="stack", showlegend=True, legend=_LEGEND)
     return figure
 
 

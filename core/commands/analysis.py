@@ -63,7 +63,7 @@ def cluster_step(
     )
     found = cluster_steps.clusters(space, area, made, options, chosen)
     firm = cluster_steps.cluster_stability(space, area, made, options, chosen)
-    k = args.k or suggested(found.sweep.ks, firm, found.quality.silhouette)
+    k = args.k or suggested(found.sweep.ks, firm, found.quality.calinski_harabasz)
     labels = found.sweep.of(k).astype(np.int32)
     frame = to_frame(made.lattice).assign(cluster=labels)
     done.labels = labels
