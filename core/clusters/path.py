@@ -57,7 +57,7 @@ class _Best:
 
     inertia: float
     centres: Floats
-    labels: NDArray[np.int32]
+    labels: NDArray[np.uint16]
 
 
 class Path:
@@ -73,7 +73,7 @@ class Path:
         self._best: dict[int, _Best] = {}
         self._done = 0.0
 
-    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.int32]]:
+    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.uint16]]:
         """Return the labels (N,) of every k from 2 to `largest`.
 
         Raises:
@@ -241,7 +241,7 @@ def _bound(kernel: Callable[..., None], *middle_and_ends: Any) -> None:
     kernel(*rows, *middle, *results)
 
 
-def _without_empty(state: _State) -> NDArray[np.int32]:
+def _without_empty(state: _State) -> NDArray[np.uint16]:
     """Return the labels; an empty cluster gets the row that lies farthest from its centre."""
     labels, counts = state.labels.copy(), state.counts.copy()
     for empty in np.flatnonzero(counts == 0):
@@ -249,4 +249,4 @@ def _without_empty(state: _State) -> NDArray[np.int32]:
         counts[labels[far]] -= 1
         counts[empty] = 1
         labels[far] = empty
-    return labels
+    return labels.astype(np.uint16)
