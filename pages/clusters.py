@@ -69,7 +69,7 @@ with stopping_errors():
     firm = cached.cluster_stability(area.id, stamp, options, squares)
     factors = cached.cluster_factors(area.id, stamp, options, squares)
 ks = found.sweep.ks
-k = k_panel(view, ks, suggested(ks, firm, found.quality.silhouette))
+k = k_panel(view, ks, suggested(ks, firm, found.quality.calinski_harabasz))
 with stopping_errors():
     own = found.sweep.of(k).astype(np.int32)
     shown = shown_clusters(area, made, factors.table, own, view)

@@ -29,6 +29,7 @@ _MEASURES = {
     "davies_bouldin": ("Davies–Bouldin", False),
     "inertia": ("Inertia", False),
 }
+_LEGEND = {"orientation": "h", "y": -0.22, "font_size": 10, "traceorder": "normal"}
 _BIN_COLOURS = ("#F0F0F0", "#BFD3E6", "#8C96C6", "#88419D", "#4D004B")
 
 
@@ -156,12 +157,9 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
     charts.frame(
         figure, title=title, x=_("Share of its squares (%)"), y="", height=130 + 20 * len(order)
     )
-    charts.name_rows(
-        figure, [titles.get(name, name) for name in (found.columns[at] for at in order)]
-    )
-    figure.update_layout(
-        barmode="stack", showlegend=True, legend={"title": _("Value"), "font_size": 10}
-    )
+    names = [found.columns[at] for at in order]
+    charts.name_rows(figure, [titles.get(name, name) for name in names])
+    figure.update_layout(barmode="stack", showlegend=True, legend=_LEGEND)
     return figure
 
 

@@ -73,7 +73,8 @@ def _take_range(event: Any, view: QuadratView) -> None:
     boxes = (event or {}).get("selection", {}).get("box", [])
     if not boxes:
         return
-    low, high = sorted(float(x) for x in boxes[0]["x"])
+    # As many digits as the address holds, so that a link lights up the same squares.
+    low, high = sorted(float(f"{float(x):.6g}") for x in boxes[0]["x"])
     if view.only != (low, high) and view.brushed != (low, high):
         view.only = view.brushed = (low, high)
         st.rerun()
