@@ -38,7 +38,8 @@ def add_layer_form(area: Area) -> None:
             _("Band"),
             range(1, len(info.bands) + 1),
             format_func=lambda number: f"{number} {info.bands[number - 1].description}".strip(),
-            key=f"band-{area.id}",
+            key=f"band-{area.id}-{is_remote}",
+            disabled=is_remote,  # of a remote layer the first band is drawn
         )
     with stopping_errors():
         guess = cached.guessed(source, stamp, band, is_remote)
@@ -131,12 +132,15 @@ def _confirm(
         season = choice(_("Season"), season_names(), value=guess.season or "", place=middle)
         colormaps = {name: _(title) for name, title in COLORMAPS.items()}
         colormap = choice(_("Colours of values"), colormaps, value=guess.colormap, place=right)
-        crs = "" if info.crs else left.text_input(_("Coordinate system"), placeholder="EPSG:4326")
-        nodata = middle.text_input(
-            _("Value of missing pixels"),
-            placeholder=_("as in the file"),
-            help=_("Only where the file does not name it, such as -9999."),
-        )
+        crs = nodata = ""
+        if not is_remote:  # a remote layer is drawn as it lies there; nothing is written anew
+            if not info.crs:
+                crs = left.text_input(_("Coordinate system"), placeholder="EPSG:4326")
+            nodata = middle.text_input(
+                _("Value of missing pixels"),
+                placeholder=_("as in the file"),
+                help=_("Only where the file does not name it, such as -9999."),
+            )
         if (
             st.form_submit_button(_("Bring in the layer"), type="primary", disabled=legend is None)
             and legend is not None

@@ -11,7 +11,7 @@ import pytest
 import rasterio
 import streamlit as st
 
-from core import jobs, prepare
+from core import jobs, prepare, raster_info
 from core.settings import settings
 from core.workspace import Workspace
 from tests.core.raster_files import NORTH_UP, checkers, write_tif
@@ -380,6 +380,45 @@ def test_an_address_is_asked_for_only_after_the_switch(town, open_page):
     assert app.text_input(key="url-town").disabled
     app.toggle(key="outside-town").set_value(True).run()
     assert not clean(app).text_input(key="url-town").disabled
+
+
+def test_a_remote_raster_is_not_asked_for_what_would_be_dropped(
+    town, open_page, data_folder, monkeypatch
+):
+    path = write_tif(
+        data_folder / "far.tif", np.stack([checkers(), checkers()]), crs=None, nodata=None
+    )
+    for name in ("inspect", "guess", "preview"):
+        read = getattr(raster_info, name)
+        given = 1 if name == "guess" else 0
+
+        def from_file(*args, outside, read=read, given=given, **more):
+            return read(*(path if at == given else arg for at, arg in enumerate(args)), **more)
+
+        monkeypatch.setattr(raster_info, name, from_file)
+    app = open_page("data")
+    app.button_group(key="way-town").set_value("url").run()
+    app.toggle(key="outside-town").set_value(True).run()
+    app.text_input(key="url-town").set_value("https://evil.example/far.tif").run()
+    assert button(clean(app), "Bring in the layer")
+    assert only(app.selectbox, "Band").disabled
+    labels = [field.label for field in app.text_input]
+    assert "Coordinate system" not in labels
+    assert "Value of missing pixels" not in labels
+
+
+def test_a_job_whose_layer_is_gone_again_says_so(town, open_page, monkeypatch):
+    app = open_page("data")
+    done = jobs.Job(
+        id="x", work="add-layer", config={}, state="done", started=0.0,
+        progress=jobs.Progress(1.0, ""),
+        result={"area": "town", "layer": "gone"},
+    )  # fmt: skip
+    monkeypatch.setattr(jobs, "job", lambda *_args: done)
+    app.session_state["app_state"].jobs["add-town"] = "x"
+    clean(app.run())
+    assert "has no layer" in text(app)
+    assert layer_rows(app)
 
 
 def test_the_session_holds_ids_and_small_values_only(town, open_page):
