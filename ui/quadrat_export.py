@@ -12,7 +12,7 @@ from core.quadrat_table import Options, QuadratTable
 from core.workspace import Area
 from ui import cached
 from ui.choice import distinct
-from ui.columns import Column, column_title, column_unit
+from ui.columns import Column, column_title, column_unit, columns_of
 from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
@@ -55,11 +55,12 @@ def method_panel(
     }
     st.markdown(_("Method: **{method}**.").format(method=readings[area.method]))
     rows = []
+    columns = columns_of(area, made.table)
     for layer in area.layers:
         note = made.notes.get(layer.id)
         if note is None:
             continue
-        own = [name for name in made.table.columns if name.startswith(f"{layer.id}_")]
+        own = [column.name for column in columns if column.layer.id == layer.id]
         rows.append(
             {
                 _("Layer"): layer_title(layer),
@@ -75,13 +76,15 @@ def method_panel(
             }
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-    reach = options.fill_m or 5 * area.quadrat_m
-    st.caption(
-        _(
+    reach = 5 * area.quadrat_m if options.fill_m is None else options.fill_m
+    if reach > 0 and area.method == "recommended":
+        text = _(
             "Gaps of values are filled from the 8 nearest squares with a value, weighted by inverse"
             " squared distance, up to {reach:g} m; classes are never filled."
-        ).format(reach=reach)
-    )
+        )
+        st.caption(text.format(reach=reach))
+    else:
+        st.caption(_("Gaps are not filled; squares without a value stay without one."))
     if normal.constant:
         names = plain(", ".join(normal.constant))
         st.warning(_("The same value in every square: {names}.").format(names=names))

@@ -214,6 +214,39 @@ def test_the_method_is_told_layer_by_layer(town, open_page):
     assert rows["Heat"][4] == "100 %"
 
 
+@pytest.mark.parametrize(
+    ("method", "fill_m", "said"),
+    [
+        ("recommended", None, "up to 750 m"),
+        ("recommended", 300.0, "up to 300 m"),
+        ("recommended", 0.0, "Gaps are not filled"),
+        ("document", None, "Gaps are not filled"),
+        ("document", 300.0, "Gaps are not filled"),
+    ],
+)
+def test_what_is_said_of_filled_gaps_is_what_was_done(town, open_page, method, fill_m, said):
+    town.set_quadrats("town", side_m=150.0, rule="within", method=method)
+    computed(town)
+    app = open_page("quadrats")
+    view(app).options = {"fill_m": fill_m}
+    captions = [caption.value for caption in clean(app.run()).caption]
+    assert [said in text for text in captions].count(True) == 1
+    assert sum("8 nearest squares" in text for text in captions) == (said.startswith("up to"))
+
+
+def test_filled_squares_are_counted_for_the_layer_whose_columns_they_are(town, open_page):
+    """`heat` must not count the gaps of `heat_night`."""
+    values = np.tile(np.arange(50, dtype="float32"), (40, 1))
+    values[:, :20] = np.nan
+    about = prepare.About(layer_id="heat_night", title="Night", kind="values", role="effect")
+    prepare.add_array(town, "town", values, about, transform=NORTH_UP, crs="EPSG:32616", origin={})
+    gaps = int(computed(town).table["heat_night_mean"].isna().sum())
+    assert gaps > 0
+    app = open_page("quadrats")
+    filled = {row[0]: row[6] for table in tables(app) for row in table if len(row) == 8}
+    assert (filled["Heat"], filled["Night"]) == ("0", str(gaps))
+
+
 def test_another_side_makes_other_squares(town, open_page):
     computed(town)
     app = open_page("quadrats", column="heat_mean:counted")
