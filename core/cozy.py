@@ -198,7 +198,8 @@ def under_zone(
 
     Chance means surrogates of the zone that keep its spatial autocorrelation (`core.surrogates`).
     The interval resamples square blocks as wide as the zone is alike, so that neighbours count
-    as the one observation they nearly are (block bootstrap, percentiles).
+    as the one observation they nearly are (block bootstrap, percentiles). With few blocks it is
+    somewhat too narrow; where it and `p` disagree, `p` counts.
 
     Args:
         zone: (N,) squares that belong to it.

@@ -27,7 +27,7 @@ Floats = NDArray[np.float64]
 # The document's library replaces smaller values by this, so that its logarithm exists.
 _FLOOR = 1e-20
 # Clusters nearer than this share of the middle distance are pointed out as nearly one.
-NEARLY_ONE = 0.25
+NEARLY_ONE = 1 / 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)

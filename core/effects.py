@@ -32,6 +32,7 @@ _FEWEST = 30
 _FEWEST_BLOCKS = 20
 _WANTED_BLOCKS = 30
 _MOST_FACTORS = 500
+_LEAST_COVER = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,6 +52,9 @@ class Effects:
     """On the squares the model learnt from: what must not be reported as its skill."""
     left_out: tuple[str, ...]
     """Factors that are the same in every square used."""
+    too_sparse: tuple[str, ...]
+    """Factors without a value in more than a fifth of the squares, left out: with them the model
+    would speak of a part of the area only."""
     num_squares: int
     num_missing: int
     """Squares left out because a factor has no value."""
@@ -83,7 +87,8 @@ def zone_effects(
 
     Args:
         zone: (N,) squares that belong to it.
-        factors: (N, F) numbers, a row a square; squares with a missing value are left out.
+        factors: (N, F) numbers, a row a square. A factor that a fifth of the squares lack is left
+            out, then squares with a missing value.
         rows: (N,) of the lattice.
         cols: (N,) of the lattice.
         block_squares: Side of a block. None: twice as wide as the zone is alike, but 30 blocks.
@@ -109,6 +114,9 @@ def zone_effects(
             count=factors.shape[1],
             most=_MOST_FACTORS,
         )
+    covers = np.isfinite(factors.to_numpy(np.float64)).mean(axis=0) >= _LEAST_COVER
+    too_sparse = tuple(str(name) for name in factors.columns[~covers])
+    factors = factors.loc[:, covers]
     values = factors.to_numpy(np.float64)
     whole = np.isfinite(values).all(axis=1)
     values, inside = values[whole], zone[whole]
@@ -144,6 +152,7 @@ def zone_effects(
         auc_of_folds=tuple(_auc(inside[fold == i], chance[fold == i]) for i in range(folds)),
         auc_seen=_auc(inside, fitted),
         left_out=tuple(str(name) for name in factors.columns[~varies]),
+        too_sparse=too_sparse,
         num_squares=len(x),
         num_missing=int((~whole).sum()),
         num_blocks=int(block.max()) + 1,

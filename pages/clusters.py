@@ -19,7 +19,7 @@ from ui.cluster_list import (
 from ui.cluster_map import cluster_map
 from ui.cluster_panel import cluster_options, is_swept, k_panel, start_sweep, sweep_panel
 from ui.cluster_words import merge_clusters, shown_clusters
-from ui.columns import column_title, columns_of
+from ui.columns import columns_of, short_titles
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clusters
 from ui.language import _
@@ -65,7 +65,7 @@ with stopping_errors():
     firm = cached.cluster_stability(area.id, stamp, options, squares)
     factors = cached.cluster_factors(area.id, stamp, options, squares)
 ks = found.sweep.ks
-k = k_panel(view, ks, suggested(ks, firm, found.quality.silhouette))
+k = k_panel(view, ks, suggested(ks, firm, found.quality.calinski_harabasz))
 with stopping_errors():
     own = found.sweep.of(k).astype(np.int32)
     shown = shown_clusters(area, made, factors.table, own, view)
@@ -78,7 +78,7 @@ with stopping_errors():
             st.rerun()
     signed = signatures(factors.table, shown.labels, method=area.method)
 sweep_panel(area, made, view, is_open=False)
-titles = {c.name: column_title(c) for c in columns_of(area, made.table)}
+titles = short_titles(columns_of(area, made.table))
 
 # Outputs
 place = st.container()

@@ -5,7 +5,7 @@ import streamlit as st
 from core.quadrat_table import chosen_layers, is_made
 from ui import cached
 from ui.choice import choice
-from ui.columns import column_title, columns_of
+from ui.columns import columns_of, short_titles
 from ui.cozy_charts import (
     effects_panel,
     key_figures,
@@ -98,11 +98,9 @@ with below:
         under_panel(under, names)
 with factors, shown_errors():
     causes = [c for c in columns_of(area, made.table) if c.layer.role == "cause"]
-    missing = cached.normalised_quadrats(area.id, stamp, squares).missing
-    used = tuple(c.name for c in causes if c.name not in missing)
     effects_panel(
-        cached.zone_effects(area.id, stamp, options, squares, used),
-        {c.name: column_title(c) for c in causes},
+        cached.zone_effects(area.id, stamp, options, squares, tuple(c.name for c in causes)),
+        short_titles(causes),
     )
 with method:
     cozy_method(area, options)

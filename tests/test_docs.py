@@ -104,8 +104,10 @@ def test_every_module_of_core_is_in_the_architecture():
 
 def test_every_page_of_the_app_is_described():
     described = set(re.findall(r"^\*\*(.+?)\.\*\*", text_of("docs/how-to.md"), re.MULTILINE))
-    pages = {p.stem.capitalize() for p in (ROOT / "pages").glob("*.py")} - {"__init__"}
-    assert described == pages
+    files = {f"pages/{page.name}" for page in (ROOT / "pages").glob("*.py")}
+    titled = dict(re.findall(r'Page\("(.+?)", title=_\("(.+?)"\)', text_of("ui/frame.py")))
+    assert set(titled) == files - {"pages/__init__.py"}
+    assert described == set(titled.values())
 
 
 def test_every_make_target_is_in_the_readme():

@@ -28,6 +28,7 @@ _MEASURES = {
     "davies_bouldin": ("Davies–Bouldin", False),
     "inertia": ("Inertia", False),
 }
+_LEGEND = {"orientation": "h", "y": -0.22, "font_size": 10, "traceorder": "normal"}
 _BIN_COLOURS = ("#F0F0F0", "#BFD3E6", "#8C96C6", "#88419D", "#4D004B")
 
 
@@ -154,9 +155,7 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
     charts.frame(
         figure, title=title, x=_("Share of its squares (%)"), y="", height=130 + 20 * len(order)
     )
-    figure.update_layout(
-        barmode="stack", showlegend=True, legend={"title": _("Value"), "font_size": 10}
-    )
+    figure.update_layout(barmode="stack", showlegend=True, legend=_LEGEND)
     return figure
 
 
@@ -171,9 +170,9 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
     index, apart = nearest(matrix)
     table = pd.DataFrame(
         {
+            _("Distance"): apart.round(3),
             _("Cluster"): names,
             _("Nearest"): [names[at] for at in index],
-            _("Distance"): apart.round(3),
         }
     )
     right.dataframe(table, hide_index=True, width="stretch")
@@ -195,23 +194,27 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
 def _heat(matrix: NDArray[np.float64], names: Sequence[str]) -> go.Figure:
     order = list(tree(matrix).order) if len(names) > 1 else [0]
     shown = matrix[np.ix_(order, order)]
-    labels = [charts.as_text(names[at]) for at in order]
+    numbers = [names[at].partition(" ")[0] for at in order]
+    hover = [[f"{names[row]}<br>{names[col]}" for col in order] for row in order]
     figure = go.Figure(
         go.Heatmap(
-            z=shown, x=labels, y=labels, colorscale="Viridis_r",
+            z=shown, x=numbers, y=numbers, colorscale="Viridis_r",
             text=np.round(shown, 2) if len(names) <= 20 else None,
             texttemplate="%{text}" if len(names) <= 20 else None,
-            colorbar={"title": _("Distance")},
+            customdata=[[charts.as_text(cell) for cell in row] for row in hover],
+            hovertemplate="%{customdata}<br>%{z:.3f}<extra></extra>",
+            colorbar={"title": _("Distance"), "thickness": 12},
         )
     )  # fmt: skip
     charts.frame(
         figure,
         title=_("How far the signatures of two clusters are apart (0: the same)"),
-        x="",
+        x=_("Number of the cluster; neighbours are alike"),
         y="",
-        height=160 + 30 * len(names),
+        height=max(320, 140 + 34 * len(names)),
     )
-    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(type="category", autorange="reversed")
     return figure
 
 
@@ -220,7 +223,7 @@ def _dendrogram(matrix: NDArray[np.float64], names: Sequence[str]) -> go.Figure:
     figure = ff.create_dendrogram(
         matrix,
         orientation="left",
-        labels=[charts.as_text(name) for name in names],
+        labels=[name.partition(" ")[0] for name in names],
         linkagefun=lambda _condensed: merges,
         color_threshold=0,
         colorscale=[ACCENT] * 8,
@@ -230,8 +233,11 @@ def _dendrogram(matrix: NDArray[np.float64], names: Sequence[str]) -> go.Figure:
         title=_("Which clusters join first"),
         x=_("Mean distance"),
         y="",
-        height=140 + 24 * len(names),
+        height=max(260, 140 + 22 * len(names)),
     )
+    figure.update_layout(width=None, autosize=True)
+    figure.update_xaxes(mirror=False, tickangle=0)
+    figure.update_yaxes(mirror=False)
     return figure
 
 

@@ -62,7 +62,11 @@ def shown_clusters(
         for c in columns_of(area, made.table)
     }
     parts = holdings(table, labels)
-    names = {number: spoken(part, words, translate=_) for number, part in parts.items()}
+    # Two layers can say the same: once is enough.
+    names = {
+        number: ", ".join(dict.fromkeys(spoken(part, words, translate=_).split(", ")))
+        for number, part in parts.items()
+    }
     if labels is own:
         names |= notes.names
     numbers, counts = np.unique(labels, return_counts=True)

@@ -1,5 +1,7 @@
 """What columns of the quadrat table are called: `landcover_fre_1` is Land cover: Tree canopy."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -79,3 +81,18 @@ def column_unit(column: Column, *, is_normalised: bool) -> str:
     if column.is_class or column.statistic in _COUNTED:
         return _("pixels")
     return column.layer.unit
+
+
+def short_titles(columns: Sequence[Column]) -> dict[str, str]:
+    """Return short names for charts: what a column holds; with its layer where two are alike."""
+    parts = {
+        column.name: column_part(column) if column.is_class else layer_title(column.layer)
+        for column in columns
+    }
+    count = Counter(parts.values())
+    return {
+        column.name: parts[column.name]
+        if count[parts[column.name]] == 1
+        else f"{parts[column.name]} ({layer_title(column.layer)})"
+        for column in columns
+    }

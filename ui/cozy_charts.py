@@ -15,6 +15,7 @@ from core.hotspots.labels import CLASSES
 from core.hotspots.moran import GlobalMoran
 from core.quadrat_table import QuadratTable
 from ui import charts
+from ui.errors import plain
 from ui.language import _
 from ui.quantities import area_text, share_text, value_text
 from ui.state import CozyView
@@ -253,7 +254,19 @@ def effects_panel(found: Effects, titles: dict[str, str]) -> None:
         "In parts of the city that the model has not seen it ranks a cozy square above another in"
         " {auc} of cases (50 % is guessing); this is association, not proof of a cause."
     ).format(auc=share_text(found.auc))
-    st.markdown(f"{first} {second}")
+    st.markdown(f"{plain(first)} {second}")
+    told = []
+    if found.left_out:
+        names = ", ".join(titles.get(name, name) for name in found.left_out)
+        told.append(_("The same in every square, so left out: {names}.").format(names=names))
+    if found.too_sparse:
+        names = ", ".join(titles.get(name, name) for name in found.too_sparse)
+        told.append(_("Missing in too many squares, so left out: {names}.").format(names=names))
+    if found.num_missing:
+        count = value_text(float(found.num_missing))
+        told.append(_("{count} squares lack a factor and are left out.").format(count=count))
+    if told:
+        st.caption(plain(" ".join(told)))
 
 
 def square_panel(made: QuadratTable, found: CozyZone, position: int | None) -> None:

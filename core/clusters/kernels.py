@@ -39,6 +39,16 @@ def _two_nearest(row, square, centres, norms, found):
     return best, np.sqrt(max(near + square, 0.0)), np.sqrt(max(other + square, 0.0))
 
 
+@_inline
+def _apart(row, square, centre, norm):
+    """Return the distance of a row to one centre."""
+    found = norm + square
+    for f in range(row.size):
+        if row[f] != 0.0:
+            found -= 2.0 * row[f] * centre[f]
+    return np.sqrt(max(found, 0.0))
+
+
 @_jit
 def assign(values, squares, centres, norms, labels, near, other, sums, counts):
     """Give each row its nearest centre; `near` and `other` become exact."""
@@ -66,10 +76,7 @@ def step(values, squares, centres, norms, moved, rest, labels, near, other, sums
             other[i] -= rest[old]
             if near[i] < other[i]:
                 continue
-            own = norms[old] + squares[i]
-            for f in range(row.size):
-                own -= 2.0 * row[f] * centres[f, old]
-            near[i] = np.sqrt(max(own, 0.0))
+            near[i] = _apart(row, squares[i], centres[:, old], norms[old])
             if near[i] < other[i]:
                 continue
         label, near[i], other[i] = _two_nearest(row, squares[i], centres, norms, found)
@@ -90,10 +97,7 @@ def join(values, squares, centre, norm, new, labels, near, other, sums, counts):
     """Let rows that are nearer to one new centre go over to it."""
     for i in range(values.shape[0]):
         row = values[i]
-        far = norm + squares[i]
-        for f in range(row.size):
-            far -= 2.0 * row[f] * centre[f]
-        far = np.sqrt(max(far, 0.0))
+        far = _apart(row, squares[i], centre, norm)
         if far >= near[i]:
             other[i] = min(other[i], far)
             continue
@@ -151,15 +155,18 @@ def silhouettes(values, first, last, labels, sizes, widths):
     `labels` is (n, K) and `sizes` (K, most): the distances of one row are used for all K.
     """
     num, num_runs = labels.shape
+    columns = np.ascontiguousarray(values.T)
     far = np.empty(num)
     sums = np.empty(sizes.shape[1])
     for i in range(first, last):
+        far[:] = 0.0
+        for f in range(columns.shape[0]):
+            own_value = columns[f, i]
+            for j in range(num):
+                gap = own_value - columns[f, j]
+                far[j] += gap * gap
         for j in range(num):
-            square = 0.0
-            for f in range(values.shape[1]):
-                gap = values[i, f] - values[j, f]
-                square += gap * gap
-            far[j] = np.sqrt(square)
+            far[j] = np.sqrt(far[j])
         for run in range(num_runs):
             sums[:] = 0.0
             for j in range(num):

@@ -48,7 +48,7 @@ class Part:
 
 
 def holdings(table: pd.DataFrame, labels: NDArray[np.integer]) -> dict[int, tuple[Part, ...]]:
-    """Return the parts of the name of each cluster, the most telling first.
+    """Return the parts of the name of each cluster.
 
     Args:
         table: (N, F) normalised values without gaps: `<layer>_fre_<code>` are shares of classes.
@@ -93,7 +93,7 @@ def spoken(
         translate(TEMPLATES[part.amount]).format(name=names.get(part.column, part.column))
         for part in parts
     ]
-    return ", ".join(words)
+    return ", ".join(dict.fromkeys(words))  # two layers can call a class by the same name
 
 
 def _part(column: str, is_class: bool, share: float, off: float) -> Part:
@@ -101,6 +101,12 @@ def _part(column: str, is_class: bool, share: float, off: float) -> Part:
         return Part(column, "high" if off > 0 else "low", off)
     amount: Amount = "mostly" if share >= _MOSTLY else "much" if share >= _MUCH else "some"
     return Part(column, amount, share)
+
+
+def _read(parts: list[Part]) -> tuple[Part, ...]:
+    """Put parts in the order in which they read best: `mostly` before `some`."""
+    amounts = list(TEMPLATES)
+    return tuple(sorted(parts, key=lambda part: amounts.index(part.amount)))
 
 
 def _distinct(told: dict[int, list[Part]]) -> dict[int, tuple[Part, ...]]:
@@ -117,6 +123,6 @@ def _distinct(told: dict[int, list[Part]]) -> dict[int, tuple[Part, ...]]:
             if count[said[cluster]] > 1 and length[cluster] < len(parts)
         ]
         if not longer:
-            return {cluster: tuple(parts[: length[cluster]]) for cluster, parts in told.items()}
+            return {cluster: _read(parts[: length[cluster]]) for cluster, parts in told.items()}
         for cluster in longer:
             length[cluster] += 1

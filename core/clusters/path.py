@@ -12,7 +12,7 @@ Iterative shrinking method for clustering problems, Pattern Recognition 39.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -29,8 +29,8 @@ Floats = NDArray[np.float64]
 CHUNK_ROWS = 8192
 _CANDIDATES = 8
 _FRESH_STARTS, _FRESH_LARGEST = 3, 16
-# A round that lowers the inertia by less than this share is the last one. The way up is a
-# rough one: whatever it missed, the way down mends.
+# A round that lowers the inertia by less than this share is the last one. Fresh starts and the
+# way up are rough: the way down settles the best of them.
 _LEAST_ROUGH, _LEAST_FINE = 1e-2, 1e-5
 _MOST_ROUNDS = 100
 # Less than this share of all squares is rounding, not a distance.
@@ -57,22 +57,23 @@ class _Best:
 
     inertia: float
     centres: Floats
-    labels: NDArray[np.int32]
+    labels: NDArray[np.uint16]
 
 
 class Path:
     """The way through all k for one table (N, F) of finite numbers."""
 
     def __init__(self, values: Floats, crew: Crew, rng: np.random.Generator) -> None:
-        # About their mean the squares are small, and little is lost when they are subtracted.
-        self._values = np.ascontiguousarray(values - values.mean(axis=0))
+        # Small squares lose little when they are subtracted. Not about the mean: shares of classes
+        # keep their zeros this way, and a zero costs nothing.
+        self._values = np.ascontiguousarray(values - values.min(axis=0))
         self._squares = (self._values**2).sum(axis=1)
         self._crew = crew
         self._rng = rng
         self._best: dict[int, _Best] = {}
         self._done = 0.0
 
-    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.int32]]:
+    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.uint16]]:
         """Return the labels (N,) of every k from 2 to `largest`.
 
         Raises:
@@ -90,13 +91,13 @@ class Path:
         state = self._from(self._values[[self._rng.integers(len(self._values))]])
         for k in range(2, last + 1):
             self._add(state)
-            settled = self._from(state.centres)
-            self._settle(settled, _LEAST_FINE)
+            settled = _copied(state)
+            self._settle(settled, _LEAST_ROUGH)
             self._keep(k, settled)
             self._tell(k, largest, on_progress)
 
     def _up(self, largest: int, on_progress: OnProgress) -> None:
-        state = self._from(np.zeros((1, self._values.shape[1])))
+        state = self._from(self._values.mean(axis=0)[None])
         for k in range(2, largest + 1):
             self._add(state)
             self._settle(state, _LEAST_ROUGH)
@@ -110,6 +111,8 @@ class Path:
             self._settle(state, _LEAST_FINE)
             if not self._keep(k, state):
                 state = self._from(self._best[k].centres)
+                self._settle(state, _LEAST_FINE)
+                self._keep(k, state)
             self._tell(k, largest, on_progress)
             if k > 2:
                 self._leave(state)
@@ -201,6 +204,7 @@ class Path:
         state.counts = np.append(state.counts, 0)
         new = len(state.counts) - 1
         self._over(state, partial(_bound, kernels.join, candidates[best], norms[best], new))
+        state.inertia = float((state.near**2).sum())
 
     def _leave(self, state: _State) -> None:
         k = len(state.centres)
@@ -238,7 +242,18 @@ def _bound(kernel: Callable[..., None], *middle_and_ends: Any) -> None:
     kernel(*rows, *middle, *results)
 
 
-def _without_empty(state: _State) -> NDArray[np.int32]:
+def _copied(state: _State) -> _State:
+    return replace(
+        state,
+        sums=state.sums.copy(),
+        counts=state.counts.copy(),
+        labels=state.labels.copy(),
+        near=state.near.copy(),
+        other=state.other.copy(),
+    )
+
+
+def _without_empty(state: _State) -> NDArray[np.uint16]:
     """Return the labels; an empty cluster gets the row that lies farthest from its centre."""
     labels, counts = state.labels.copy(), state.counts.copy()
     for empty in np.flatnonzero(counts == 0):
@@ -246,4 +261,4 @@ def _without_empty(state: _State) -> NDArray[np.int32]:
         counts[labels[far]] -= 1
         counts[empty] = 1
         labels[far] = empty
-    return labels
+    return labels.astype(np.uint16)

@@ -35,11 +35,11 @@ def fixed_point(z: NDArray[np.float64], most_neighbours: int) -> NDArray[np.int6
 
 
 def estimate_seconds(neighbours: Neighbours, permutations: int, engine: Engine) -> float:
-    """Return about how long conditional permutation takes on one thread, without doing it."""
+    """Return about how long conditional permutation takes on one busy core, without doing it."""
     n, width = len(neighbours), int(neighbours.counts.max(initial=0)) + 1
     if engine == "esda":
         return permutations * n * (2e-8 + 4e-9 * width)
-    return permutations * width * (1e-7 + 5e-10 * width) + permutations / _BLOCK * n * 2e-8
+    return permutations * width * (2e-7 + 5e-10 * width) + permutations / _BLOCK * n * 2e-8
 
 
 def check_permutations(

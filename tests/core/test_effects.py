@@ -92,6 +92,15 @@ def test_constant_factors_and_missing_squares_are_named():
     assert found.num_squares == 3590
 
 
+def test_a_layer_of_half_the_area_does_not_halve_the_others():
+    zone, factors = city()
+    factors["tile"] = np.where(np.arange(3600) < 1800, factors["noise"], np.nan)
+    found = zone_effects(zone, factors, *grid())
+    assert found.too_sparse == ("tile",)
+    assert found.num_squares == 3600
+    assert "tile" not in found.table.index
+
+
 def test_shares_that_add_up_to_one_do_not_break_it():
     zone, factors = city()
     low = factors["trees"].min()
@@ -122,7 +131,7 @@ def test_it_stops_between_fits():
         (lambda z, f: (z, f * 0), "No factor varies"),
         (lambda z, f: (z, f[[]]), "0 factors"),
         (lambda z, f: (z[:-1], f), "3,600 rows of factors for 3,599"),
-        (lambda z, f: (z, f * np.nan), "too few to compare"),
+        (lambda z, f: (z, f * np.nan), "No factor varies"),
     ],
 )
 def test_what_cannot_be_weighed_is_refused(change, words):
