@@ -19,8 +19,13 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     """
     space = Workspace(Path(config["workspace"]))
     about = _about(config)
+    reading: dict[str, Any] = {
+        "band": config["band"],
+        "crs": config["crs"],
+        "nodata": _number(config["nodata"]),
+    }
     if config["outside"]:
-        prepare.add_remote(space, config["area"], config["source"], about)
+        prepare.add_remote(space, config["area"], config["source"], about, **reading)
     else:
         source = Path(config["source"])
         prepare.add_raster(
@@ -28,9 +33,7 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
             config["area"],
             source,
             about,
-            band=config["band"],
-            crs=config["crs"],
-            nodata=_number(config["nodata"]),
+            **reading,
             source_name=config["source_name"],
             on_progress=report,
             should_stop=should_stop,

@@ -1,5 +1,7 @@
 """Cozy zones: where is it cool in summer and not cold in winter, and what lies there."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.quadrat_table import chosen_layers, is_made
@@ -9,6 +11,7 @@ from ui.columns import columns_of, short_titles
 from ui.cozy_charts import (
     effects_panel,
     key_figures,
+    report_figures,
     scatter_panel,
     seasons_panel,
     square_panel,
@@ -24,6 +27,7 @@ from ui.groups import NO_GROUP, group_choices, groups_of
 from ui.language import _
 from ui.progress import job_panel
 from ui.quadrat_panel import options_of
+from ui.report import html_report
 from ui.server import workspace
 from ui.state import app_state
 
@@ -69,6 +73,7 @@ with stopping_errors():
     stability = cached.cozy_stability(area.id, stamp, options, squares)
 choices = group_choices(area, made)
 under = ranks = None
+names: dict[int, str] = {}
 if choices:
     with st.sidebar:
         view.groups = choice(_("Compare with"), choices, value=view.groups, key=f"cg-{area.id}")
@@ -100,14 +105,17 @@ with below:
         st.info(_("A layer of classes is needed: bring one in on the Data page."))
     else:
         under_panel(under, names)
+causes = [c for c in columns_of(area, made.table) if c.layer.role == "cause"]
+effects = None
 with factors, shown_errors():
-    causes = [c for c in columns_of(area, made.table) if c.layer.role == "cause"]
-    effects_panel(
-        cached.zone_effects(area.id, stamp, options, squares, tuple(c.name for c in causes)),
-        short_titles(causes),
-    )
+    used = tuple(c.name for c in causes)
+    effects = cached.zone_effects(area.id, stamp, options, squares, used)
+    effects_panel(effects, short_titles(causes))
 with method:
     cozy_method(area, options)
 with files:
-    cozy_export(area, stamp, made, found, stability, under, labels if choices else None)
+    figures = partial(report_figures, found, under, names, effects, short_titles(causes))
+    groups = labels if choices else None
+    report = partial(html_report, subtitle, figures)
+    cozy_export(area, stamp, made, found, stability, under, groups, report)
 remember_cozy(area, view)

@@ -62,7 +62,7 @@ with point:
     values_at(view.point, found)
 with shares:
     chart = charts.class_shares if active.kind == "classes" else charts.histogram
-    st.plotly_chart(chart(active), config=charts.CONFIG, width="stretch")
+    st.plotly_chart(chart(active), config=charts.config(), width="stretch")
 with about:
     if info is not None:
         metadata(active, info)

@@ -2,16 +2,34 @@
 
 import html
 from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from core.workspace import Layer
+from ui.choice import switch
 from ui.language import _
 from ui.layer_words import class_name, layer_title
 from ui.quantities import share_text
+from ui.state import app_state
 from ui.theme import ACCENT
 
-CONFIG = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
+_PNG_SCALE = 3
+
+
+def config() -> dict[str, Any]:
+    """Return what every chart is shown with; its camera saves the format of the session."""
+    picture = {"format": app_state().picture, "scale": _PNG_SCALE}
+    return {"displaylogo": False, "toImageButtonOptions": picture}
+
+
+def picture_choice() -> None:
+    """Draw the choice of what the cameras of the charts save."""
+    formats = {"svg": "SVG", "png": "PNG"}
+    state = app_state()
+    state.picture = switch(
+        _("The camera of a chart saves"), formats, value=state.picture, key="picture-format"
+    )
 
 
 def histogram(layer: Layer) -> go.Figure:

@@ -38,8 +38,8 @@ def choosing_panel(
 ) -> None:
     """Draw what speaks for one k or another."""
     left, right = st.columns(2)
-    left.plotly_chart(_scores(found, titles, k), config=charts.CONFIG, width="stretch")
-    right.plotly_chart(_quality(found, firm, k), config=charts.CONFIG, width="stretch")
+    left.plotly_chart(_scores(found, titles, k), config=charts.config(), width="stretch")
+    right.plotly_chart(_quality(found, firm, k), config=charts.config(), width="stretch")
     text = _(
         "Separation score: between-cluster over within-cluster spread of a factor (F of an analysis"
         " of variance). Its p-value would say nothing, since the clusters come from the same"
@@ -132,7 +132,7 @@ def signature_panel(
     for place, number in enumerate(order):
         figure = _signature(found, shown, titles, number)
         boxes[place % columns].plotly_chart(
-            figure, config=charts.CONFIG, width="stretch", key=f"signature-{number}"
+            figure, config=charts.config(), width="stretch", key=f"signature-{number}"
         )
 
 
@@ -168,9 +168,9 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
     matrix = distances(found)
     names = [f"{n + 1} {shown.names[n]}" for n in found.clusters]
     left, right = st.columns([3, 2])
-    left.plotly_chart(_heat(matrix, names), config=charts.CONFIG, width="stretch")
+    left.plotly_chart(_heat(matrix, names), config=charts.config(), width="stretch")
     if len(names) > 2:
-        right.plotly_chart(_dendrogram(matrix, names), config=charts.CONFIG, width="stretch")
+        right.plotly_chart(_dendrogram(matrix, names), config=charts.config(), width="stretch")
     index, apart = nearest(matrix)
     table = pd.DataFrame(
         {
@@ -243,6 +243,25 @@ def _dendrogram(matrix: NDArray[np.float64], names: Sequence[str]) -> go.Figure:
     figure.update_xaxes(mirror=False, tickangle=0)
     figure.update_yaxes(mirror=False)
     return figure
+
+
+def report_figures(
+    found: Clusters,
+    firm: Stability,
+    signed: Signatures,
+    shown: Shown,
+    titles: dict[str, str],
+    k: int,
+) -> list[go.Figure]:
+    """Return the page's charts, for a file that stands alone."""
+    figures = [_scores(found, titles, k), _quality(found, firm, k)]
+    figures += [_signature(signed, shown, titles, number) for number in signed.clusters]
+    matrix = distances(signed)
+    names = [f"{n + 1} {shown.names[n]}" for n in signed.clusters]
+    figures.append(_heat(matrix, names))
+    if len(names) > 2:
+        figures.append(_dendrogram(matrix, names))
+    return figures
 
 
 def event_point(event: Any) -> int | None:

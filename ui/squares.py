@@ -66,7 +66,7 @@ def _square(
         if own:
             figure = _shares(layer, own, table, position)
             st.plotly_chart(
-                figure, config=charts.CONFIG, width="stretch", key=f"shares-{layer.id}-{position}"
+                figure, config=charts.config(), width="stretch", key=f"shares-{layer.id}-{position}"
             )
     cover = made.cover.iloc[position]
     lacking = [
