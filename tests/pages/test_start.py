@@ -1,5 +1,6 @@
 """Start: study areas as cards, one that is broken, making and deleting one."""
 
+import shutil
 import zipfile
 
 import geopandas as gpd
@@ -198,6 +199,18 @@ def test_the_language_comes_from_the_address_and_can_be_changed(town, open_page)
 def test_an_address_that_names_nothing_does_no_harm(town, open_page, address):
     app = open_page(**address)
     assert "**Town**" in text(app)
+
+
+def test_deleting_the_default_area_is_remembered(town, open_page, monkeypatch):
+    shutil.move(town.folder("town"), town.root / "areas" / "chicago-simulated")
+    told = []
+    monkeypatch.setattr("ui.area_cards.leave_default_area_out", lambda: told.append(True))
+    app = open_page()
+    app.checkbox(key="sure-chicago-simulated").check().run()
+    app.button(key="delete-chicago-simulated").click().run()
+    clean(app)
+    assert town.area_ids() == []
+    assert told == [True]
 
 
 def test_the_job_of_the_default_area_returns_its_id(space, monkeypatch):
