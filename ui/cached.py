@@ -33,18 +33,10 @@ from core.effects import Effects
 from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
 from core.quadrats import estimate_count
-from core.workspace import Area
 from ui.server import outside_allowed, workspace
 
 # About 5 m: finer than a boundary line on a screen can show.
 _SIMPLIFY_DEG = 5e-5
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def area(area_id: str, stamp: int) -> Area:
-    """Read one study area; `stamp` is `Workspace.stamp`."""
-    del stamp
-    return workspace().area(area_id)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

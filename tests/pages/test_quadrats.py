@@ -184,6 +184,20 @@ def test_the_held_square_clicked_again_is_shown_once(town, open_page):
     assert text(clean(app.run())).count(f"Square {made.lattice.ids[5]}**") == 1
 
 
+@pytest.mark.parametrize("value", [0.3, -3.4028e38, 1e17], ids=str)
+def test_a_column_of_one_value_or_nearly_so_is_shown(town, open_page, value):
+    """Values lie a rounding apart: too near for so many bins."""
+    values = np.full((40, 50), value)
+    values[:, :20] = np.nextafter(value, np.inf)
+    about = prepare.About(layer_id="heat", title="Heat", kind="values")
+    prepare.add_array(town, "town", values, about, transform=NORTH_UP, crs="EPSG:32616", origin={})
+    computed(town)
+    app = open_page("quadrats", column="heat_mean:counted")
+    shown = [json.loads(chart.proto.spec) for chart in clean(app).sidebar.get("plotly_chart")]
+    assert len(shown) == 1
+    clean(open_page("data", layers="heat"))
+
+
 def test_the_table_lists_rows_columns_and_values(town, open_page):
     made = computed(town)
     app = open_page("quadrats", column="heat_mean:counted")
