@@ -134,18 +134,6 @@ def test_warnings_name_missing_values_and_unknown_codes(space, run):
     assert "cover: 2 quadrats without a valid pixel" in said
 
 
-def test_clusters_are_exported_as_the_run_found_them(space, core, run, tmp_path):
-    run("--steps", "clusters", "--ks", "2-3", "--k", "2", "--stats", "median,frequency")
-    words = ("--what", "clusters", "--ks", "2-3", "--k", "2", "--stats", "median,frequency")
-    status, _, err = core("area", "export", "town", tmp_path / "out", *words)
-    assert (status, err) == (0, "")
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "clusters.csv", "clusters.gpkg", "clusters.parquet",
-    ]  # fmt: skip
-    found = gpd.read_file(tmp_path / "out" / "clusters.gpkg")
-    assert found["cluster"].tolist() == table(space, "clusters.parquet")["cluster"].tolist()
-
-
 def test_filled_gaps_are_counted_in_the_record(space, run):
     values = heat_values()
     values[:, :16] = np.nan
