@@ -1,5 +1,7 @@
 """Clusters: which patterns make the city."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -8,7 +10,12 @@ from core.quadrat_table import chosen_layers, is_made
 from core.signatures import signatures
 from ui import cached
 from ui.choice import choice
-from ui.cluster_charts import choosing_panel, distance_panel, signature_panel
+from ui.cluster_charts import (
+    choosing_panel,
+    distance_panel,
+    report_figures,
+    signature_panel,
+)
 from ui.cluster_list import (
     cluster_export,
     cluster_list,
@@ -17,7 +24,14 @@ from ui.cluster_list import (
     typical_squares,
 )
 from ui.cluster_map import cluster_map
-from ui.cluster_panel import cluster_options, is_swept, k_panel, start_sweep, sweep_panel
+from ui.cluster_panel import (
+    cluster_options,
+    is_swept,
+    k_panel,
+    signature_controls,
+    start_sweep,
+    sweep_panel,
+)
 from ui.cluster_words import merge_clusters, shown_clusters
 from ui.columns import columns_of, short_titles
 from ui.errors import plain, shown_errors, stopping_errors
@@ -25,6 +39,7 @@ from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clu
 from ui.language import _
 from ui.progress import job_panel
 from ui.quadrat_panel import options_of
+from ui.report import html_report
 from ui.server import workspace
 from ui.state import app_state
 
@@ -45,8 +60,12 @@ with stopping_errors():
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
-    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
-    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    text = _("The layers of {area} are not summed up in squares yet.")
+    empty_state(
+        text.format(area=plain(area.title)),
+        _("Sum them up on the Quadrats page"),
+        "pages/quadrats.py",
+    )
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
@@ -54,7 +73,7 @@ with stopping_errors():
     ready = is_swept(area, made, options)
 if not ready:
     sweep_panel(area, made, view, is_open=True)
-    st.info(_("The squares of {area} are not clustered yet.").format(area=area.title))
+    st.info(_("The squares of {area} are not clustered yet.").format(area=plain(area.title)))
     if f"clusters-{area.id}" not in app_state().jobs and st.button(
         _("Sweep over the numbers of clusters"), type="primary"
     ):
@@ -76,7 +95,8 @@ with stopping_errors():
         if chosen != view.grouping:
             view.grouping, view.picked = chosen, None
             st.rerun()
-    signed = signatures(factors.table, shown.labels, method=area.method)
+    edges, reading = signature_controls(area, view)
+    signed = signatures(factors.table, shown.labels, edges=edges, method=reading)
 sweep_panel(area, made, view, is_open=False)
 titles = short_titles(columns_of(area, made.table))
 
@@ -84,7 +104,8 @@ titles = short_titles(columns_of(area, made.table))
 place = st.container()
 key_figures(found, shown, k, float(firm.mean[ks.index(k)]))
 said = advice(k, ks, firm)
-st.markdown(plain(_(said.text).format(**said.values)))
+sentence = _(said.text).format(**said.values)
+st.markdown(plain(sentence))
 names = [_("Clusters"), _("Choosing k"), _("Signatures"), _("Distances"), _("Typical squares"),
          _("Method"), _("Export")]  # fmt: skip
 listed, choosing, signature, distance, typical, method, files = st.tabs(names)
@@ -107,5 +128,6 @@ with place:
 with method:
     cluster_method(area, factors, options, titles)
 with files:
-    cluster_export(area, made, found, shown, signed)
+    figures = partial(report_figures, found, firm, signed, shown, titles, k)
+    cluster_export(area, made, found, shown, signed, partial(html_report, sentence, figures))
 remember_clusters(area, view)

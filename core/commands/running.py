@@ -34,7 +34,7 @@ def run_command(args: argparse.Namespace) -> dict[str, Any]:
     steps = checked_names(args.steps, STEPS, N_("step"))
     options = options_of(args)
     # A later step needs the earlier ones, named or not.
-    has_layers = steps != ["quadrats"]
+    has_layers = set(steps) != {"quadrats"}
     made = quadrat_table(space, area, options) if has_layers else bare_quadrats(space, area)
     outputs = [str(write_quadrats(space, area, made))]
     warnings = _warnings(made)
