@@ -1,5 +1,7 @@
 """The left column of the Clusters page: what is clustered, over which k, which k is shown."""
 
+from collections.abc import Iterable
+
 import streamlit as st
 
 from core import cluster_steps, jobs
@@ -14,7 +16,9 @@ from ui.layer_words import layer_title
 from ui.quadrat_panel import options_of
 from ui.quantities import value_text
 from ui.server import workspace
-from ui.state import ClusterView, app_state
+from ui.state import ClusterView, app_state, set_widget, widget_value
+
+_GROUPING = "cluster-grouping"
 
 
 def cluster_options(view: ClusterView) -> ClusterOptions:
@@ -52,13 +56,13 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
         if st.button(_("Sweep over k"), type="primary", width="stretch"):
             # All causes are the default: then what cannot be used is left out and told.
             is_default = set(chosen) == set(causes)
-            view.options = {
-                "layers": () if is_default else tuple(chosen),
-                "span": (low, high, step),
-                "seed": seed,
-            }
             with shown_errors():
                 check_range(shape, span, method=area.method)
+                view.options = {
+                    "layers": () if is_default else tuple(chosen),
+                    "span": (low, high, step),
+                    "seed": seed,
+                }
                 start_sweep(area, view)
 
 
@@ -76,6 +80,20 @@ def k_panel(view: ClusterView, ks: tuple[int, ...], suggested: int) -> int:
     if k != view.k:
         view.k, view.picked, view.grouping = int(k), None, ""
     return view.k
+
+
+def grouping_panel(groupings: Iterable[str], view: ClusterView) -> None:
+    """Draw the choice between the clusters themselves and what was merged of them."""
+    titles = {"": _("None"), **{name: name for name in groupings}}
+
+    def chosen() -> None:
+        view.grouping, view.picked = widget_value(_GROUPING), None
+
+    # Merging chooses a grouping too, so the widget follows the view.
+    set_widget(_GROUPING, view.grouping if view.grouping in titles else "")
+    st.sidebar.selectbox(
+        _("Grouping"), list(titles), format_func=titles.get, key=_GROUPING, on_change=chosen
+    )
 
 
 def start_sweep(area: Area, view: ClusterView) -> None:

@@ -42,6 +42,9 @@ def add_arguments(run: argparse.ArgumentParser) -> None:
     run.add_argument("--permutations", type=int)
     run.add_argument("--level", type=float, default=0.05)
     run.add_argument("--correction", choices=["bh", "none"])
+    run.add_argument(
+        "--zeros-stay", action="store_true", help="document: squares without a value count as 0"
+    )
 
 
 def cluster_step(
@@ -97,6 +100,7 @@ def cozy_step(
         permutations=args.permutations,
         level=args.level,
         correction=args.correction,
+        zeros_stay=args.zeros_stay,
         seed=args.seed,
         threads=args.threads,
     )
