@@ -92,7 +92,9 @@ def merge_clusters(area: Area, shown: Shown, pair: tuple[int, int], title: str) 
         InputError: The title or the clusters cannot be used.
     """
     # Shown numbers are those of the grouping; what is kept are the clusters of k themselves.
-    members = {n: {int(own) for own in np.unique(shown.own[shown.labels == n])} for n in shown.sizes}
+    members = {
+        n: {int(own) for own in np.unique(shown.own[shown.labels == n])} for n in shown.sizes
+    }
     whole = members[pair[0]] | members[pair[1]]
     kept = [group for n, group in members.items() if n not in pair and len(group) > 1]
     grouping = tuple(tuple(sorted(group)) for group in [*kept, whole])

@@ -92,7 +92,9 @@ def _seasons(area: Area, made: QuadratTable, view: CozyView, options: Options) -
         # Without a layer of that season nothing is taken for it silently.
         known = columns if own else {"": _("None"), **columns}
         current = getattr(options, season) or own
-        view.options[season] = choice(label, known, value=current, key=f"{season}-{area.id}") or None
+        view.options[season] = (
+            choice(label, known, value=current, key=f"{season}-{area.id}") or None
+        )
 
 
 def _own_column(area: Area, made: QuadratTable, season: Season) -> str:

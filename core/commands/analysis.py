@@ -66,7 +66,9 @@ def cluster_step(
     )
     found = cluster_steps.clusters(space, area, made, options, chosen)
     firm = cluster_steps.cluster_stability(space, area, made, options, chosen)
-    k = args.k or suggested(found.sweep.ks, firm, found.quality.silhouette)
+    k = args.k
+    if k is None:
+        k = suggested(found.sweep.ks, firm, found.quality.silhouette)
     labels = found.sweep.of(k).astype(np.int32)
     frame = to_frame(made.lattice).assign(cluster=labels)
     done.labels = labels

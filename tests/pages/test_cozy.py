@@ -11,6 +11,7 @@ from core.quadrat_table import Options, quadrat_table
 from tests.core.valley import AREA, make_valley, permuted, summed_up
 from tests.pages.said import button, clean, only, tables, text
 from tests.pages.test_quadrats import ended, figures
+from ui.quantities import value_text
 
 FIND = "Find hot spots of both seasons and the cozy zone"
 NOT_THERE = "Hot and cold spots of the two seasons are not there yet for these settings."
@@ -89,7 +90,8 @@ def test_what_was_found_before_is_shown_at_once(valley, open_page):
     assert shown["Moran's I, summer | winter"] == (
         f"{found.summer.whole.statistic:.3f} | {found.winter.whole.statistic:.3f}"
     )
-    assert "engine ranks, 99,999 permutations, seed 0, queen neighbours" in text(app)
+    told = f"engine ranks, {value_text(99_999.0)} permutations, seed 0, queen neighbours"
+    assert told in text(app)
 
 
 def test_level_correction_and_neighbours_change_the_zone_without_a_job(valley, open_page):
@@ -98,7 +100,7 @@ def test_level_correction_and_neighbours_change_the_zone_without_a_job(valley, o
     assert cozy_squares(app) == zone(valley, level=0.2).zone.count
     only(app.sidebar.selectbox, "Correction for many tests").set_value("none").run()
     assert cozy_squares(app) == zone(valley, level=0.2, correction="none").zone.count
-    only(app.sidebar.get("button_group"), "Neighbours").set_value(["rook"]).run()
+    only(app.sidebar.get("button_group"), "Neighbours").set_value("rook").run()
     chosen = {"level": 0.2, "correction": "none", "weights": "rook"}
     assert cozy_squares(app) == zone(valley, **chosen).zone.count
     assert zone(valley).zone.count < zone(valley, level=0.2, correction="none").zone.count
@@ -217,7 +219,7 @@ def test_a_link_restores_map_level_correction_neighbours_and_language(valley, op
     assert link.items() <= app.query_params.items()
     assert view(app).shown == "stability"
     count = zone(valley, level=0.1, correction="none", weights="rook").zone.count
-    assert [metric.value for metric in app.metric][0] == str(count)
+    assert next(metric.value for metric in app.metric) == str(count)
 
 
 def test_a_link_without_the_area_is_taken_over(valley, open_page):
