@@ -92,7 +92,11 @@ def grouping_panel(groupings: Iterable[str], view: ClusterView) -> None:
     # Merging chooses a grouping too, so the widget follows the view.
     set_widget(_GROUPING, view.grouping if view.grouping in titles else "")
     st.sidebar.selectbox(
-        _("Grouping"), list(titles), format_func=titles.get, key=_GROUPING, on_change=chosen
+        _("Grouping"),
+        list(titles),
+        format_func=lambda title: titles.get(title, title),
+        key=_GROUPING,
+        on_change=chosen,
     )
 
 

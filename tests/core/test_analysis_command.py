@@ -255,7 +255,7 @@ def test_muenster_s_forest_and_water_are_cold_and_its_centre_is_hot(tmp_path):
     table = pd.read_parquet(folder / "quadrats.parquet")
     assert len(found) > 12_000
     share = table[[f"cover_fre_{code}" for code in (1, 2, 3, 4)]].to_numpy(float)
-    share /= share.sum(axis=1, keepdims=True)
+    share = share / share.sum(axis=1, keepdims=True)
     spots = found["summer_class"]
     cold, hot = spots == "cold spot", spots == "hot spot"
     for code in (FOREST, WATER):
