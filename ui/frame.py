@@ -107,11 +107,17 @@ def chosen_area(areas: list[Area]) -> Area | None:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
         quadrats = state.quadrats.pop(state.area, None)
+        clusters = state.clusters.pop(state.area, None)
+        cozy = state.cozy.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
         if quadrats is not None:
             state.quadrats.setdefault(state.area, quadrats)
+        if clusters is not None:
+            state.clusters.setdefault(state.area, clusters)
+        if cozy is not None:
+            state.cozy.setdefault(state.area, cozy)
     return by_id.get(state.area)
 
 
