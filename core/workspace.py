@@ -16,16 +16,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import filelock
-import geopandas as gpd
 from pyproj import CRS
 
 from core import store
 from core.errors import AppError, BusyError, CrsError, InputError, StoreError
 from core.legends import Legend, LegendClass
 from core.text import N_
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 Kind = Literal["classes", "values"]
 Role = Literal["cause", "effect"]
@@ -187,12 +189,14 @@ class Workspace:
         # The clock of a file system ticks every few milliseconds; a new file has a new inode.
         return hash((found.st_mtime_ns, found.st_ino, found.st_size))
 
-    def boundary(self, area_id: str) -> gpd.GeoDataFrame:
+    def boundary(self, area_id: str) -> "gpd.GeoDataFrame":
         """Return the boundary as one row in the area's CRS.
 
         Raises:
             StoreError: The file is missing or damaged.
         """
+        import geopandas as gpd  # half a second: not for what asks no boundary
+
         path = self._folder(area_id) / "boundary.parquet"
         try:
             return gpd.read_parquet(path)
@@ -237,7 +241,7 @@ class Workspace:
         area_id: str,
         *,
         title: str,
-        boundary: gpd.GeoDataFrame,
+        boundary: "gpd.GeoDataFrame",
         boundary_source: dict[str, Any],
         quadrat_m: float = 150.0,
         rule: Rule = "within",
@@ -251,6 +255,8 @@ class Workspace:
                 out of range.
             CrsError: The boundary has no CRS, or one that is not in metres.
         """
+        import geopandas as gpd
+
         store.checked_id(area_id, what=N_("study area"))
         crs = metre_crs(boundary)
         _check_quadrat(quadrat_m)
@@ -438,7 +444,7 @@ def crs_name(crs: CRS) -> str:
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
-def metre_crs(boundary: gpd.GeoDataFrame) -> str:
+def metre_crs(boundary: "gpd.GeoDataFrame") -> str:
     """Return the name of the boundary's CRS.
 
     Raises:

@@ -153,11 +153,12 @@ def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def exported_column(area_id: str, stamp: int, options: Options, column: str) -> bytes:
-    """Return one column of the quadrats as a GeoTIFF."""
-    made = quadrats(area_id, stamp, options)
+    """Return one column of the quadrats as a GeoTIFF, its gaps filled as on the map."""
+    lattice = quadrats(area_id, stamp, options).lattice
+    values = filled_quadrats(area_id, stamp, options).table[column].to_numpy()
     folder = workspace().scratch(area_id)
     try:
-        return export.write_column(made, column, folder / "column.tif").read_bytes()
+        return export.write_column(lattice, values, folder / "column.tif").read_bytes()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
