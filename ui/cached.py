@@ -139,7 +139,7 @@ def normalised_quadrats(area_id: str, stamp: int, options: Options) -> Normalise
     return quadrats(area_id, stamp, options).normalised(options)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=2, show_spinner=False)
 def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> bytes:
     """Return the quadrats as a file of one of `export.FORMATS`."""
     made = quadrats(area_id, stamp, options)
@@ -151,7 +151,7 @@ def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
+@st.cache_data(max_entries=2, show_spinner=False)
 def exported_column(area_id: str, stamp: int, options: Options, column: str) -> bytes:
     """Return one column of the quadrats as a GeoTIFF, its gaps filled as on the map."""
     lattice = quadrats(area_id, stamp, options).lattice

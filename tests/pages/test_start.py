@@ -6,6 +6,7 @@ import zipfile
 import geopandas as gpd
 import pytest
 import shapely
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core import works
 from tests.pages.said import button, clean, only, text
@@ -26,7 +27,7 @@ def boundary_bytes(tmp_path, *, crs="EPSG:32616", named=True):
 
 
 def upload(app, content, name="edge.zip"):
-    app.file_uploader(key="upload-boundary").set_value((name, content, "application/zip"))
+    app.file_uploader(key="upload-boundary-0").set_value((name, content, "application/zip"))
     return clean(app.run())
 
 
@@ -115,6 +116,23 @@ def test_an_area_is_made_from_an_uploaded_file(space, open_page, tmp_path):
     (area,) = space.areas()
     assert (area.id, area.title, area.crs) == ("neue-stadt", "Neue Stadt", "EPSG:32616")
     assert "has no layers yet" in text(app)
+
+
+def test_an_upload_leaves_the_server_s_memory_and_can_be_turned_down(
+    space, open_page, tmp_path, monkeypatch
+):
+    removed = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file",
+        lambda _self, session_id, file_id: removed.append(file_id),
+    )  # fmt: skip
+    app = upload(open_page(), boundary_bytes(tmp_path))
+    assert len(removed) == 1
+    assert app.file_uploader(key="upload-boundary-1").value is None
+    assert button(app, "Create the study area")
+    app.button(key="drop-boundary").click().run()
+    assert not [b for b in clean(app).button if b.label == "Create the study area"]
+    assert only(app.selectbox, "Or a file of the server's data folder").disabled
 
 
 def test_a_missing_crs_is_asked_for_and_taken(space, open_page, tmp_path):
