@@ -140,22 +140,29 @@ def normalised_quadrats(area_id: str, stamp: int, options: Options) -> Normalise
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> bytes:
-    """Return the quadrats as a file of one of `export.FORMATS`."""
+def exported_quadrats(
+    area_id: str, stamp: int, options: Options, kind: str, is_normalised: bool
+) -> bytes:
+    """Return the quadrats, as counted or normalised, as a file of one of `export.FORMATS`."""
     made = quadrats(area_id, stamp, options)
+    frame = whole_frame(made)
+    if is_normalised:
+        frame = export.frame_of(made, normalised_quadrats(area_id, stamp, options).table)
     folder = workspace().scratch(area_id)
     try:
-        frame = whole_frame(made)
         return export.write_quadrats(frame, folder / f"quadrats.{kind}").read_bytes()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 @st.cache_data(max_entries=2, show_spinner=False)
-def exported_column(area_id: str, stamp: int, options: Options, column: str) -> bytes:
-    """Return one column of the quadrats as a GeoTIFF, its gaps filled as on the map."""
+def exported_column(
+    area_id: str, stamp: int, options: Options, column: str, is_normalised: bool
+) -> bytes:
+    """Return one column as a GeoTIFF as it is on the map: filled, and normalised if so shown."""
     lattice = quadrats(area_id, stamp, options).lattice
-    values = filled_quadrats(area_id, stamp, options).table[column].to_numpy()
+    shown = normalised_quadrats if is_normalised else filled_quadrats
+    values = shown(area_id, stamp, options).table[column].to_numpy()
     folder = workspace().scratch(area_id)
     try:
         return export.write_column(lattice, values, folder / "column.tif").read_bytes()
