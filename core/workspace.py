@@ -8,6 +8,7 @@ A reader sees the old or the new area, never half of one: files get a name of th
 count only once `area.json` names them. One writer at a time, held by a lock file.
 """
 
+import math
 import shutil
 import time
 import uuid
@@ -16,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import filelock
 from pyproj import CRS
@@ -475,10 +476,10 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
         layers = tuple(layer_from(dict(row)) for row in body.pop("layers"))
         west, south, east, north = (float(value) for value in body.pop("bounds_lonlat"))
         body["id"] = area_id  # the folder counts: a copied one must not write to its original
+        body["quadrat_m"] = float(body.get("quadrat_m", 150.0))
         area = Area(**body, layers=layers, bounds_lonlat=(west, south, east, north))
-        if not all(isinstance(text, str) for text in (area.title, area.crs, area.created)):
-            raise TypeError("title, crs and created must be text")
-    except (KeyError, TypeError, ValueError) as err:
+        _check_area(area)
+    except (KeyError, TypeError, ValueError, InputError) as err:
         raise StoreError(
             N_("The description of {area} is damaged: {reason}."),
             hint=N_("Its layers are in the folder layers; make the area again and add them."),
@@ -486,6 +487,25 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
             reason=str(err)[:200],
         ) from err
     return area
+
+
+def _check_area(area: Area) -> None:
+    """Refuse values of another kind than their fields: a page would fail over them later."""
+    _check_fields(area, {"title": str, "crs": str, "created": str, "is_simulated": bool})
+    _check_fields(area, {"rule": Rule, "method": Method, "boundary_source": dict})
+    _check_quadrat(area.quadrat_m)
+    if not all(math.isfinite(value) for value in area.bounds_lonlat):
+        raise ValueError("bounds_lonlat must be finite")
+    wanted = area.boundary_source.get("layers", [])
+    if not isinstance(wanted, list | tuple) or not all(isinstance(name, str) for name in wanted):
+        raise TypeError("layers of boundary_source must be names")
+
+
+def _check_fields(thing: Any, kinds: dict[str, Any]) -> None:
+    for name, kind in kinds.items():
+        value, choices = getattr(thing, name), get_args(kind)
+        if value not in choices if choices else not isinstance(value, kind):
+            raise TypeError(f"{name} cannot be {value!r}")
 
 
 def layer_from(row: dict[str, Any]) -> Layer:
@@ -497,9 +517,18 @@ def layer_from(row: dict[str, Any]) -> Layer:
     summary = dict(row.pop("summary"))
     counts = tuple((int(code), int(count)) for code, count in summary.pop("counts"))
     histogram = tuple(int(count) for count in summary.pop("histogram"))
-    return Layer(
+    layer = Layer(
         summary=Summary(**summary, counts=counts, histogram=histogram),
         legend=tuple(LegendClass(**entry) for entry in row.pop("legend")),
         steps=tuple(row.pop("steps")),
         **row,
     )
+    texts = ("id", "title", "file", "url", "unit", "colormap", "digest")
+    _check_fields(layer, {**dict.fromkeys(texts, str), "kind": Kind, "role": Role, "source": dict})
+    if layer.season is not None:
+        _check_fields(layer, {"season": Season})
+    for name in ("valid_share", "minimum", "maximum", "mean", "low", "high"):
+        value = getattr(layer.summary, name)
+        if value is not None and not isinstance(value, int | float):
+            raise TypeError(f"{name} cannot be {value!r}")
+    return layer

@@ -263,6 +263,14 @@ def with_value(key, value):
         with_value("bounds_lonlat", [1, 2, 3]),
         with_value("bounds_lonlat", "abcd"),
         with_value("unheard_of", 1),
+        with_value("quadrat_m", "abc"),
+        with_value("quadrat_m", 0),
+        with_value("rule", "inside"),
+        with_value("method", ["recommended"]),
+        with_value("is_simulated", "no"),
+        with_value("boundary_source", None),
+        with_value("boundary_source", {"layers": 3}),
+        with_value("bounds_lonlat", [1, 2, 3, float("nan")]),
         with_value("kind", "another"),
     ],
 )
@@ -275,6 +283,27 @@ def test_a_damaged_description_is_one_sentence_and_can_be_deleted(space, damage)
     assert space.areas() == []
     space.delete("city")
     assert space.area_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kind", "words"), ("role", None), ("season", "spring"), ("title", 5), ("file", None),
+        ("colormap", []), ("source", "x"), ("digest", 1),
+    ],
+)  # fmt: skip
+def test_a_layer_with_a_damaged_field_is_one_sentence(space, field, value):
+    put(space)
+    body = json.loads(json_of(space).read_text())
+    body["layers"][0][field] = value
+    json_of(space).write_text(json.dumps(body))
+    with pytest.raises(StoreError, match=f"damaged: {field} cannot be"):
+        space.area("city")
+
+
+def test_a_whole_number_for_the_side_is_read_as_a_length(space):
+    json_of(space).write_text(with_value("quadrat_m", 60)(json_of(space).read_text()))
+    assert isinstance(space.area("city").quadrat_m, float)
 
 
 def test_a_damaged_boundary_is_one_sentence(space):
