@@ -216,6 +216,7 @@ def test_anything_wrong_with_a_grid_s_address_is_an_uncached_404_row_9(town, hea
         f"{good}&only=1~2~3",
         f"{good}&only=5~1",
         f"{good}&only=nan~1",
+        f"{good}&only=1~inf",
         f"{good}&only=1~2&only=3~4",
         f"{good}&v=0",
         good.replace("r=1", "r=0"),
