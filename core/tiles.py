@@ -190,6 +190,7 @@ class _Drawn:
         self._drawing = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
         self._cache = pictures
         self._areas: dict[tuple[str, str], tuple[int, Area]] = {}
+        self._grids: dict[tuple[str, str, str], Layer] = {}
 
     def tile(self, request: Request) -> Response:
         return self._or_error(self._tile, request)
@@ -216,7 +217,7 @@ class _Drawn:
     def _grid(self, request: Request) -> Response:
         bounds = _asked_tile(request)
         area = self._area(request.path_params["area"])
-        layer = grids.grid_layer(self._workspace(), area.id, request.path_params["digest"])
+        layer = self._grid_layer(area, request.path_params["digest"])
         return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX), {"only"})
 
     def _thumb(self, request: Request) -> Response:
@@ -261,6 +262,18 @@ class _Drawn:
         if not outside:  # asked each time, since the file may be open from when it was allowed
             rasters.checked_address(layer.url, outside=False)
         return self._open.taken(layer.url, layer.digest, outside=outside)
+
+    def _grid_layer(self, area: Area, digest: str) -> Layer:
+        """Return a column of quadrats; read once, since its file never changes."""
+        workspace = self._workspace()
+        key = (str(workspace.root), area.id, digest)
+        kept = self._grids.get(key)
+        if kept is None:
+            kept = grids.grid_layer(workspace, area.id, digest)
+            if len(self._grids) > 256:
+                self._grids.clear()
+            self._grids[key] = kept
+        return kept
 
     def _area(self, area_id: str) -> Area:
         """Return an area, read again only after a change."""

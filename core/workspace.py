@@ -231,10 +231,20 @@ class Workspace:
 
         Inside the area's folder where an area is given, so that a finished file can be renamed
         into place.
+
+        Raises:
+            InputError: There is no such area; a deleted one does not come back by this.
         """
         base = self._folder(area_id) if area_id else self.root
         folder = base / ".scratch" / uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True)
+        if area_id is None:
+            base.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir()
+        except FileNotFoundError:
+            self.folder(area_id or "")  # says what there is
+            raise
         return folder
 
     def create(
@@ -310,7 +320,11 @@ class Workspace:
         return self._change(area_id, changed)
 
     def delete(self, area_id: str) -> None:
-        """Delete an area with all its files, also one that cannot be read."""
+        """Delete an area with all its files, also one that cannot be read.
+
+        Raises:
+            BusyError: A file of it is in use, on Windows; nothing is deleted.
+        """
         store.checked_id(area_id, what=N_("study area"))
         folder = self._folder(area_id)
         if not folder.is_dir():
@@ -318,7 +332,16 @@ class Workspace:
         with self._writing(area_id):
             # Moved first: whoever reads meanwhile sees the whole area or none.
             gone = self.scratch() / area_id
-            folder.replace(gone)
+            try:
+                folder.replace(gone)
+            except PermissionError as err:
+                gone.parent.rmdir()
+                raise BusyError(
+                    N_("A file of the study area {name} is in use: {reason}."),
+                    hint=N_("Nothing was deleted. Try again in a moment."),
+                    name=area_id,
+                    reason=err.strerror or str(err),
+                ) from err
         shutil.rmtree(gone.parent, ignore_errors=True)
 
     def put_layer(self, area_id: str, layer: Layer, file: Path | None) -> Area:

@@ -301,6 +301,28 @@ def test_a_layer_with_a_damaged_field_is_one_sentence(space, field, value):
         space.area("city")
 
 
+def test_an_area_whose_file_is_in_use_is_not_deleted_in_part(space, monkeypatch):
+    put(space)
+    before = snapshot(space.root / "areas")
+
+    def busy(path, target):
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", busy)
+        with pytest.raises(BusyError, match="city is in use"):
+            space.delete("city")
+    assert snapshot(space.root / "areas") == before
+    space.delete("city")
+
+
+def test_a_deleted_areas_folder_does_not_come_back_by_a_scratch_folder(space):
+    space.delete("city")
+    with pytest.raises(InputError, match="no study area 'city'"):
+        space.scratch("city")
+    assert not (space.root / "areas" / "city").exists()
+
+
 def test_a_whole_number_for_the_side_is_read_as_a_length(space):
     json_of(space).write_text(with_value("quadrat_m", 60)(json_of(space).read_text()))
     assert isinstance(space.area("city").quadrat_m, float)
