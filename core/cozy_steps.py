@@ -416,8 +416,10 @@ def _values(
 ) -> NDArray[np.float64]:
     table = made.filled(quadrat_options).table
     values = table[column].to_numpy(np.float64)
-    if options.zeros_stay and made.lattice.method == "document":
-        values = np.where(np.isfinite(values), values, 0.0)
+    if made.lattice.method == "document":
+        # The document's statistics write 0 where a square holds no value: 0 K is no temperature.
+        missing = 0.0 if options.zeros_stay else np.nan
+        values = np.where(np.isfinite(values) & (values != 0.0), values, missing)
     return np.asarray(values, np.float64)
 
 

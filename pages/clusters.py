@@ -9,7 +9,6 @@ from core.clusters.stability import advice, suggested
 from core.quadrat_table import chosen_layers, is_made
 from core.signatures import signatures
 from ui import cached
-from ui.choice import choice
 from ui.cluster_charts import (
     choosing_panel,
     distance_panel,
@@ -26,6 +25,7 @@ from ui.cluster_list import (
 from ui.cluster_map import cluster_map
 from ui.cluster_panel import (
     cluster_options,
+    grouping_panel,
     is_swept,
     k_panel,
     signature_controls,
@@ -69,7 +69,9 @@ if not has_table:
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
-    options = cluster_options(view)
+options = cluster_options(view)
+ready = False
+with shown_errors():  # the factors can be chosen otherwise, so the page goes on
     ready = is_swept(area, made, options)
 if not ready:
     sweep_panel(area, made, view, is_open=True)
@@ -89,12 +91,9 @@ with stopping_errors():
     own = found.sweep.of(k).astype(np.int32)
     shown = shown_clusters(area, made, factors.table, own, view)
     if shown.notes.groupings:
-        with st.sidebar:
-            titles = {"": _("None"), **{name: name for name in shown.notes.groupings}}
-            chosen = choice(_("Grouping"), titles, value=view.grouping, key=f"gr-{area.id}-{k}")
-        if chosen != view.grouping:
-            view.grouping, view.picked = chosen, None
-            st.rerun()
+        grouping_panel(shown.notes.groupings, view)
+    if view.picked not in shown.sizes:  # a link can ask for what is not there
+        view.picked = None
     edges, reading = signature_controls(area, view)
     signed = signatures(factors.table, shown.labels, edges=edges, method=reading)
 sweep_panel(area, made, view, is_open=False)

@@ -62,6 +62,8 @@ def cluster_list(area: Area, shown: Shown, view: ClusterView) -> None:
         selection_mode="points",
     )  # fmt: skip
     at = event_point(event)
+    if at is None:
+        view.listed = None  # let go in the chart: the same bar can be chosen again
     if at is not None and numbers[at] != view.picked and view.listed != numbers[at]:
         view.picked = view.listed = numbers[at]
         st.rerun()

@@ -1,5 +1,6 @@
 """The left column of the Clusters page: what is clustered, over which k, which k is shown."""
 
+from collections.abc import Iterable
 from typing import cast
 
 import streamlit as st
@@ -18,7 +19,9 @@ from ui.layer_words import layer_title
 from ui.quadrat_panel import options_of
 from ui.quantities import value_text
 from ui.server import workspace
-from ui.state import ClusterView, app_state
+from ui.state import ClusterView, app_state, set_widget, widget_value
+
+_GROUPING = "cluster-grouping"
 
 
 def cluster_options(view: ClusterView) -> ClusterOptions:
@@ -65,14 +68,14 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
         if st.button(_("Sweep over k"), type="primary", width="stretch"):
             # All causes are the default: then what cannot be used is left out and told.
             is_default = set(chosen) == set(causes)
-            view.options = {
-                "layers": () if is_default or columns else tuple(chosen),
-                "columns": tuple(columns),
-                "span": (low, high, step),
-                "seed": seed,
-            }
             with shown_errors():
                 check_range(shape, span, method=area.method)
+                view.options = {
+                    "layers": () if is_default or columns else tuple(chosen),
+                    "columns": tuple(columns),
+                    "span": (low, high, step),
+                    "seed": seed,
+                }
                 start_sweep(area, view)
 
 
@@ -90,6 +93,24 @@ def k_panel(view: ClusterView, ks: tuple[int, ...], suggested: int) -> int:
     if k != view.k:
         view.k, view.picked, view.grouping = int(k), None, ""
     return view.k
+
+
+def grouping_panel(groupings: Iterable[str], view: ClusterView) -> None:
+    """Draw the choice between the clusters themselves and what was merged of them."""
+    titles = {"": _("None"), **{name: name for name in groupings}}
+
+    def chosen() -> None:
+        view.grouping, view.picked = widget_value(_GROUPING), None
+
+    # Merging chooses a grouping too, so the widget follows the view.
+    set_widget(_GROUPING, view.grouping if view.grouping in titles else "")
+    st.sidebar.selectbox(
+        _("Grouping"),
+        list(titles),
+        format_func=lambda title: titles.get(title, title),
+        key=_GROUPING,
+        on_change=chosen,
+    )
 
 
 def start_sweep(area: Area, view: ClusterView) -> None:
@@ -119,9 +140,7 @@ def signature_controls(area: Area, view: ClusterView) -> tuple[tuple[float, ...]
             _("Edges of the bins"),
             value=view.edges,
             key=f"edges-{area.id}",
-            help=_(
-                "Ascending, parted by commas; squares equal to the first edge are their own bin."
-            ),
+            help=_("Ascending, parted by commas; what equals the first edge is a bin of its own."),
         )
         readings = {"recommended": _("Recommended"), "document": _("As in the document")}
         reading = choice(

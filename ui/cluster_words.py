@@ -86,15 +86,17 @@ def rename_cluster(area: Area, shown: Shown, number: int, name: str) -> None:
 
 
 def merge_clusters(area: Area, shown: Shown, pair: tuple[int, int], title: str) -> None:
-    """Keep a grouping in which two clusters are one; it grows from the one that is shown.
+    """Keep a grouping in which two of the shown clusters are one; it grows from what is shown.
 
     Raises:
         InputError: The title or the clusters cannot be used.
     """
-    groups = [set(group) for group in shown.notes.groupings.get(title, ())]
-    touched = [group for group in groups if group & set(pair)]
-    kept = [group for group in groups if not group & set(pair)]
-    whole = set(pair).union(*touched)
+    # Shown numbers are those of the grouping; what is kept are the clusters of k themselves.
+    members = {
+        n: {int(own) for own in np.unique(shown.own[shown.labels == n])} for n in shown.sizes
+    }
+    whole = members[pair[0]] | members[pair[1]]
+    kept = [group for n, group in members.items() if n not in pair and len(group) > 1]
     grouping = tuple(tuple(sorted(group)) for group in [*kept, whole])
     groupings = {**shown.notes.groupings, title: grouping}
     write_notes(workspace(), area.id, shown.own, replace(shown.notes, groupings=groupings))

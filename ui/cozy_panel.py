@@ -6,8 +6,9 @@ import streamlit as st
 
 from core import cozy_steps, jobs
 from core.cozy_steps import Options
+from core.errors import InputError
 from core.quadrat_table import QuadratTable
-from core.workspace import Area
+from core.workspace import Area, Season
 from ui.choice import choice, switch
 from ui.columns import column_title, columns_of
 from ui.language import _
@@ -15,12 +16,15 @@ from ui.quadrat_panel import options_of
 from ui.server import workspace
 from ui.state import CozyView, app_state
 
+_LEVELS = (0.01, 0.20)
+_SEASONS: tuple[Season, ...] = ("summer", "winter")
+
 
 def cozy_options(view: CozyView) -> Options:
     """Return how this session finds the zone; what a link got wrong falls back to the default."""
     found = Options()
     given = view.options
-    if 0 < float(given.get("level") or 0) < 1:
+    if _LEVELS[0] <= float(given.get("level") or 0) <= _LEVELS[1]:
         found = replace(found, level=float(given["level"]))
     if given.get("correction") in ("bh", "none"):
         found = replace(found, correction=given["correction"])
@@ -41,8 +45,7 @@ def cozy_panel(area: Area, made: QuadratTable, view: CozyView) -> None:
         view.shown = choice(_("Map"), names, value=view.shown, key=f"cozy-map-{area.id}")
         level = st.slider(
             _("Level of significance"),
-            0.01,
-            0.20,
+            *_LEVELS,
             options.level,
             0.01,
             key=f"level-{area.id}",
@@ -65,7 +68,8 @@ def cozy_panel(area: Area, made: QuadratTable, view: CozyView) -> None:
             key=f"weights-{area.id}",
         )
         view.options |= {"level": level, "correction": correction, "weights": weights}
-        with st.expander(_("Seasons and permutations")):
+        lacks = not all(_own_column(area, made, season) for season in _SEASONS)
+        with st.expander(_("Seasons and permutations"), expanded=lacks):
             _seasons(area, made, view, options)
             _permutations(area, view, options)
             if is_document:
@@ -83,17 +87,21 @@ def _seasons(area: Area, made: QuadratTable, view: CozyView, options: Options) -
         for column in columns_of(area, made.table)
         if not column.is_class
     }
-    for season, label in (("summer", _("Summer")), ("winter", _("Winter"))):
-        current = getattr(options, season) or _own_column(area, made, season)
-        chosen = choice(label, columns, value=current, key=f"{season}-{area.id}")
-        view.options[season] = chosen
+    for season, label in zip(_SEASONS, (_("Summer"), _("Winter")), strict=True):
+        own = _own_column(area, made, season)
+        # Without a layer of that season nothing is taken for it silently.
+        known = columns if own else {"": _("None"), **columns}
+        current = getattr(options, season) or own
+        view.options[season] = (
+            choice(label, known, value=current, key=f"{season}-{area.id}") or None
+        )
 
 
-def _own_column(area: Area, made: QuadratTable, season: str) -> str:
-    for layer in area.layers:
-        if layer.season == season and f"{layer.id}_mean" in made.table:
-            return f"{layer.id}_mean"
-    return ""
+def _own_column(area: Area, made: QuadratTable, season: Season) -> str:
+    try:
+        return cozy_steps.season_column(area, made.table, season)
+    except InputError:
+        return ""
 
 
 def _permutations(area: Area, view: CozyView, options: Options) -> None:

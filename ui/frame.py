@@ -29,6 +29,8 @@ _CSS = """
 [data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: .55rem; }
 [data-testid="stSidebarUserContent"] hr { margin: .4rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; }
+[data-testid="stMetric"] * { white-space: normal; overflow: visible; text-overflow: clip; }
+@media (max-width: 1000px) { [data-testid="stMetricValue"] { font-size: 1.05rem; } }
 @media (max-width: 1000px) { .ups-title span { display: block; margin-left: 0; } }
 .ups-card { height: 220px; border-radius: 6px; overflow: hidden; background: #EEF1F1;
   display: flex; align-items: center; justify-content: center; color: #5A6868; }
@@ -105,11 +107,17 @@ def chosen_area(areas: list[Area]) -> Area | None:
         # A link without an area, or to one that is gone: what it shows is taken over.
         view = state.views.pop(state.area, None)
         quadrats = state.quadrats.pop(state.area, None)
+        clusters = state.clusters.pop(state.area, None)
+        cozy = state.cozy.pop(state.area, None)
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)
         if quadrats is not None:
             state.quadrats.setdefault(state.area, quadrats)
+        if clusters is not None:
+            state.clusters.setdefault(state.area, clusters)
+        if cozy is not None:
+            state.cozy.setdefault(state.area, cozy)
     return by_id.get(state.area)
 
 

@@ -90,6 +90,7 @@ def cozy_step(
         permutations=args.permutations,
         level=args.level,
         correction=args.correction,
+        zeros_stay=args.zeros_stay,
         seed=args.seed,
         threads=args.threads,
     )

@@ -48,3 +48,6 @@ def _add_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--permutations", type=int)
     run.add_argument("--level", type=float, default=0.05)
     run.add_argument("--correction", choices=["bh", "none"])
+    run.add_argument(
+        "--zeros-stay", action="store_true", help="document: squares without a value count as 0"
+    )

@@ -249,16 +249,22 @@ def test_filled_squares_are_counted_for_the_layer_whose_columns_they_are(town, o
 
 def test_another_side_makes_other_squares(town, open_page):
     computed(town)
-    app = open_page("quadrats", column="heat_mean:counted")
+    app = open_page("quadrats", column="heat_mean:counted", only="21~29")
     view(app).square = view(app).held = 5
+    cozy = app.session_state["app_state"].cozy_view("town")
+    cozy.square = 5
+    assert numbers(app)["fill"].value == 750
     numbers(app)["side"].set_value(100.0)
     app.run()
     assert "About 20 squares." in text(clean(app))
+    assert numbers(app)["fill"].value == 500
     button(app, AGAIN).click().run()
     ended(town, app)
     assert figures(app)["Squares of 100 m"] == "20"
     assert town.area("town").quadrat_m == 100
     assert (view(app).square, view(app).held) == (None, None)  # they lay in the old squares
+    assert (view(app).only, cozy.square) == (None, None)
+    assert view(app).options["fill_m"] is None
 
 
 def test_the_document_s_method_makes_its_own_squares(town, open_page):
