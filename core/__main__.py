@@ -4,6 +4,7 @@ Exit status: 0 done, 2 a user's mistake (one sentence on standard error), 1 an e
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -21,6 +22,9 @@ from core.text import N_
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console of Windows may know few characters
+            stream.reconfigure(encoding="utf-8", errors="replace")
     args = _parser().parse_args(_words(sys.argv[1:] if argv is None else argv))
     try:
         if args.workspace:

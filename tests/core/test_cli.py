@@ -181,6 +181,29 @@ def test_a_command_imports_only_what_it_needs(space, words, unneeded):
     assert not unneeded & set(re.findall(r"'(\w+)'", done.stderr))
 
 
+def test_a_console_of_few_characters_ends_no_command(space):
+    space.rename("town", "上海 Ä")
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "area", "list"], cwd=ROOT, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "上海 Ä" in done.stdout.decode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_peak_of_memory_is_not_that_of_the_parent(space):
+    code = (
+        "import os, subprocess, sys\nheld = b'x' * 400_000_000\n"
+        "subprocess.run([sys.executable, '-m', 'core', 'area', 'list', '--json'], close_fds=True,"
+        " preexec_fn=lambda: None)"  # forked, not spawned: the child begins with the parent's peak
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["peak_rss_mb"] < 300
+
+
 def test_adding_under_a_name_in_use_says_that_it_replaced(core):
     status, out, _ = core("area", "add", "town", "cover", "cover.tif", "--kind", "classes")
     assert (status, out) == (0, "Replaced cover (classes, cause) in Town.\n")
