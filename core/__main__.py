@@ -356,22 +356,20 @@ def _add(args: argparse.Namespace) -> dict[str, Any]:
         colormap=args.colormap or guess.colormap,
         legend=legend or (guess.kept_legend if kind == "classes" else ()),
     )
+    space = workspace()
+    is_there = any(layer.id == args.layer for layer in space.area(args.name).layers)
+    reading: dict[str, Any] = {"band": args.band, "crs": args.source_crs, "nodata": args.nodata}
     if isinstance(source, str):
-        area = prepare.add_remote(workspace(), args.name, source, about)
+        area = prepare.add_remote(space, args.name, source, about, **reading)
     else:
-        area = prepare.add_raster(
-            workspace(),
-            args.name,
-            source,
-            about,
-            band=args.band,
-            crs=args.source_crs,
-            nodata=args.nodata,
-            on_progress=progress_line(quiet=args.json),
-        )
+        progress = progress_line(quiet=args.json)
+        area = prepare.add_raster(space, args.name, source, about, **reading, on_progress=progress)
     layer = area.layer(args.layer)
+    warnings = [f"{layer.id}: replaced the layer of that name"] if is_there else []
     text = f"Added {layer.id} ({layer.kind}, {layer.role}) to {area.title}."
-    return record("area", area=area, outputs=[layer.file], text=text)
+    if is_there:
+        text = f"Replaced {layer.id} ({layer.kind}, {layer.role}) in {area.title}."
+    return record("area", area=area, outputs=[layer.file], warnings=warnings, text=text)
 
 
 def _remove(args: argparse.Namespace) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Moving k afterwards reads a row of a file: nothing is computed again.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -130,8 +131,7 @@ def find_clusters(
     """Return the sweep if it was made before."""
     chosen = factors(area, made.normalised(quadrats), options)
     key = _key(area, made, quadrats, chosen, options)
-    folder = results.find(workspace, area.id, key)
-    return _loaded(folder, key, is_cached=True) if folder else None
+    return results.load(workspace, area.id, key, partial(_read, key))
 
 
 def clusters(
@@ -152,9 +152,9 @@ def clusters(
     """
     chosen = factors(area, made.normalised(quadrats), options)
     key = _key(area, made, quadrats, chosen, options)
-    folder = results.find(workspace, area.id, key)
-    if folder:
-        return _loaded(folder, key, is_cached=True)
+    kept = results.load(workspace, area.id, key, partial(_read, key))
+    if kept:
+        return kept
     values = chosen.table.to_numpy(np.float64)
     check_range(values.shape, options.span, method=area.method)
     store.require_space(
@@ -241,12 +241,7 @@ def find_stability(
     """Return how firm each k is if it was found out before."""
     chosen = factors(area, made.normalised(quadrats), options)
     key = _stability_key(area, made, quadrats, chosen, options)
-    folder = results.find(workspace, area.id, key)
-    if folder is None:
-        return None
-    frame = pd.read_parquet(folder / "stability.parquet")
-    runs = int(results.facts(folder)["runs"])
-    return Stability(frame["mean"].to_numpy(), frame["least"].to_numpy(), runs)
+    return results.load(workspace, area.id, key, _read_stability)
 
 
 def labels_frame(made: QuadratTable, labels: NDArray[np.integer], name: str) -> pd.DataFrame:
@@ -297,8 +292,12 @@ def _stability_key(
     return results.Key("stability", {"clusters": of_sweep.inputs, "reruns": options.reruns})
 
 
-def _loaded(folder: Path, key: results.Key, *, is_cached: bool) -> Clusters:
-    facts = results.facts(folder)
+def _read_stability(folder: Path, facts: dict[str, Any]) -> Stability:
+    frame = pd.read_parquet(folder / "stability.parquet")
+    return Stability(frame["mean"].to_numpy(), frame["least"].to_numpy(), int(facts["runs"]))
+
+
+def _read(key: results.Key, folder: Path, facts: dict[str, Any]) -> Clusters:
     scores = pd.read_parquet(folder / "scores.parquet")
     measures = pd.read_parquet(folder / "measures.parquet")
     columns = {name: measures[name].to_numpy() for name in _MEASURES}
@@ -310,7 +309,7 @@ def _loaded(folder: Path, key: results.Key, *, is_cached: bool) -> Clusters:
         Quality(scores=scores.to_numpy(), silhouette_rows=rows, **columns),
         tuple(facts["columns"]),
         key.digest,
-        is_cached,
+        is_cached=True,
     )
 
 

@@ -147,8 +147,9 @@ def local_spots(
     """
     begun = time.perf_counter()
     key = _key("hotspots", area, made, column, options, quadrat_options)
-    folder = results.find(workspace, area.id, key)
-    if folder is None:
+    kept = results.load(workspace, area.id, key, _read_local)
+    local = kept
+    if local is None:
         local = local_moran(
             _values(made, column, options, quadrat_options),
             _neighbours(made, options),
@@ -164,13 +165,9 @@ def local_spots(
         with results.making(workspace, area.id, key) as (new, facts):
             np.savez(new / "local.npz", **{name: getattr(local, name) for name in _ARRAYS})
             facts["local"] = {name: getattr(local, name) for name in _FACTS}
-    else:
-        with np.load(folder / "local.npz") as stored:
-            arrays = {name: stored[name] for name in _ARRAYS}
-        local = LocalMoran(**arrays, **results.facts(folder)["local"])
     seconds = time.perf_counter() - begun
     name = f"hotspots:{column}"
-    return local, Step(name, seconds, options.engine, folder is not None, key.digest)
+    return local, Step(name, seconds, options.engine, kept is not None, key.digest)
 
 
 def global_spots(
@@ -190,8 +187,9 @@ def global_spots(
     """
     begun = time.perf_counter()
     key = _key("moran", area, made, column, options, quadrat_options)
-    folder = results.find(workspace, area.id, key)
-    if folder is None:
+    kept = results.load(workspace, area.id, key, _read_whole)
+    whole = kept
+    if whole is None:
         whole = global_moran(
             _values(made, column, options, quadrat_options),
             _neighbours(made, options),
@@ -202,11 +200,8 @@ def global_spots(
         with results.making(workspace, area.id, key) as (new, facts):
             np.save(new / "simulated.npy", whole.simulated)
             facts["whole"] = {name: getattr(whole, name) for name in _WHOLE_FACTS}
-    else:
-        simulated = np.load(folder / "simulated.npy")
-        whole = GlobalMoran(simulated=simulated, **results.facts(folder)["whole"])
     seconds = time.perf_counter() - begun
-    return whole, Step(f"moran:{column}", seconds, "ranks", folder is not None, key.digest)
+    return whole, Step(f"moran:{column}", seconds, "ranks", kept is not None, key.digest)
 
 
 def is_made(
@@ -397,6 +392,16 @@ def summary(found: CozyZone) -> dict[str, Any]:
         "area_m2": float(parts.areas_m2.sum()),
         "largest_m2": float(parts.areas_m2[0]) if len(parts) else 0.0,
     }
+
+
+def _read_local(folder: Path, facts: dict[str, Any]) -> LocalMoran:
+    with np.load(folder / "local.npz") as stored:
+        arrays = {name: stored[name] for name in _ARRAYS}
+    return LocalMoran(**arrays, **facts["local"])
+
+
+def _read_whole(folder: Path, facts: dict[str, Any]) -> GlobalMoran:
+    return GlobalMoran(simulated=np.load(folder / "simulated.npy"), **facts["whole"])
 
 
 def _half(on_progress: OnProgress, number: int, share: float, text: str) -> None:

@@ -50,7 +50,8 @@ _KEPT = 50
 # create_time() is rounded differently by some systems after a suspend.
 _START_SLACK_S = 2.0
 
-_started: dict[int, subprocess.Popen[bytes]] = {}
+_started: dict[str, subprocess.Popen[bytes]] = {}
+"""By job id, until each has ended; a process id may come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,8 @@ def submit(root: Path, work: str, config: dict[str, Any]) -> str:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    _started[process.pid] = process
+    _drop_ended(root)
+    _started[job_id] = process
     _write_process(folder, process.pid)
     _forget_old(root)
     return job_id
@@ -154,10 +156,10 @@ def job(root: Path, job_id: str) -> Job:
     )
 
 
-def jobs(root: Path) -> list[Job]:
-    """Return all readable jobs, newest first."""
+def jobs(root: Path, work: str = "*") -> list[Job]:
+    """Return all readable jobs, of one work where it is named, newest first."""
     found = []
-    for path in sorted(root.glob("*/config.json"), reverse=True):
+    for path in sorted(root.glob(f"*-{work}-*/config.json"), reverse=True):
         try:
             found.append(job(root, path.parent.name))
         except AppError:
@@ -260,10 +262,9 @@ def _process_state(folder: Path, started: float) -> tuple[bool, int | None]:
     if not path.exists():  # between two lines of submit(), or its process died there
         return time.time() - started < 5, None
     saved = store.read_json(path, kind="job-process", version=_VERSION)
-    child = _started.get(saved["pid"])
+    child = _started.get(folder.name)
     if child is not None:
-        code = child.poll()
-        return code is None, code
+        return child.poll() is None, child.returncode
     try:
         process = psutil.Process(saved["pid"])
         same = abs(process.create_time() - saved["begun"]) < _START_SLACK_S
@@ -292,6 +293,13 @@ def _progress(folder: Path, started: float) -> Progress:
     if share > 0.05 and elapsed > 1:
         left = max(0.0, elapsed * (1 - share) / share - (time.time() - body["time"]))
     return Progress(share, body["text"], left)
+
+
+def _drop_ended(root: Path) -> None:
+    """Let go of the children whose folders were forgotten; the others still tell how they ended."""
+    for job_id, child in list(_started.items()):
+        if child.poll() is not None and not (root / job_id).is_dir():
+            _started.pop(job_id, None)
 
 
 def _forget_old(root: Path) -> None:

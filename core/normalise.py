@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from core.errors import InputError
 from core.quadrats import Lattice
+from core.ranges import is_one_value
 from core.text import N_
 from core.workspace import Method, Role
 
@@ -178,9 +179,10 @@ def normalise(table: pd.DataFrame, *, method: Method = "recommended") -> Normali
             columns[name] = column.fillna(0.0) / total.where(total > 0)
             continue
         low, high = column.min(), column.max()
-        if low == high:
+        # Rounding noise is not stretched to 0 to 1; the document's reading did not know of it.
+        if low == high or (method == "recommended" and is_one_value(low, high)):
             constant.append(name)
-            spread = column * np.nan if method == "document" else column - low
+            spread = column * np.nan if method == "document" else column * 0.0
         else:
             spread = (column - low) / (high - low)
         columns[name] = spread

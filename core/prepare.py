@@ -8,7 +8,6 @@ being made lies in the area's scratch folder and counts only once it is whole.
 import json
 import math
 import shutil
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -54,7 +53,7 @@ from core.workspace import (
 
 _REMOTE_PX = 1024
 _REMOTE_WITHOUT_OVERVIEWS = 2048
-_SECONDS_OUTSIDE = 20
+_VALIDATORS = ("ETag", "Content-Length", "Last-Modified")
 
 
 def no_progress(share: float, text: str) -> None:
@@ -114,7 +113,7 @@ def add_raster(
     Raises:
         InputError: The file, band, nodata or kind does not fit.
         RefusedFileError: See `rasters.open_raster`.
-        CrsError: The file has no CRS and none is given.
+        CrsError: The file has no CRS and none is given, or has another than the one given.
         ExtentError: The raster and the area do not meet.
         TooLargeError: The raster is above the limit, or there is no room on the disk.
         StoppedError: `should_stop` said so.
@@ -213,17 +212,47 @@ def add_made(
     return _add(workspace, area_id, pixels, about, origin, on_progress, should_stop)
 
 
-def add_remote(workspace: Workspace, area_id: str, url: str, about: About) -> Area:
+def add_remote(
+    workspace: Workspace,
+    area_id: str,
+    url: str,
+    about: About,
+    *,
+    band: int = 1,
+    crs: str | None = None,
+    nodata: float | None = None,
+) -> Area:
     """Add a Cloud-Optimized GeoTIFF that stays where it is: a layer with an address and no file.
 
     Its figures come from a picture of at most 1024 × 1024 pixels. The digest covers the address
     and what the server says of the file's version.
 
+    Args:
+        workspace: Where the area is.
+        area_id: The area.
+        url: `http(s)` address.
+        about: What the layer is.
+        band: Only the first can be read where it lies; any other is refused.
+        crs: Refused if given, as is `nodata`: nothing is written that could keep them.
+        nodata: See `crs`.
+
     Raises:
+        InputError: Another band, a CRS or a nodata value is asked for.
         RefusedFileError: The address may not be opened or does not answer as a raster.
-        InputError, CrsError, ExtentError: See `add_raster`.
+        CrsError, ExtentError: See `add_raster`.
     """
-    validators = _validators(url)
+    if band != 1 or crs is not None or nodata is not None:
+        raise InputError(
+            N_(
+                "A remote layer is read as it is: band 1, with the coordinate system and the nodata"
+                " value of its own file."
+            ),
+            hint=N_("Download {name} and add the file."),
+            name=rasters.source_name(url),
+        )
+    address = rasters.checked_address(url, outside=True)
+    headers = rasters.answer_headers(address, is_fresh=True)
+    validators = {name: headers[name] for name in _VALIDATORS if name in headers}
     with rasters.open_raster(url, outside=True) as dataset:
         pixels = from_dataset(dataset, 1, crs=None, nodata=None, name=rasters.source_name(url))
         if max(dataset.shape) > _REMOTE_WITHOUT_OVERVIEWS and not dataset.overviews(1):
@@ -281,12 +310,20 @@ def from_dataset(
     """Return one band of an open raster; for `crs` and `nodata` see `add_raster`.
 
     Raises:
-        CrsError: The raster has no CRS and none is given.
+        CrsError: The raster has no CRS and none is given, or has another than the one given.
         InputError: No pixel can have the value `nodata`.
     """
     steps: list[dict[str, Any]] = []
     given = _parsed_crs(crs) if crs else None
     place = rasters.georeference(dataset, missing_crs=given, name=name)
+    if given and place.crs != given:
+        raise CrsError(
+            N_("{name} is in {found}, not in {given}."),
+            hint=N_("Give a coordinate system only where the file names none."),
+            name=name,
+            found=crs_name(place.crs)[:80],
+            given=crs_name(given)[:80],
+        )
     if given and place.crs is given:
         steps.append({"step": "crs", "given": crs_name(given)})
     dtype = np.dtype(dataset.dtypes[band - 1])
@@ -437,29 +474,3 @@ def _layer(
         source=origin,
         steps=tuple(steps),
     )
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirection could lead to a host that would be refused."""
-
-    def redirect_request(self, *_: Any) -> None:
-        return None
-
-
-def _validators(url: str) -> dict[str, str]:
-    """Ask a server for the version of a file: its ETag, size and date, as far as it says them."""
-    rasters.checked_address(url, outside=True)
-    opener = urllib.request.build_opener(_NoRedirect)
-    try:
-        asked = urllib.request.Request(url, method="HEAD")
-        with opener.open(asked, timeout=_SECONDS_OUTSIDE) as answer:
-            headers = answer.headers
-    except OSError as err:  # a status of 300 and above is one too
-        raise RefusedFileError(
-            N_("{url} does not answer with a file: {reason}."),
-            hint=N_("Check the address; give the final one where it leads to another."),
-            url=url[:200],
-            reason=str(err)[:200],
-        ) from err
-    names = ("ETag", "Content-Length", "Last-Modified")
-    return {name: str(headers[name])[:200] for name in names if headers[name]}

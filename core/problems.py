@@ -14,12 +14,14 @@ from core.errors import AppError
 from core.georeference import Georeference, is_rotated, pixel_size
 from core.raster_info import picture
 from core.text import N_
-from core.workspace import Area, Layer, Workspace
+from core.workspace import Area, Layer, Summary, Workspace
 
 _PICTURE_PX = 512
 _WORTH_SAYING = 0.001
 _SERIOUS = 0.05
 _CODES_NAMED = 12
+_USUAL_NODATA = (-999, -9999, -99999, -32768, 9999, 32767, 65535)
+_NO_QUANTITY = 1e30
 _METRES_A_DEGREE = 111_320.0
 
 
@@ -69,6 +71,12 @@ def _from_summary(layer: Layer) -> list[Problem]:
                 "warning", N_("Every pixel has the value {value:g}."), {"value": summary.minimum}
             )
         )
+    elif (value := _like_nodata(summary)) is not None:
+        text = N_(
+            "The value {value:g} lies far from all others and is often written where pixels are"
+            " missing. If so, bring the file in again and name it as nodata."
+        )
+        found.append(Problem("warning", text, {"value": value}))
     if layer.kind == "classes":
         named = {entry.code for entry in layer.legend}
         unknown = [(code, count) for code, count in summary.counts if code not in named]
@@ -86,6 +94,19 @@ def _from_summary(layer: Layer) -> list[Problem]:
     if not summary.exact:
         found.append(Problem("note", N_("Its figures are estimated from a part of the pixels.")))
     return found
+
+
+def _like_nodata(summary: Summary) -> float | None:
+    """Return an extreme that is a usual sign for missing and lies half the range away."""
+    low, high, counts = summary.minimum, summary.maximum, summary.histogram
+    if low is None or high is None or len(counts) < 2:
+        return None
+    half = len(counts) // 2
+    if (low in _USUAL_NODATA or low < -_NO_QUANTITY) and not any(counts[1:half]):
+        return low
+    if (high in _USUAL_NODATA or high > _NO_QUANTITY) and not any(counts[half:-1]):
+        return high
+    return None
 
 
 def _from_place(area: Area, place: Georeference) -> list[Problem]:

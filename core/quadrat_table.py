@@ -15,7 +15,7 @@ import geopandas as gpd
 import pandas as pd
 
 from core import rasters, results, store
-from core.errors import InputError, StoppedError, StoreError
+from core.errors import InputError, StoppedError
 from core.normalise import Filled, Normalised, fill_gaps, normalise
 from core.quadrats import Lattice, make_lattice, to_frame
 from core.text import N_
@@ -239,16 +239,13 @@ def _tell(
 def _kept(
     workspace: Workspace, area: Area, key: results.Key
 ) -> tuple[pd.DataFrame, dict[str, Any]] | None:
-    """Return a layer's table and note; None where they have to be made, also if damaged."""
-    folder = results.find(workspace, area.id, key)
-    if folder is None:
-        return None
-    try:
-        note: dict[str, Any] = results.facts(folder)["note"]
-        return pd.read_parquet(folder / "table.parquet"), note
-    except (StoreError, OSError, ValueError, KeyError):
-        results.discard(folder)
-        return None
+    """Return a layer's table and note; None where they have to be made."""
+    return results.load(
+        workspace,
+        area.id,
+        key,
+        lambda folder, facts: (pd.read_parquet(folder / "table.parquet"), facts["note"]),
+    )
 
 
 def _key(workspace: Workspace, area: Area, layer: Layer, options: Options) -> results.Key:

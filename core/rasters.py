@@ -13,6 +13,9 @@ import ipaddress
 import math
 import re
 import socket
+import threading
+import time
+import urllib.request
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,6 +44,10 @@ _LARGEST_BLOCK = 256 << 20
 _MOST_BLOCKS_CHECKED = 4096
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{3,2000}")
 _SECONDS_OUTSIDE = 20
+_SECONDS_ANSWERED = 60.0
+_MOST_ANSWERS = 256
+_answers: dict[str, tuple[float, dict[str, str]]] = {}
+_answers_lock = threading.Lock()
 # A raster without a place on the map is told of in words, by whoever needs the place.
 warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
 
@@ -104,7 +111,9 @@ def open_dataset(
     """
     name = source_name(source)
     if is_address(source):
-        path = f"/vsicurl/{checked_address(str(source), outside=outside)}"
+        url = checked_address(str(source), outside=outside)
+        answer_headers(url)  # GDAL would follow a redirection to anywhere
+        path = f"/vsicurl/{url}"
         driver = "GTiff"
     else:
         path = str(_checked_path(source))
@@ -152,7 +161,8 @@ def checked_address(url: str, *, outside: bool) -> str:
 
     Raises:
         RefusedFileError: Outside access is off, it is no plain `http(s)` address, or its host is
-            unknown or on the link-local network, where machines keep their own credentials.
+            unknown or on the link-local network, where machines keep their own credentials. This
+            machine and its own network are allowed: a planner's files may lie on a server there.
     """
     if not outside:
         raise RefusedFileError(
@@ -170,6 +180,42 @@ def checked_address(url: str, *, outside: bool) -> str:
     if any(_is_link_local(str(text)) for text in found):
         raise RefusedFileError(N_("{url} is an address inside the network."), url=url[:200])
     return url
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirection could lead to a host that would be refused."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def answer_headers(url: str, *, is_fresh: bool = False) -> dict[str, str]:
+    """Ask a server for a file's headers; its answer is taken for a minute, unless `is_fresh`.
+
+    Raises:
+        RefusedFileError: It does not answer, or answers with an error or a redirection.
+    """
+    with _answers_lock:
+        kept = _answers.get(url)
+    if kept and not is_fresh and time.monotonic() - kept[0] < _SECONDS_ANSWERED:
+        return kept[1]
+    try:
+        asked = urllib.request.Request(url, method="HEAD")
+        opener = urllib.request.build_opener(_NoRedirect)
+        with opener.open(asked, timeout=_SECONDS_OUTSIDE) as answer:
+            headers = {name: str(value)[:200] for name, value in answer.headers.items()}
+    except OSError as err:  # a status of 300 and above is one too
+        raise RefusedFileError(
+            N_("{url} does not answer with a file: {reason}."),
+            hint=N_("Check the address; give the final one where it leads to another."),
+            url=url[:200],
+            reason=str(err)[:200],
+        ) from err
+    with _answers_lock:
+        if len(_answers) >= _MOST_ANSWERS:
+            _answers.clear()
+        _answers[url] = time.monotonic(), headers
+    return headers
 
 
 def _is_link_local(text: str) -> bool:

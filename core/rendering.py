@@ -24,6 +24,7 @@ from core import rasters
 from core.errors import InputError
 from core.georeference import Georeference
 from core.legends import Legend
+from core.ranges import widened
 from core.text import N_
 
 COLORMAPS: dict[str, str] = {
@@ -412,7 +413,6 @@ def picture_of(
     if not legend:
         known = picture.data[valid].astype(np.float64)
         low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 1.0)
-        if low >= high:
-            low, high = low - 0.5, low + 0.5
-        style = ValueStyle(colormap=colormap, low=float(low), high=float(high))
+        low, high = widened(float(low), float(high))
+        style = ValueStyle(colormap=colormap, low=low, high=high)
     return png(colour_numbers(picture.data, valid, style), palette(style))

@@ -4,27 +4,30 @@
 
 The digest covers the kind, every input (layers and boundary by their own digests), the parameters
 and the version of the code: equal digests mean equal results, and changed code never serves an old
-one. Each kind keeps its newest folders; older ones are deleted.
+one. Each kind keeps the folders used in the last day, and 64 in any case; others are deleted.
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core import store
-from core.errors import StoreError
+from core.errors import AppError, StoreError
 from core.record import code_version
 from core.text import N_
 from core.workspace import Workspace, now
 
 RESULT_VERSION = 1
 _KEPT = 64
+_KEPT_SECONDS = 86_400.0  # longer than any run, whose layers may be more than 64
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,26 @@ def find(workspace: Workspace, area_id: str, key: Key) -> Path | None:
     folder = _root(workspace, area_id) / key.name
     if not _is_finished(folder):
         return None
-    os.utime(folder)  # used now: deleted last
+    with suppress(OSError):  # deleted just now, or not ours: whoever reads it will see
+        os.utime(folder)  # used now: deleted last
     return folder
+
+
+def load(
+    workspace: Workspace, area_id: str, key: Key, read: Callable[[Path, dict[str, Any]], _T]
+) -> _T | None:
+    """Return what `read` makes of a result's folder and facts; None where it has to be made.
+
+    A damaged result is deleted and counts as not there.
+    """
+    folder = find(workspace, area_id, key)
+    if folder is None:
+        return None
+    try:
+        return read(folder, facts(folder))
+    except (AppError, OSError, ValueError, KeyError, TypeError):
+        discard(folder)
+        return None
 
 
 def facts(folder: Path) -> dict[str, Any]:
@@ -122,6 +143,11 @@ def _root(workspace: Workspace, area_id: str) -> Path:
 
 
 def _forget_old(root: Path, kind: str) -> None:
-    found = sorted(root.glob(f"{kind}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for folder in found[_KEPT:]:
-        shutil.rmtree(folder, ignore_errors=True)
+    used: list[tuple[float, Path]] = []
+    for folder in root.glob(f"{kind}-*"):
+        with suppress(OSError):  # another process deleted it just now
+            used.append((folder.stat().st_mtime, folder))
+    oldest = time.time() - _KEPT_SECONDS
+    for when, folder in sorted(used, reverse=True)[_KEPT:]:
+        if when < oldest:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -122,3 +122,21 @@ def _check_inside(
             low=limits[0],
             high=limits[-1],
         )
+
+
+def read_edges(text: str) -> tuple[float, ...]:
+    """Read edges of bins such as `0, 0.3, 0.6, 1`.
+
+    Raises:
+        InputError: A part is no number, they do not ascend, or there are too few or too many.
+    """
+    try:
+        edges = tuple(float(part) for part in text.replace(";", ",").split(",") if part.strip())
+    except ValueError:
+        raise InputError(
+            N_("{text!r} are no edges of bins."),
+            hint=N_("Write ascending numbers parted by commas: 0, 0.3, 0.6, 1"),
+            text=text[:80],
+        ) from None
+    _checked_edges(edges)
+    return edges

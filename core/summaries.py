@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.ranges import histogram
 from core.text import N_
 from core.workspace import Kind, Summary
 
@@ -148,8 +149,8 @@ class _Counter:
 
     def histogram(self) -> tuple[int, ...]:
         codes, numbers = self._table()
-        limits = (float(codes[0]), float(codes[-1]))
-        return tuple(np.histogram(codes, _BINS, limits, weights=numbers)[0].astype(int).tolist())
+        counts = histogram(codes, _BINS, float(codes[0]), float(codes[-1]), weights=numbers)[0]
+        return tuple(counts.astype(int).tolist())
 
 
 class _Codes(_Counter):
@@ -218,8 +219,8 @@ class _Sampler:
         return [float(value) for value in np.quantile(sample, shares)]
 
     def histogram(self) -> tuple[int, ...]:
-        limits = (self.minimum, self.maximum)
-        bins = np.zeros(_BINS, np.int64)
-        for part in self._parts:
-            bins += np.histogram(part.astype(np.float64), _BINS, limits)[0]
-        return tuple(bins.tolist())
+        counts = sum(
+            histogram(part, _BINS, self.minimum, self.maximum)[0].astype(np.int64)
+            for part in self._parts
+        )
+        return tuple(np.atleast_1d(counts).tolist())

@@ -30,6 +30,7 @@ from starlette.routing import BaseRoute, Route
 
 from core import grids, rasters
 from core.errors import AppError, InputError
+from core.ranges import widened
 from core.rendering import Levels, OpenRasters, Style, ValueStyle, render
 from core.settings import settings
 from core.text import N_
@@ -56,9 +57,7 @@ def default_style(layer: Layer) -> Style:
     """Return the legend of a class layer, the 2nd to the 98th percentile of a layer of values."""
     if layer.kind == "classes":
         return layer.legend
-    low, high = layer.summary.low or 0.0, layer.summary.high or 0.0
-    if low >= high:  # one value only, or none
-        low, high = low - 0.5, low + 0.5
+    low, high = widened(layer.summary.low or 0.0, layer.summary.high or 0.0)
     return ValueStyle(colormap=layer.colormap, low=low, high=high)
 
 

@@ -19,8 +19,13 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     """
     space = Workspace(Path(config["workspace"]))
     about = _about(config)
+    reading: dict[str, Any] = {
+        "band": config["band"],
+        "crs": config["crs"],
+        "nodata": _number(config["nodata"]),
+    }
     if config["outside"]:
-        prepare.add_remote(space, config["area"], config["source"], about)
+        prepare.add_remote(space, config["area"], config["source"], about, **reading)
     else:
         source = Path(config["source"])
         prepare.add_raster(
@@ -28,9 +33,7 @@ def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
             config["area"],
             source,
             about,
-            band=config["band"],
-            crs=config["crs"],
-            nodata=_number(config["nodata"]),
+            **reading,
             source_name=config["source_name"],
             on_progress=report,
             should_stop=should_stop,
@@ -158,8 +161,17 @@ def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
     span = Range(smallest=low, largest=high, step=step)
     options = cluster_steps.ClusterOptions(**_tuples(chosen), span=span)
 
+    told = -1.0
+
     def part(first: float, last: float) -> Report:
-        return lambda share, text: report(first + (last - first) * share, text)
+        def tell(share: float, text: str) -> None:
+            nonlocal told
+            whole = first + (last - first) * share
+            if whole >= told + 0.01:  # each report is a file, flushed to the disk
+                told = whole
+                report(whole, text)
+
+        return tell
 
     made = quadrat_table(
         space, area, of_quadrats, on_progress=part(0, 0.3), should_stop=should_stop

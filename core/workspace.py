@@ -46,7 +46,8 @@ class Summary:
     Counted are the pixels whose centre lies inside the area's boundary; all of them where none
     does. `valid_share` is the share of those that are not missing.
     `low` and `high` are the 2nd and 98th percentile, `counts` pairs of class code and pixels,
-    `histogram` counts of 64 equal bins from `minimum` to `maximum`. Numbers are None where the
+    `histogram` counts of 64 equal bins from `minimum` to `maximum`, of one where all values are the
+    same or nearly. Numbers are None where the
     layer holds no valid pixel. Every figure but `exact` covers valid pixels only.
     """
 

@@ -1,5 +1,7 @@
 """Clusters: which patterns make the city."""
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -7,7 +9,12 @@ from core.clusters.stability import advice, suggested
 from core.quadrat_table import chosen_layers, is_made
 from core.signatures import signatures
 from ui import cached
-from ui.cluster_charts import choosing_panel, distance_panel, signature_panel
+from ui.cluster_charts import (
+    choosing_panel,
+    distance_panel,
+    report_figures,
+    signature_panel,
+)
 from ui.cluster_list import (
     cluster_export,
     cluster_list,
@@ -21,6 +28,7 @@ from ui.cluster_panel import (
     grouping_panel,
     is_swept,
     k_panel,
+    signature_controls,
     start_sweep,
     sweep_panel,
 )
@@ -31,6 +39,7 @@ from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clu
 from ui.language import _
 from ui.progress import job_panel
 from ui.quadrat_panel import options_of
+from ui.report import html_report
 from ui.server import workspace
 from ui.state import app_state
 
@@ -51,8 +60,12 @@ with stopping_errors():
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
-    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
-    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    text = _("The layers of {area} are not summed up in squares yet.")
+    empty_state(
+        text.format(area=plain(area.title)),
+        _("Sum them up on the Quadrats page"),
+        "pages/quadrats.py",
+    )
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
@@ -62,7 +75,7 @@ with shown_errors():  # the factors can be chosen otherwise, so the page goes on
     ready = is_swept(area, made, options)
 if not ready:
     sweep_panel(area, made, view, is_open=True)
-    st.info(_("The squares of {area} are not clustered yet.").format(area=area.title))
+    st.info(_("The squares of {area} are not clustered yet.").format(area=plain(area.title)))
     if f"clusters-{area.id}" not in app_state().jobs and st.button(
         _("Sweep over the numbers of clusters"), type="primary"
     ):
@@ -73,7 +86,7 @@ with stopping_errors():
     firm = cached.cluster_stability(area.id, stamp, options, squares)
     factors = cached.cluster_factors(area.id, stamp, options, squares)
 ks = found.sweep.ks
-k = k_panel(view, ks, suggested(ks, firm, found.quality.silhouette))
+k = k_panel(view, ks, suggested(ks, firm, found.quality.calinski_harabasz))
 with stopping_errors():
     own = found.sweep.of(k).astype(np.int32)
     shown = shown_clusters(area, made, factors.table, own, view)
@@ -81,7 +94,8 @@ with stopping_errors():
         grouping_panel(shown.notes.groupings, view)
     if view.picked not in shown.sizes:  # a link can ask for what is not there
         view.picked = None
-    signed = signatures(factors.table, shown.labels, method=area.method)
+    edges, reading = signature_controls(area, view)
+    signed = signatures(factors.table, shown.labels, edges=edges, method=reading)
 sweep_panel(area, made, view, is_open=False)
 titles = short_titles(columns_of(area, made.table))
 
@@ -89,7 +103,8 @@ titles = short_titles(columns_of(area, made.table))
 place = st.container()
 key_figures(found, shown, k, float(firm.mean[ks.index(k)]))
 said = advice(k, ks, firm)
-st.markdown(plain(_(said.text).format(**said.values)))
+sentence = _(said.text).format(**said.values)
+st.markdown(plain(sentence))
 names = [_("Clusters"), _("Choosing k"), _("Signatures"), _("Distances"), _("Typical squares"),
          _("Method"), _("Export")]  # fmt: skip
 listed, choosing, signature, distance, typical, method, files = st.tabs(names)
@@ -112,5 +127,6 @@ with place:
 with method:
     cluster_method(area, factors, options, titles)
 with files:
-    cluster_export(area, made, found, shown, signed)
+    figures = partial(report_figures, found, firm, signed, shown, titles, k)
+    cluster_export(area, made, found, shown, signed, partial(html_report, sentence, figures))
 remember_clusters(area, view)

@@ -1,5 +1,7 @@
 """Cozy zones: where is it cool in summer and not cold in winter, and what lies there."""
 
+from functools import partial
+
 import streamlit as st
 
 from core.quadrat_table import chosen_layers, is_made
@@ -9,6 +11,7 @@ from ui.columns import columns_of, short_titles
 from ui.cozy_charts import (
     effects_panel,
     key_figures,
+    report_figures,
     scatter_panel,
     seasons_panel,
     square_panel,
@@ -18,12 +21,13 @@ from ui.cozy_charts import (
 from ui.cozy_export import cozy_export, cozy_method
 from ui.cozy_map import cozy_map, rank_codes
 from ui.cozy_panel import cozy_options, cozy_panel, is_ready, start_cozy
-from ui.errors import shown_errors, stopping_errors
+from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_cozy
 from ui.groups import NO_GROUP, group_choices, groups_of
 from ui.language import _
 from ui.progress import job_panel
 from ui.quadrat_panel import options_of
+from ui.report import html_report
 from ui.server import workspace
 from ui.state import app_state
 
@@ -45,8 +49,12 @@ with stopping_errors():
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
-    text = _("The layers of {area} are not summed up in squares yet.").format(area=area.title)
-    empty_state(text, _("Sum them up on the Quadrats page"), "pages/quadrats.py")
+    text = _("The layers of {area} are not summed up in squares yet.")
+    empty_state(
+        text.format(area=plain(area.title)),
+        _("Sum them up on the Quadrats page"),
+        "pages/quadrats.py",
+    )
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
@@ -65,6 +73,7 @@ with stopping_errors():
     stability = cached.cozy_stability(area.id, stamp, options, squares)
 choices = group_choices(area, made)
 under = ranks = None
+names: dict[int, str] = {}
 if choices:
     with st.sidebar:
         view.groups = choice(_("Compare with"), choices, value=view.groups, key=f"cg-{area.id}")
@@ -96,14 +105,17 @@ with below:
         st.info(_("A layer of classes is needed: bring one in on the Data page."))
     else:
         under_panel(under, names)
+causes = [c for c in columns_of(area, made.table) if c.layer.role == "cause"]
+effects = None
 with factors, shown_errors():
-    causes = [c for c in columns_of(area, made.table) if c.layer.role == "cause"]
-    effects_panel(
-        cached.zone_effects(area.id, stamp, options, squares, tuple(c.name for c in causes)),
-        short_titles(causes),
-    )
+    used = tuple(c.name for c in causes)
+    effects = cached.zone_effects(area.id, stamp, options, squares, used)
+    effects_panel(effects, short_titles(causes))
 with method:
     cozy_method(area, options)
 with files:
-    cozy_export(area, stamp, made, found, stability, under, labels if choices else None)
+    figures = partial(report_figures, found, under, names, effects, short_titles(causes))
+    groups = labels if choices else None
+    report = partial(html_report, subtitle, figures)
+    cozy_export(area, stamp, made, found, stability, under, groups, report)
 remember_cozy(area, view)

@@ -6,7 +6,7 @@ from ui import cached, charts
 from ui.add_layer import add_layer_form
 from ui.default_area import default_area_panel
 from ui.edit_layer import edit_layer_form
-from ui.errors import shown_errors, stopping_errors
+from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
@@ -28,7 +28,7 @@ if area.id == DEFAULT_AREA:
     default_area_panel()
 job_panel(f"add-{area.id}", title=_("Bringing in a layer"), on_done=show_new_layer)
 if not area.layers:
-    st.info(_("{area} has no layers yet. Bring in the first one.").format(area=area.title))
+    st.info(_("{area} has no layers yet. Bring in the first one.").format(area=plain(area.title)))
     add_layer_form(area)
     st.stop()
 view = prepare_view(area)
@@ -62,7 +62,7 @@ with point:
     values_at(view.point, found)
 with shares:
     chart = charts.class_shares if active.kind == "classes" else charts.histogram
-    st.plotly_chart(chart(active), config=charts.CONFIG, width="stretch")
+    st.plotly_chart(chart(active), config=charts.config(), width="stretch")
 with about:
     if info is not None:
         metadata(active, info)

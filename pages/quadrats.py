@@ -5,7 +5,7 @@ import streamlit as st
 from core.quadrat_table import chosen_layers, is_made
 from ui import cached
 from ui.columns import columns_of
-from ui.errors import stopping_errors
+from ui.errors import plain, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_quadrats
 from ui.language import _
 from ui.progress import job_panel
@@ -35,7 +35,9 @@ with stopping_errors():
     is_ready = is_made(workspace(), area, options)
 if not is_ready:
     square_panel(area, view, is_open=True)
-    st.info(_("The layers of {area} are not summed up in squares yet.").format(area=area.title))
+    st.info(
+        _("The layers of {area} are not summed up in squares yet.").format(area=plain(area.title))
+    )
     if f"quadrats-{area.id}" not in app_state().jobs and st.button(
         _("Compute statistics of every layer in every square"), type="primary"
     ):

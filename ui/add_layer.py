@@ -38,13 +38,14 @@ def add_layer_form(area: Area) -> None:
             _("Band"),
             range(1, len(info.bands) + 1),
             format_func=lambda number: f"{number} {info.bands[number - 1].description}".strip(),
-            key=f"band-{area.id}",
+            key=f"band-{area.id}-{is_remote}",
+            disabled=is_remote,  # of a remote layer the first band is drawn
         )
     with stopping_errors():
         guess = cached.guessed(source, stamp, band, is_remote)
         picture = cached.raster_preview(source, stamp, band, is_remote, guess.kind)
     left, right = st.columns([1, 2])
-    left.image(picture, caption=_("Preview of {name}").format(name=name), width="stretch")
+    left.image(picture, caption=_("Preview of {name}").format(name=plain(name)), width="stretch")
     with right:
         _facts(info, band)
     _confirm(area, source, name, info, guess, band, is_remote)
@@ -112,7 +113,7 @@ def _confirm(
         key=f"kind-{key}",
         help=_("Values are measured (height, temperature); classes are codes with names."),
     )
-    legend: Legend = ()
+    legend: Legend | None = ()
     if kind == "classes":
         legend = _legend(guess, key)
         if legend == guess.legend:
@@ -131,13 +132,19 @@ def _confirm(
         season = choice(_("Season"), season_names(), value=guess.season or "", place=middle)
         colormaps = {name: _(title) for name, title in COLORMAPS.items()}
         colormap = choice(_("Colours of values"), colormaps, value=guess.colormap, place=right)
-        crs = "" if info.crs else left.text_input(_("Coordinate system"), placeholder="EPSG:4326")
-        nodata = middle.text_input(
-            _("Value of missing pixels"),
-            placeholder=_("as in the file"),
-            help=_("Only where the file does not name it, such as -9999."),
-        )
-        if st.form_submit_button(_("Bring in the layer"), type="primary"):
+        crs = nodata = ""
+        if not is_remote:  # a remote layer is drawn as it lies there; nothing is written anew
+            if not info.crs:
+                crs = left.text_input(_("Coordinate system"), placeholder="EPSG:4326")
+            nodata = middle.text_input(
+                _("Value of missing pixels"),
+                placeholder=_("as in the file"),
+                help=_("Only where the file does not name it, such as -9999."),
+            )
+        if (
+            st.form_submit_button(_("Bring in the layer"), type="primary", disabled=legend is None)
+            and legend is not None
+        ):
             with shown_errors():
                 checked_id(layer_id)
                 _start(
@@ -163,12 +170,12 @@ def _confirm(
     if guess.layer_id in taken:
         st.caption(
             _("A layer {name} is there already; the same short name replaces it.").format(
-                name=guess.layer_id
+                name=plain(guess.layer_id)
             )
         )
 
 
-def _legend(guess: Guess, key: str) -> Legend:
+def _legend(guess: Guess, key: str) -> Legend | None:
     choices = {
         "guess": _("As found in the file"),
         **{name: _(title) for name, (title, _rows) in PRESETS.items()},
@@ -186,8 +193,8 @@ def _legend(guess: Guess, key: str) -> Legend:
     return legend_editor(legend, key=f"classes-{key}-{chosen}")
 
 
-def legend_editor(legend: Legend, *, key: str) -> Legend:
-    """Draw an editable table of classes and return what it holds."""
+def legend_editor(legend: Legend, *, key: str) -> Legend | None:
+    """Draw an editable table of classes and return what it holds; None where a row is wrong."""
     table = pd.DataFrame(
         [(entry.code, _(entry.name), entry.colour) for entry in legend],
         columns=["code", "name", "colour"],
@@ -210,10 +217,12 @@ def legend_editor(legend: Legend, *, key: str) -> Legend:
         },
     )
     shown = {entry.code: entry for entry in legend}
-    rows: Legend = ()
+    rows: Legend | None = None
     with shown_errors():
         text = edited.dropna(subset=["code"]).to_csv(index=False)
         rows = read_legend_csv(text) if len(edited) else ()
+    if rows is None:
+        return None
     # A name that was not touched stays the source text, so that it is shown in any language.
     return tuple(
         replace(row, name=shown[row.code].name)

@@ -31,7 +31,7 @@ def broken_cards(broken: dict[str, AppError]) -> None:
     """Draw the areas that cannot be read, with the reason and a way to delete them."""
     for area_id, error in broken.items():
         with st.container(border=True):
-            st.error(f"**{area_id}**: {plain(error.message(_))}")
+            st.error(f"**{plain(area_id)}**: {plain(error.message(_))}")
             sure = st.checkbox(
                 _("Yes, delete {area} with all its layers").format(area=plain(area_id)),
                 key=f"sure-{area_id}",

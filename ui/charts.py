@@ -1,16 +1,35 @@
 """Charts in the theme's own text and background colours, with titles and axes to be read."""
 
 import html
+from collections.abc import Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 
 from core.workspace import Layer
+from ui.choice import switch
 from ui.language import _
 from ui.layer_words import class_name, layer_title
 from ui.quantities import share_text
+from ui.state import app_state
 from ui.theme import ACCENT
 
-CONFIG = {"displaylogo": False, "toImageButtonOptions": {"format": "svg"}}
+_PNG_SCALE = 3
+
+
+def config() -> dict[str, Any]:
+    """Return what every chart is shown with; its camera saves the format of the session."""
+    picture = {"format": app_state().picture, "scale": _PNG_SCALE}
+    return {"displaylogo": False, "toImageButtonOptions": picture}
+
+
+def picture_choice() -> None:
+    """Draw the choice of what the cameras of the charts save."""
+    formats = {"svg": "SVG", "png": "PNG"}
+    state = app_state()
+    state.picture = switch(
+        _("The camera of a chart saves"), formats, value=state.picture, key="picture-format"
+    )
 
 
 def histogram(layer: Layer) -> go.Figure:
@@ -50,7 +69,7 @@ def class_shares(layer: Layer) -> go.Figure:
     shares = [100 * count / total for _code, count in rows]
     figure = go.Figure(
         go.Bar(
-            y=[as_text(class_name(layer, code)) for code, _count in rows],
+            y=list(range(len(rows))),
             x=shares,
             orientation="h",
             marker={
@@ -69,6 +88,7 @@ def class_shares(layer: Layer) -> go.Figure:
         x=_("Share of the area's pixels (%)"),
         y="",
     )
+    name_rows(figure, [class_name(layer, code) for code, _count in rows])
     figure.update_layout(height=max(260, 90 + 26 * len(rows)), yaxis={"automargin": True})
     figure.update_xaxes(range=[0, max(shares, default=1) * 1.15])
     return figure
@@ -86,6 +106,16 @@ def frame(figure: go.Figure, *, title: str, x: str, y: str, height: int = 300) -
         bargap=0.15,
         modebar={"orientation": "v"},
         showlegend=False,
+    )
+
+
+def name_rows(figure: go.Figure, names: Sequence[str]) -> None:
+    """Write names beside the rows 0, 1, … of a chart: two rows may have the same name."""
+    figure.update_yaxes(
+        tickmode="array",
+        tickvals=list(range(len(names))),
+        ticktext=[as_text(name) for name in names],
+        range=[-0.6, len(names) - 0.4],
     )
 
 

@@ -1,5 +1,6 @@
 """A select box over ids and their visible names: what every form needs."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,16 +17,25 @@ def choice(
     help: str | None = None,  # noqa: A002  (Streamlit's own name for it)
 ) -> str:
     """Draw a select box at `place` and return the chosen id; `value` is chosen at first."""
-    ids = list(options)
+    ids, names = list(options), distinct(options)
     chosen: str = place.selectbox(
         label,
         ids,
         index=ids.index(value) if value in ids else 0,
-        format_func=lambda item: options.get(item, item),
+        format_func=lambda item: names.get(item, item),
         key=key,
         help=help,
     )
     return chosen
+
+
+def distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Return ids and names in which equal names also say their id.
+
+    Streamlit's boxes tell their options apart by the visible name alone.
+    """
+    often = Counter(names.values())
+    return {item: name if often[name] == 1 else f"{name} ({item})" for item, name in names.items()}
 
 
 def switch(

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import intake
 from core.settings import settings
-from ui.errors import shown_errors, stopping_errors
+from ui.errors import plain, shown_errors, stopping_errors
 from ui.language import _
 from ui.server import workspace
 from ui.state import app_state
@@ -46,7 +46,7 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
         if names
         else _("The folder is empty"),
         disabled=not names,
-        help=_("The folder is {folder}.").format(folder=settings().data.resolve()),
+        help=_("The folder is {folder}.").format(folder=plain(str(settings().data.resolve()))),
     )
     if chosen:
         with shown_errors():

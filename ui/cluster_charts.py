@@ -19,6 +19,7 @@ from core.signatures import Signatures
 from core.workspace import Method
 from ui import charts
 from ui.cluster_words import Shown
+from ui.errors import plain
 from ui.language import _
 from ui.theme import ACCENT
 
@@ -28,6 +29,7 @@ _MEASURES = {
     "davies_bouldin": ("Davies–Bouldin", False),
     "inertia": ("Inertia", False),
 }
+_LEGEND = {"orientation": "h", "y": -0.22, "font_size": 10, "traceorder": "normal"}
 _BIN_COLOURS = ("#F0F0F0", "#BFD3E6", "#8C96C6", "#88419D", "#4D004B")
 
 
@@ -36,8 +38,8 @@ def choosing_panel(
 ) -> None:
     """Draw what speaks for one k or another."""
     left, right = st.columns(2)
-    left.plotly_chart(_scores(found, titles, k), config=charts.CONFIG, width="stretch")
-    right.plotly_chart(_quality(found, firm, k), config=charts.CONFIG, width="stretch")
+    left.plotly_chart(_scores(found, titles, k), config=charts.config(), width="stretch")
+    right.plotly_chart(_quality(found, firm, k), config=charts.config(), width="stretch")
     text = _(
         "Separation score: between-cluster over within-cluster spread of a factor (F of an analysis"
         " of variance). Its p-value would say nothing, since the clusters come from the same"
@@ -68,7 +70,8 @@ def _scores(found: Clusters, titles: dict[str, str], k: int) -> go.Figure:
     for name in scores:
         figure.add_trace(
             go.Scatter(
-                x=scores.index, y=scores[name], mode="lines", name=titles.get(name, name),
+                x=scores.index, y=scores[name], mode="lines",
+                name=charts.as_text(titles.get(name, name)),
                 line={"width": 1.3}, hovertemplate="k %{x}: %{y:.4g}",
             )
         )  # fmt: skip
@@ -129,7 +132,7 @@ def signature_panel(
     for place, number in enumerate(order):
         figure = _signature(found, shown, titles, number)
         boxes[place % columns].plotly_chart(
-            figure, config=charts.CONFIG, width="stretch", key=f"signature-{number}"
+            figure, config=charts.config(), width="stretch", key=f"signature-{number}"
         )
 
 
@@ -142,7 +145,7 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
     for rank, name in enumerate(found.bins):
         figure.add_trace(
             go.Bar(
-                y=[titles.get(found.columns[at], found.columns[at]) for at in order],
+                y=list(range(len(order))),
                 x=100 * shares[rank, order],
                 orientation="h",
                 name=name,
@@ -150,13 +153,13 @@ def _signature(found: Signatures, shown: Shown, titles: dict[str, str], number: 
                 hovertemplate=f"{name}: %{{x:.1f}} %<extra></extra>",
             )
         )
-    title = charts.as_text(f"{number + 1} {shown.names[number]}")
+    title = f"{number + 1} {shown.names[number]}"
     charts.frame(
         figure, title=title, x=_("Share of its squares (%)"), y="", height=130 + 20 * len(order)
     )
-    figure.update_layout(
-        barmode="stack", showlegend=True, legend={"title": _("Value"), "font_size": 10}
-    )
+    names = [found.columns[at] for at in order]
+    charts.name_rows(figure, [titles.get(name, name) for name in names])
+    figure.update_layout(barmode="stack", showlegend=True, legend=_LEGEND)
     return figure
 
 
@@ -165,9 +168,9 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
     matrix = distances(found)
     names = [f"{n + 1} {shown.names[n]}" for n in found.clusters]
     left, right = st.columns([3, 2])
-    left.plotly_chart(_heat(matrix, names), config=charts.CONFIG, width="stretch")
+    left.plotly_chart(_heat(matrix, names), config=charts.config(), width="stretch")
     if len(names) > 2:
-        right.plotly_chart(_dendrogram(matrix, names), config=charts.CONFIG, width="stretch")
+        right.plotly_chart(_dendrogram(matrix, names), config=charts.config(), width="stretch")
     index, apart = nearest(matrix)
     table = pd.DataFrame(
         {
@@ -182,8 +185,8 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
         said = _("“{first}” and “{second}” are nearly one: distance {distance:.3f}.")
         text.info(
             said.format(
-                first=shown.names[pair.first],
-                second=shown.names[pair.second],
+                first=plain(shown.names[pair.first]),
+                second=plain(shown.names[pair.second]),
                 distance=pair.distance,
             )
         )
@@ -240,6 +243,25 @@ def _dendrogram(matrix: NDArray[np.float64], names: Sequence[str]) -> go.Figure:
     figure.update_xaxes(mirror=False, tickangle=0)
     figure.update_yaxes(mirror=False)
     return figure
+
+
+def report_figures(
+    found: Clusters,
+    firm: Stability,
+    signed: Signatures,
+    shown: Shown,
+    titles: dict[str, str],
+    k: int,
+) -> list[go.Figure]:
+    """Return the page's charts, for a file that stands alone."""
+    figures = [_scores(found, titles, k), _quality(found, firm, k)]
+    figures += [_signature(signed, shown, titles, number) for number in signed.clusters]
+    matrix = distances(signed)
+    names = [f"{n + 1} {shown.names[n]}" for n in signed.clusters]
+    figures.append(_heat(matrix, names))
+    if len(names) > 2:
+        figures.append(_dendrogram(matrix, names))
+    return figures
 
 
 def event_point(event: Any) -> int | None:

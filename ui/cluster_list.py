@@ -1,6 +1,7 @@
 """The clusters as a list to pick from and to name, their typical squares, method and files."""
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -16,9 +17,11 @@ from core.quadrat_table import QuadratTable, whole_frame
 from core.signatures import Signatures
 from core.workspace import Area
 from ui import charts
+from ui.choice import switch
 from ui.cluster_charts import event_point
 from ui.cluster_words import Shown, rename_cluster
 from ui.errors import plain, shown_errors
+from ui.frame import area_title
 from ui.language import _
 from ui.quadrat_map import square_ring
 from ui.quantities import share_text, value_text
@@ -55,7 +58,7 @@ def cluster_list(area: Area, shown: Shown, view: ClusterView) -> None:
         height=110 + 26 * len(numbers),
     )
     event = st.plotly_chart(
-        figure, config=charts.CONFIG, width="stretch", on_select="rerun", key=f"sizes-{area.id}",
+        figure, config=charts.config(), width="stretch", on_select="rerun", key=f"sizes-{area.id}",
         selection_mode="points",
     )  # fmt: skip
     at = event_point(event)
@@ -108,8 +111,10 @@ def typical_squares(
                 }
             )
         box.dataframe(pd.DataFrame(table), hide_index=True, width="stretch")
-    st.caption(_("The typical ones are outlined on the map while this cluster is picked."))
-    return [int(position) for position in found.typical]
+    marks = {"typical": _("The typical ones"), "unusual": _("The unusual ones")}
+    view.marks = switch(_("Outlined on the map"), marks, value=view.marks, key="marks")
+    rows = found.unusual if view.marks == "unusual" else found.typical
+    return [int(position) for position in rows]
 
 
 def cluster_method(
@@ -143,7 +148,12 @@ def key_figures(found: Clusters, shown: Shown, k: int, stability: float) -> None
 
 
 def cluster_export(
-    area: Area, made: QuadratTable, found: Clusters, shown: Shown, signed: Signatures
+    area: Area,
+    made: QuadratTable,
+    found: Clusters,
+    shown: Shown,
+    signed: Signatures,
+    report: Callable[[str], str],
 ) -> None:
     """Draw the files; each is written when it is asked for."""
     boxes = st.columns(len(FORMATS))
@@ -175,4 +185,12 @@ def cluster_export(
             title, table.to_csv, file_name=f"{area.id}-{name}.csv", width="stretch",
             on_click="ignore",
         )  # fmt: skip
-    st.caption(_("Every chart has a camera that saves it as SVG."))
+    title = f"{area_title(area)}: " + _("Clusters")
+    st.download_button(
+        _("All charts as one HTML file"),
+        partial(report, title),
+        file_name=f"{area.id}-clusters.html",
+        on_click="ignore",
+        help=_("It opens by itself, without this program and without the internet."),
+    )
+    charts.picture_choice()

@@ -1,6 +1,7 @@
 """The left column of the Clusters page: what is clustered, over which k, which k is shown."""
 
 from collections.abc import Iterable
+from typing import cast
 
 import streamlit as st
 
@@ -8,8 +9,10 @@ from core import cluster_steps, jobs
 from core.cluster_steps import ClusterOptions
 from core.clusters.sweep import Range, check_range, expected_seconds
 from core.quadrat_table import QuadratTable
-from core.workspace import Area
-from ui.columns import columns_of
+from core.signatures import EDGES, read_edges
+from core.workspace import Area, Method
+from ui.choice import choice, distinct
+from ui.columns import column_title, columns_of
 from ui.errors import shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
@@ -32,15 +35,24 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
     """Draw the choice of factors and of the range of k, with the button that starts the sweep."""
     options = cluster_options(view)
     layers = {c.layer.id: c.layer for c in columns_of(area, made.table)}
+    names = distinct({name: layer_title(layer) for name, layer in layers.items()})
     causes = [name for name, layer in layers.items() if layer.role == "cause"]
     with st.sidebar.expander(_("Factors and range of k"), expanded=is_open):
         chosen = st.multiselect(
             _("Layers to cluster by"),
             list(layers),
             default=list(options.layers) or causes,
-            format_func=lambda name: layer_title(layers[name]),
+            format_func=lambda name: names[name],
             key=f"factors-{area.id}",
             help=_("At first the causes; columns with gaps or one value are left out and told."),
+        )
+        named = {c.name: column_title(c) for c in columns_of(area, made.table)}
+        columns = st.multiselect(
+            _("Or only these columns"),
+            list(named),
+            default=[name for name in options.columns if name in named],
+            format_func=lambda name: named[name],
+            key=f"factor-columns-{area.id}",
         )
         left, middle, right = st.columns(3)
         low = int(left.number_input(_("k from"), 2, 500, options.span.smallest))
@@ -59,7 +71,8 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
             with shown_errors():
                 check_range(shape, span, method=area.method)
                 view.options = {
-                    "layers": () if is_default else tuple(chosen),
+                    "layers": () if is_default or columns else tuple(chosen),
+                    "columns": tuple(columns),
                     "span": (low, high, step),
                     "seed": seed,
                 }
@@ -118,3 +131,25 @@ def is_swept(area: Area, made: QuadratTable, options: ClusterOptions) -> bool:
     quadrats = options_of(app_state().quadrat_view(area.id))
     given = (workspace(), area, made, quadrats, options)
     return bool(cluster_steps.find_clusters(*given) and cluster_steps.find_stability(*given))
+
+
+def signature_controls(area: Area, view: ClusterView) -> tuple[tuple[float, ...], Method]:
+    """Draw the bins and the reading of the signatures, and return them."""
+    with st.sidebar.expander(_("Bins and reading of the signatures")):
+        text = st.text_input(
+            _("Edges of the bins"),
+            value=view.edges,
+            key=f"edges-{area.id}",
+            help=_(
+                "Ascending, parted by commas; squares equal to the first edge are their own bin."
+            ),
+        )
+        readings = {"recommended": _("Recommended"), "document": _("As in the document")}
+        reading = choice(
+            _("Reading"), readings, value=view.reading or area.method, key=f"reading-{area.id}"
+        )
+    with shown_errors():
+        edges = read_edges(text)
+        view.edges, view.reading = text, reading
+        return edges, cast(Method, reading)
+    return EDGES, area.method

@@ -48,8 +48,8 @@ def seasons_panel(found: CozyZone) -> None:
         strict=True,
     ):
         with box:
-            st.plotly_chart(_class_counts(title, labels), config=charts.CONFIG, width="stretch")
-            st.plotly_chart(_permuted(title, spots.whole), config=charts.CONFIG, width="stretch")
+            st.plotly_chart(_class_counts(title, labels), config=charts.config(), width="stretch")
+            st.plotly_chart(_permuted(title, spots.whole), config=charts.config(), width="stretch")
             st.caption(_engine_line(spots))
 
 
@@ -59,7 +59,7 @@ def _engine_line(spots: Spots) -> str:
         "Local Moran of {column}: engine {engine}, {permutations} permutations, seed {seed},"
         " {weights} neighbours."
     ).format(
-        column=spots.column,
+        column=plain(spots.column),
         engine=local.engine,
         permutations=value_text(float(local.permutations)),
         seed=local.seed,
@@ -138,7 +138,7 @@ def scatter_panel(found: CozyZone, view: CozyView) -> NDArray[np.bool_] | None:
         text = _("{shown} of {count} squares are drawn; a box chooses among all of them.")
         st.caption(text.format(shown=len(shown), count=len(known)))
     event: Any = st.plotly_chart(
-        figure, config=charts.CONFIG, width="stretch", on_select="rerun", selection_mode="box",
+        figure, config=charts.config(), width="stretch", on_select="rerun", selection_mode="box",
         key=f"scatter-{view.season}",
     )  # fmt: skip
     boxes = (event or {}).get("selection", {}).get("box", [])
@@ -167,33 +167,30 @@ def stability_panel(stability: Stability) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
 
 
+def report_figures(
+    found: CozyZone,
+    under: pd.DataFrame | None,
+    names: dict[int, str],
+    effects: Effects | None,
+    titles: dict[str, str],
+) -> list[go.Figure]:
+    """Return the page's charts, for a file that stands alone."""
+    figures = []
+    for title, spots, labels in (
+        (_("Summer"), found.summer, found.summer_labels),
+        (_("Winter"), found.winter, found.winter_labels),
+    ):
+        figures += [_class_counts(title, labels), _permuted(title, spots.whole)]
+    if under is not None:
+        figures.append(_quotients(under, names))
+    if effects is not None:
+        figures.append(_effects(effects, titles))
+    return figures
+
+
 def under_panel(under: pd.DataFrame, names: dict[int, str]) -> None:
     """Draw the location quotient of each group with its interval, and the table."""
-    rows = under.iloc[::-1]
-    figure = go.Figure(
-        go.Scatter(
-            x=rows["quotient"],
-            y=[names.get(int(group), str(group)) for group in rows.index],
-            mode="markers",
-            marker={"color": ACCENT, "size": 10},
-            error_x={
-                "type": "data",
-                "symmetric": False,
-                "array": rows["high"] - rows["quotient"],
-                "arrayminus": rows["quotient"] - rows["low"],
-                "color": "#6B7676",
-            },
-        )
-    )
-    charts.frame(
-        figure,
-        title=_("How much more often than everywhere a group is cozy (95 % interval)"),
-        x=_("Location quotient; 1: as everywhere"),
-        y="",
-        height=110 + 30 * len(rows),
-    )
-    figure.add_vline(x=1, line={"dash": "dot", "width": 1})
-    st.plotly_chart(figure, config=charts.CONFIG, width="stretch")
+    st.plotly_chart(_quotients(under, names), config=charts.config(), width="stretch")
     table = pd.DataFrame(
         {
             _("Group"): [names.get(int(group), str(group)) for group in under.index],
@@ -219,33 +216,38 @@ def under_panel(under: pd.DataFrame, names: dict[int, str]) -> None:
     )
 
 
-def effects_panel(found: Effects, titles: dict[str, str]) -> None:
-    """Draw the effect of each factor, and say what it means in two sentences."""
-    rows = found.table.iloc[::-1]
+def _quotients(under: pd.DataFrame, names: dict[int, str]) -> go.Figure:
+    rows = under.iloc[::-1]
     figure = go.Figure(
         go.Scatter(
-            x=rows["effect"],
-            y=[titles.get(name, name) for name in rows.index],
+            x=rows["quotient"],
+            y=list(range(len(rows))),
             mode="markers",
-            marker={"color": np.where(rows["effect"] > 0, "#2166AC", "#B2182B"), "size": 10},
+            marker={"color": ACCENT, "size": 10},
             error_x={
                 "type": "data",
                 "symmetric": False,
-                "array": rows["high"] - rows["effect"],
-                "arrayminus": rows["effect"] - rows["low"],
+                "array": rows["high"] - rows["quotient"],
+                "arrayminus": rows["quotient"] - rows["low"],
                 "color": "#6B7676",
             },
         )
     )
     charts.frame(
         figure,
-        title=_("What goes with being cozy (95 % interval)"),
-        x=_("Change of the log odds for one standard deviation more"),
+        title=_("How much more often than everywhere a group is cozy (95 % interval)"),
+        x=_("Location quotient; 1: as everywhere"),
         y="",
-        height=110 + 28 * len(rows),
+        height=110 + 30 * len(rows),
     )
-    figure.add_vline(x=0, line={"dash": "dot", "width": 1})
-    st.plotly_chart(figure, config=charts.CONFIG, width="stretch")
+    charts.name_rows(figure, [names.get(int(group), str(group)) for group in rows.index])
+    figure.add_vline(x=1, line={"dash": "dot", "width": 1})
+    return figure
+
+
+def effects_panel(found: Effects, titles: dict[str, str]) -> None:
+    """Draw the effect of each factor, and say what it means in two sentences."""
+    st.plotly_chart(_effects(found, titles), config=charts.config(), width="stretch")
     sure = [titles.get(name, name) for name, row in found.table.iterrows() if row["p"] < 0.05]
     first = _("Of {count} factors these go with being cozy beyond chance: {names}.").format(
         count=len(found.table), names=", ".join(sure[:6]) or _("none")
@@ -267,6 +269,35 @@ def effects_panel(found: Effects, titles: dict[str, str]) -> None:
         told.append(_("{count} squares lack a factor and are left out.").format(count=count))
     if told:
         st.caption(plain(" ".join(told)))
+
+
+def _effects(found: Effects, titles: dict[str, str]) -> go.Figure:
+    rows = found.table.iloc[::-1]
+    figure = go.Figure(
+        go.Scatter(
+            x=rows["effect"],
+            y=list(range(len(rows))),
+            mode="markers",
+            marker={"color": np.where(rows["effect"] > 0, "#2166AC", "#B2182B"), "size": 10},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": rows["high"] - rows["effect"],
+                "arrayminus": rows["effect"] - rows["low"],
+                "color": "#6B7676",
+            },
+        )
+    )
+    charts.frame(
+        figure,
+        title=_("What goes with being cozy (95 % interval)"),
+        x=_("Change of the log odds for one standard deviation more"),
+        y="",
+        height=110 + 28 * len(rows),
+    )
+    charts.name_rows(figure, [titles.get(name, name) for name in rows.index])
+    figure.add_vline(x=0, line={"dash": "dot", "width": 1})
+    return figure
 
 
 def square_panel(made: QuadratTable, found: CozyZone, position: int | None) -> None:

@@ -1,6 +1,7 @@
 """How the cozy zone was found, and its files for other programs."""
 
 import shutil
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -11,6 +12,8 @@ from core.cozy_steps import CozyZone, Options, cozy_frame
 from core.export import FORMATS, write_quadrats
 from core.quadrat_table import QuadratTable
 from core.workspace import Area
+from ui import charts
+from ui.frame import area_title
 from ui.groups import Labels
 from ui.language import _
 from ui.server import workspace
@@ -52,6 +55,7 @@ def cozy_export(
     stability: Stability,
     under: pd.DataFrame | None,
     labels: Labels | None,
+    report: Callable[[str], str],
 ) -> None:
     """Draw the files; each is written when it is asked for."""
     del stamp
@@ -81,3 +85,12 @@ def cozy_export(
             width="stretch",
             on_click="ignore",
         )
+    title = f"{area_title(area)}: " + _("Cozy zones")
+    st.download_button(
+        _("All charts as one HTML file"),
+        partial(report, title),
+        file_name=f"{area.id}-cozy.html",
+        on_click="ignore",
+        help=_("It opens by itself, without this program and without the internet."),
+    )
+    charts.picture_choice()

@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from core.workspace import Area
+from ui.choice import distinct
 from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
@@ -72,7 +73,7 @@ def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> N
     left, middle, right = st.columns([5, 3, 1.9], vertical_alignment="center")
     left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
-        titles = {area.id: area_title(area) for area in areas}
+        titles = distinct({area.id: area_title(area) for area in areas})
         set_widget("area-chip", state.area)
         middle.selectbox(
             _("Study area"),

@@ -25,9 +25,9 @@ def key_figures(layer: Layer, info: RasterInfo | None, problems: Sequence[Proble
     else:
         columns[0].metric(
             _("2nd to 98th percentile"),
-            f"{value_text(summary.low)} – {value_text(summary.high, layer.unit)}",
+            f"{value_text(summary.low)} – {value_text(summary.high, plain(layer.unit))}",
         )
-    columns[1].metric(_("Pixel"), pixel_text(info) if info else "–")
+    columns[1].metric(_("Pixel"), plain(pixel_text(info)) if info else "–")
     columns[2].metric(_("Missing inside the area"), share_text(1 - summary.valid_share))
     columns[3].metric(_("Problems"), str(len(problems)))
 

@@ -9,7 +9,7 @@ from core.rendering import COLORMAPS, ValueStyle
 from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
-from ui.choice import choice, switch
+from ui.choice import choice, distinct, switch
 from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
@@ -89,7 +89,8 @@ def _row(layer: Layer, view: MapView, place: int) -> None:
 
 
 def _add_row(area: Area, view: MapView) -> None:
-    hidden = {layer.id: layer_title(layer) for layer in area.layers if layer.id not in view.shown}
+    titles = distinct({layer.id: layer_title(layer) for layer in area.layers})
+    hidden = {item: title for item, title in titles.items() if item not in view.shown}
     if not hidden:
         return
 
@@ -140,7 +141,7 @@ def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
         value=drawn.colormap,
         key=f"colormap-{area.id}-{layer.id}",
     )
-    unit = f" ({layer.unit})" if layer.unit else ""
+    unit = f" ({plain(layer.unit)})" if layer.unit else ""
     left, right = st.columns(2)
     low = left.number_input(
         _("From") + unit, value=drawn.low, format="%.6g", key=f"low-{area.id}-{layer.id}"

@@ -159,7 +159,7 @@ def _confirm(boundary: Boundary, title: str) -> None:
                 )
                 app_state().area = area.id
                 app_state().notice = _("{area} was made. Bring in its layers.").format(
-                    area=area.title
+                    area=plain(area.title)
                 )
                 st.switch_page("pages/data.py")
 

@@ -12,7 +12,7 @@ from core.operations.sources import about_like, find_source
 from core.prepare import About
 from core.store import checked_id, slug
 from core.workspace import Area
-from ui.choice import choice
+from ui.choice import choice, distinct
 from ui.choose_file import choose_file
 from ui.errors import plain, shown_errors
 from ui.language import _
@@ -60,7 +60,7 @@ def _about(area: Area, name: str, parameters: dict[str, Any]) -> About:
 
 
 def _layers(area: Area) -> dict[str, str]:
-    return {layer.id: layer_title(layer) for layer in area.layers if not layer.url}
+    return distinct({layer.id: layer_title(layer) for layer in area.layers if not layer.url})
 
 
 def _mosaic(area: Area) -> dict[str, Any] | None:

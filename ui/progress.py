@@ -40,8 +40,11 @@ def job_panel(
         _running(purpose, job_id, title, watched_area, workspace().stamp(watched_area))
     elif found.state == "done":
         app_state().jobs.pop(purpose)
-        done = _("Done: {title}").format(title=title)
-        app_state().notice = on_done(found) if on_done else done
+        done = _("Done: {title}").format(title=plain(title))
+        try:
+            app_state().notice = on_done(found) if on_done else done
+        except AppError as err:  # what the job made was deleted meanwhile
+            app_state().notice = plain(err.message(_))
         st.rerun()
     else:
         _ended(purpose, found, title, retry)

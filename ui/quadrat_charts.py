@@ -12,6 +12,7 @@ from core.quadrat_table import QuadratTable
 from core.workspace import Area, Layer
 from ui import charts
 from ui.columns import Column
+from ui.errors import plain
 from ui.language import _
 from ui.quantities import share_text, value_text
 from ui.state import QuadratView
@@ -59,7 +60,7 @@ def brushed_histogram(area: Area, grid: Layer, values: NDArray[Any], view: Quadr
         _take_range(event, view)
         if view.only is not None:
             share = float(((known >= view.only[0]) & (known <= view.only[1])).mean())
-            text = f"{value_text(view.only[0])} – {value_text(view.only[1], grid.unit)}"
+            text = plain(f"{value_text(view.only[0])} – {value_text(view.only[1], grid.unit)}")
             st.caption(
                 _("{range}: {share} of the squares").format(range=text, share=share_text(share))
             )
@@ -72,7 +73,8 @@ def _take_range(event: Any, view: QuadratView) -> None:
     boxes = (event or {}).get("selection", {}).get("box", [])
     if not boxes:
         return
-    low, high = sorted(float(x) for x in boxes[0]["x"])
+    # As many digits as the address holds, so that a link lights up the same squares.
+    low, high = sorted(float(f"{float(x):.6g}") for x in boxes[0]["x"])
     if view.only != (low, high) and view.brushed != (low, high):
         view.only = view.brushed = (low, high)
         st.rerun()
@@ -88,7 +90,7 @@ def key_figures(
     count = value_text(float(len(made.lattice)))
     boxes[0].metric(_("Squares of {side}").format(side=side), count)
     if known.size:
-        boxes[1].metric(_("Mean"), value_text(float(known.mean()), grid.unit))
+        boxes[1].metric(_("Mean"), value_text(float(known.mean()), plain(grid.unit)))
         low, high = np.percentile(known, [2, 98])
         boxes[2].metric(
             _("2nd to 98th percentile"), f"{value_text(float(low))} – {value_text(float(high))}"

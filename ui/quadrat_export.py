@@ -11,8 +11,9 @@ from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable
 from core.workspace import Area
 from ui import cached
-from ui.columns import Column, column_title, column_unit
-from ui.errors import shown_errors
+from ui.choice import distinct
+from ui.columns import Column, column_title, column_unit, columns_of
+from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
 from ui.quantities import share_text
@@ -25,21 +26,23 @@ def quadrat_list(
 ) -> None:
     """Draw the table; its own tools search, sort and download it."""
     by_name = {column.name: column for column in columns}
+    titles = distinct({column.name: column_title(column) for column in columns})
     first = dict.fromkeys([mapped.name, *(c.name for c in columns if not c.is_class)])
     chosen = st.multiselect(
         _("Columns"),
         list(by_name),
         default=list(first)[:_FIRST],
-        format_func=lambda name: column_title(by_name[name]),
+        format_func=lambda name: titles[name],
     )
     shown = table[chosen].copy()
     shown.insert(0, "row", made.lattice.rows)
     shown.insert(1, "col", made.lattice.cols)
+    # Two layers may have one title: the columns keep their short names and only show titles.
     names: dict[str, str] = {"row": _("Row"), "col": _("Column")}
     for name in chosen:
         unit = column_unit(by_name[name], is_normalised=False)
         names[name] = column_title(by_name[name]) + (f" ({unit})" if unit else "")
-    st.dataframe(shown.rename(columns=names), width="stretch", height=380)
+    st.dataframe(shown, width="stretch", height=380, column_config=dict(names))
 
 
 def method_panel(
@@ -52,11 +55,12 @@ def method_panel(
     }
     st.markdown(_("Method: **{method}**.").format(method=readings[area.method]))
     rows = []
+    columns = columns_of(area, made.table)
     for layer in area.layers:
         note = made.notes.get(layer.id)
         if note is None:
             continue
-        own = [name for name in made.table.columns if name.startswith(f"{layer.id}_")]
+        own = [column.name for column in columns if column.layer.id == layer.id]
         rows.append(
             {
                 _("Layer"): layer_title(layer),
@@ -72,18 +76,20 @@ def method_panel(
             }
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-    reach = options.fill_m or 5 * area.quadrat_m
-    st.caption(
-        _(
+    reach = 5 * area.quadrat_m if options.fill_m is None else options.fill_m
+    if reach > 0 and area.method == "recommended":
+        text = _(
             "Gaps of values are filled from the 8 nearest squares with a value, weighted by inverse"
             " squared distance, up to {reach:g} m; classes are never filled."
-        ).format(reach=reach)
-    )
+        )
+        st.caption(text.format(reach=reach))
+    else:
+        st.caption(_("Gaps are not filled; squares without a value stay without one."))
     if normal.constant:
-        names = ", ".join(normal.constant)
+        names = plain(", ".join(normal.constant))
         st.warning(_("The same value in every square: {names}.").format(names=names))
     if normal.missing:
-        names = ", ".join(f"{name} ({count})" for name, count in normal.missing.items())
+        names = plain(", ".join(f"{name} ({count})" for name, count in normal.missing.items()))
         st.warning(_("Squares still without a value: {names}.").format(names=names))
 
 

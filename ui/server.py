@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib import import_module
-from threading import Thread
+from threading import Lock, Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -18,6 +18,7 @@ from core.workspace import Workspace
 from ui.address import RootAddress
 
 DEFAULT_AREA = "chicago-simulated"
+_starting = Lock()
 
 
 def base_path() -> str:
@@ -50,8 +51,8 @@ def outside_allowed() -> bool:
 
 def running_default_area() -> str | None:
     """Return the id of the job that is making the default area now."""
-    for job in jobs.jobs(workspace().root / "jobs"):
-        if job.work == "default-area" and job.state == "running":
+    for job in jobs.jobs(workspace().root / "jobs", "default-area"):
+        if job.state == "running":
             return job.id
     return None
 
@@ -69,10 +70,11 @@ def has_default_area() -> bool:
 def start_default_area() -> str | None:
     """Start making the simulated default area where it is missing; return the job's id."""
     space = workspace()
-    if has_default_area():
-        return None
     config = {"workspace": str(space.root.resolve()), "area": DEFAULT_AREA, "seed": 0}
-    return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
+    with _starting:  # two sessions at once must not start two
+        if has_default_area():
+            return None
+        return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
 
 
 @cache

@@ -11,6 +11,7 @@ from core.quadrat_table import QuadratTable
 from core.workspace import Area, Layer
 from ui import charts
 from ui.columns import Column, column_title, column_unit
+from ui.errors import plain
 from ui.language import _
 from ui.layer_words import class_name, layer_title
 from ui.quadrat_map import square_ring
@@ -65,14 +66,14 @@ def _square(
         if own:
             figure = _shares(layer, own, table, position)
             st.plotly_chart(
-                figure, config=charts.CONFIG, width="stretch", key=f"shares-{layer.id}-{position}"
+                figure, config=charts.config(), width="stretch", key=f"shares-{layer.id}-{position}"
             )
     cover = made.cover.iloc[position]
     lacking = [
         f"{name} {share_text(float(share))}" for name, share in cover.items() if share < 0.999
     ]
     if lacking:
-        st.caption(_("Valid cover below 100 %: {layers}.").format(layers=", ".join(lacking)))
+        st.caption(_("Valid cover below 100 %: {layers}.").format(layers=plain(", ".join(lacking))))
 
 
 def _row(table: pd.DataFrame, column: Column, position: int) -> dict[str, str]:
@@ -104,7 +105,7 @@ def _shares(
     shown.sort(key=lambda pair: pair[1])
     figure = go.Figure(
         go.Bar(
-            y=[class_name(layer, code) for code, _share in shown],
+            y=list(range(len(shown))),
             x=[100 * share for _code, share in shown],
             orientation="h",
             marker={"color": [colours.get(code, "#FF00FF") for code, _share in shown]},
@@ -116,5 +117,6 @@ def _shares(
     )
     title = _("{layer} in this square (% of pixels)").format(layer=layer_title(layer))
     charts.frame(figure, title=title, x="", y="", height=70 + 24 * max(len(shown), 1))
+    charts.name_rows(figure, [class_name(layer, code) for code, _share in shown])
     figure.update_xaxes(visible=False, range=[0, 125])
     return figure

@@ -75,6 +75,12 @@ class ClusterView:
     """The last one chosen in the list; the chart tells it again at every run."""
     grouping: str = ""
     """Title of the grouping that is shown; empty: the clusters themselves."""
+    edges: str = "0, 0.3, 0.6, 1"
+    """Of the bins of the signatures."""
+    reading: str = ""
+    """Of the signatures and distances; empty: the area's method."""
+    marks: str = "typical"
+    """Which squares of the picked cluster are outlined: typical or unusual."""
     options: dict[str, Any] = field(default_factory=dict)
     """Fields of the job's `clusters` that differ from the defaults."""
     clicked: tuple[float, float] | None = None
@@ -105,6 +111,8 @@ class AppState:
     area: str = ""
     language: str = ""
     base_map: str = ""
+    picture: str = "svg"
+    """What the camera of a chart saves."""
     views: dict[str, MapView] = field(default_factory=dict)
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
     clusters: dict[str, ClusterView] = field(default_factory=dict)

@@ -12,7 +12,7 @@ Iterative shrinking method for clustering problems, Pattern Recognition 39.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -57,7 +57,7 @@ class _Best:
 
     inertia: float
     centres: Floats
-    labels: NDArray[np.int32]
+    labels: NDArray[np.uint16]
 
 
 class Path:
@@ -73,7 +73,7 @@ class Path:
         self._best: dict[int, _Best] = {}
         self._done = 0.0
 
-    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.int32]]:
+    def run(self, largest: int, on_progress: OnProgress) -> dict[int, NDArray[np.uint16]]:
         """Return the labels (N,) of every k from 2 to `largest`.
 
         Raises:
@@ -91,7 +91,7 @@ class Path:
         state = self._from(self._values[[self._rng.integers(len(self._values))]])
         for k in range(2, last + 1):
             self._add(state)
-            settled = self._from(state.centres)
+            settled = _copied(state)
             self._settle(settled, _LEAST_ROUGH)
             self._keep(k, settled)
             self._tell(k, largest, on_progress)
@@ -204,6 +204,7 @@ class Path:
         state.counts = np.append(state.counts, 0)
         new = len(state.counts) - 1
         self._over(state, partial(_bound, kernels.join, candidates[best], norms[best], new))
+        state.inertia = float((state.near**2).sum())
 
     def _leave(self, state: _State) -> None:
         k = len(state.centres)
@@ -241,7 +242,18 @@ def _bound(kernel: Callable[..., None], *middle_and_ends: Any) -> None:
     kernel(*rows, *middle, *results)
 
 
-def _without_empty(state: _State) -> NDArray[np.int32]:
+def _copied(state: _State) -> _State:
+    return replace(
+        state,
+        sums=state.sums.copy(),
+        counts=state.counts.copy(),
+        labels=state.labels.copy(),
+        near=state.near.copy(),
+        other=state.other.copy(),
+    )
+
+
+def _without_empty(state: _State) -> NDArray[np.uint16]:
     """Return the labels; an empty cluster gets the row that lies farthest from its centre."""
     labels, counts = state.labels.copy(), state.counts.copy()
     for empty in np.flatnonzero(counts == 0):
@@ -249,4 +261,4 @@ def _without_empty(state: _State) -> NDArray[np.int32]:
         counts[labels[far]] -= 1
         counts[empty] = 1
         labels[far] = empty
-    return labels
+    return labels.astype(np.uint16)

@@ -20,7 +20,7 @@ from core.text import N_
 Floats = NDArray[np.float64]
 Labels = NDArray[np.integer]
 
-SAMPLE = 2000
+SAMPLE = 1500
 _SILHOUETTE_ROWS = 100
 
 

@@ -157,8 +157,8 @@ def advice(k: int, ks: Sequence[int], found: Stability) -> Advice:
     )
 
 
-def suggested(ks: Sequence[int], found: Stability, silhouette: NDArray[np.float64]) -> int:
-    """Return a k to begin with: the largest silhouette among those that are firm.
+def suggested(ks: Sequence[int], found: Stability, score: NDArray[np.float64]) -> int:
+    """Return a k to begin with: the largest score (larger is better) among those that are firm.
 
     Where none is, among those that are fairly firm; else among all. Below 4 a map says little of
     a city, so 2 and 3 are left out where there are others.
@@ -169,7 +169,7 @@ def suggested(ks: Sequence[int], found: Stability, silhouette: NDArray[np.float6
         allowed = wide & (found.mean >= least)
         if allowed.any():
             break
-    return int(ks_array[np.where(allowed, silhouette, -np.inf).argmax()])
+    return int(ks_array[np.where(allowed, score, -np.inf).argmax()])
 
 
 def _pairs(count: NDArray[np.float64] | np.float64) -> NDArray[np.float64]:

@@ -166,7 +166,7 @@ def _document(
     seed: int,
     on_progress: OnProgress,
     should_stop: ShouldStop,
-) -> dict[int, NDArray[np.int32]]:
+) -> dict[int, NDArray[np.uint16]]:
     # Imported here: it takes a second, and only this reading needs it.
     from sklearn.cluster import MiniBatchKMeans
 
@@ -175,7 +175,7 @@ def _document(
         on_progress(i / len(span.ks), N_("Grouping the quadrats"))
         model = MiniBatchKMeans(k, random_state=seed, **_DOCUMENT)
         _fit(model, values, should_stop)
-        found[k] = model.labels_.astype(np.int32)
+        found[k] = model.labels_.astype(np.uint16)
     on_progress(1.0, N_("Grouping the quadrats"))
     return found
 

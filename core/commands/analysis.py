@@ -35,7 +35,7 @@ def add_arguments(run: argparse.ArgumentParser) -> None:
     """Add the options of these steps to `area run`."""
     run.add_argument("--factors", metavar="COLUMN,…", help="default: the causes")
     run.add_argument("--ks", default="2-50", metavar="LOW-HIGH[:STEP]")
-    run.add_argument("--k", type=int, help="default: a firm one with well parted clusters")
+    run.add_argument("--k", type=int, help="default: a firm one, well parted; takes five sweeps")
     run.add_argument("--summer", metavar="LAYER", help="default: the layer of that season")
     run.add_argument("--winter", metavar="LAYER")
     run.add_argument("--weights", choices=["queen", "rook"], default="queen")
@@ -65,10 +65,11 @@ def cluster_step(
         threads=args.threads,
     )
     found = cluster_steps.clusters(space, area, made, options, chosen)
-    firm = cluster_steps.cluster_stability(space, area, made, options, chosen)
-    k = args.k
-    if k is None:
-        k = suggested(found.sweep.ks, firm, found.quality.silhouette)
+    k, said = args.k, None
+    if k is None:  # a k that was asked for needs no reruns
+        firm = cluster_steps.cluster_stability(space, area, made, options, chosen)
+        k = suggested(found.sweep.ks, firm, found.quality.calinski_harabasz)
+        said = advice(k, found.sweep.ks, firm).message()
     labels = found.sweep.of(k).astype(np.int32)
     frame = to_frame(made.lattice).assign(cluster=labels)
     done.labels = labels
@@ -82,7 +83,7 @@ def cluster_step(
         "ks": list(found.sweep.ks),
         "sizes": np.bincount(labels).tolist(),
         "columns": list(found.columns),
-        "advice": advice(k, found.sweep.ks, firm).message(),
+        "advice": said,
     }
 
 

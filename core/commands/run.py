@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> dict[str, Any]:
         threads=args.threads,
     )
     # A later step needs the earlier ones, named or not.
-    has_layers = steps != ["quadrats"]
+    has_layers = set(steps) != {"quadrats"}
     made = quadrat_table(space, area, options) if has_layers else bare_quadrats(space, area)
     outputs = [str(write_quadrats(space, area, made))]
     warnings = _warnings(made)

@@ -29,7 +29,7 @@ WEST_M, NORTH_M, SIDE_M = 446_000.0, 4_636_000.0, 2_000.0
 QUARTERS = {"north-west": 1, "north-east": 4, "south-west": 5, "south-east": 6}
 LAND_COVER = PRESETS["chicago-land-cover"][1]
 HOSTILE = ("<img src=x onerror=alert(1)>", "`${alert(2)}` </script><script>alert(3)</script>")
-HOSTILE_TITLE = "<b onclick=alert(4)>Use</b> & *more*"
+HOSTILE_TITLE = "<b onclick=alert(4)>Use</b> & *more* ![x](https://x.invalid/p)"
 _TO_LONLAT = Transformer.from_crs(32616, 4326, always_xy=True)
 
 

@@ -69,6 +69,25 @@ def canary():
 
 
 @contextmanager
+def redirecting(target):
+    """Answer everything with a redirection to `target`; yield the server's address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(302)
+            self.send_header("Location", target)
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815 (the base class looks it up by this name)
+
+        def log_message(self, *args):
+            pass
+
+    with _serving(Handler) as url:
+        yield url
+
+
+@contextmanager
 def file_server(folder):
     """Serve a folder over HTTP with byte ranges; yield its address."""
 

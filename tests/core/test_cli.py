@@ -158,6 +158,16 @@ def test_pixel_equals_what_rasterio_reads_of_the_source(core, tmp_path, crs, tra
     assert found[0]["unit"] == "m"
 
 
+def test_adding_under_a_name_in_use_says_that_it_replaced(core):
+    status, out, _ = core("area", "add", "town", "cover", "cover.tif", "--kind", "classes")
+    assert (status, out) == (0, "Replaced cover (classes, cause) in Town.\n")
+    body = json.loads(core("area", "add", "town", "cover", "cover.tif", "--json")[1])
+    assert body["warnings"] == ["cover: replaced the layer of that name"]
+    assert (
+        json.loads(core("area", "add", "town", "other", "cover.tif", "--json")[1])["warnings"] == []
+    )
+
+
 def test_pixel_names_the_class_and_tells_missing_from_outside(core, tmp_path):
     values = np.ones((40, 50), np.uint8)
     values[0, 0] = 0

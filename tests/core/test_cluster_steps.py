@@ -135,6 +135,19 @@ def test_a_sweep_is_kept_and_found_again_with_all_its_measures(space):
     assert list(again.scores().index) == list(SPAN.ks)
 
 
+@pytest.mark.parametrize("name", ["labels.npy", "scores.parquet", "stability.parquet"])
+def test_a_damaged_result_is_made_again_row_11(space, name):
+    """Row 11."""
+    given = (space, space.area("town"), made_of(table_of()), QUADRATS, CHOSEN)
+    first, firm = clusters(*given), cluster_stability(*given)
+    (path,) = (space.folder("town") / "results").glob(f"*/{name}")
+    path.write_bytes(path.read_bytes()[:40])
+    assert None in (find_clusters(*given), find_stability(*given))
+    assert_array_equal(clusters(*given).sweep.labels, first.sweep.labels)
+    assert_array_equal(cluster_stability(*given).mean, firm.mean)
+    assert find_stability(*given) is not None
+
+
 def test_every_choice_that_changes_the_result_changes_the_digest(space):
     """Row 26."""
     area, made = space.area("town"), made_of(table_of())

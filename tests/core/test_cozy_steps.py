@@ -89,6 +89,20 @@ def test_a_second_call_reads_what_the_first_one_kept(space, monkeypatch):
     assert again.summer.local.is_missing.dtype == bool
 
 
+@pytest.mark.parametrize("name", ["local.npz", "simulated.npy", "result.json"])
+def test_a_damaged_result_is_made_again_row_11(space, name):
+    """Row 11."""
+    area, made = make(space)
+    options = Options(permutations=99)
+    first = cozy_steps.cozy_zone(space, area, made, options, QUADRATS)
+    for path in (space.folder("town") / "results").glob(f"*/{name}"):
+        path.write_bytes(path.read_bytes()[:40])
+    again = cozy_steps.cozy_zone(space, area, made, options, QUADRATS)
+    assert not all(step.cached for step in again.steps)
+    assert np.array_equal(first.summer.local.p, again.summer.local.p)
+    assert np.array_equal(first.summer.whole.simulated, again.summer.whole.simulated)
+
+
 @pytest.mark.parametrize(
     "change",
     [{"weights": "rook"}, {"permutations": 499}, {"seed": 1}],

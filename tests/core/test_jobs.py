@@ -122,6 +122,30 @@ def test_old_folders_are_forgotten_but_never_a_running_one(root, monkeypatch):
     jobs.wait(root, running, timeout_s=10)
 
 
+def test_a_job_is_known_by_its_id_and_not_by_a_number_that_comes_back(root):
+    first = jobs.submit(root, "fake", {"mode": "wait"})
+    wait_until(lambda: jobs.job(root, first).progress.share > 0)
+    dead = ended(root, "die")
+    body = store.read_json(root / first / "process.json", kind="job-process", version=1)
+    store.write_json(root / dead.id / "process.json", body, kind="job-process", version=1)
+    assert jobs.job(root, dead.id).state == "failed"
+    jobs.cancel(root, first)
+    jobs.wait(root, first, timeout_s=10)
+
+
+def test_ended_children_are_let_go_of_with_their_folders(root, monkeypatch):
+    monkeypatch.setattr(jobs, "_KEPT", 1)
+    done = [ended(root, "ok").id for _ in range(4)]
+    assert done[0] not in jobs._started
+    assert done[-1] in jobs._started
+
+
+def test_jobs_of_one_work_alone_can_be_listed(root):
+    job = ended(root, "ok")
+    assert [found.id for found in jobs.jobs(root, "fake")] == [job.id]
+    assert jobs.jobs(root, "default-area") == []
+
+
 def test_every_work_names_a_function_that_exists():
     listed = subprocess.run(
         [sys.executable, "-c",

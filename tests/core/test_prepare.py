@@ -431,6 +431,21 @@ def test_a_remote_layer_has_an_address_and_no_file(tmp_path):
             prepare.add_remote(workspace, "town", f"{url}/flat.tif", CLASSES)
 
 
+@pytest.mark.parametrize("more", [{"band": 2}, {"crs": "EPSG:4326"}, {"nodata": 0.0}])
+def test_what_a_remote_layer_cannot_keep_is_refused(tmp_path, more):
+    workspace = new_area(tmp_path / "ws")
+    with pytest.raises(InputError, match="read as it is: band 1"):
+        prepare.add_remote(workspace, "town", "http://localhost/a.tif", CLASSES, **more)
+
+
+def test_a_crs_that_contradicts_the_files_own_is_refused(tmp_path):
+    workspace = new_area(tmp_path / "ws")
+    path = write_tif(tmp_path / "a.tif", checkers())
+    with pytest.raises(CrsError, match=r"a\.tif is in EPSG:32616, not in EPSG:4326"):
+        prepare.add_raster(workspace, "town", path, CLASSES, crs="EPSG:4326")
+    prepare.add_raster(workspace, "town", path, CLASSES, crs="EPSG:32616")
+
+
 def test_figures_are_of_the_pixels_inside_the_boundary(tmp_path):
     """The boundary holds the north-west 4 × 4 of 10 × 10 pixels: 13 of 1, 2 of 5, 1 missing."""
     space = Workspace(tmp_path)

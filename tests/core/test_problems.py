@@ -98,3 +98,17 @@ def test_a_file_that_cannot_be_read_is_a_finding_row_10(tmp_path):
     path.write_bytes(path.read_bytes()[:200])
     found = layer_problems(workspace, area, area.layer("a"))
     assert "a.tif" in found[0].message()
+
+
+@pytest.mark.parametrize("value", [-9999, -32768, float(np.finfo("float32").min), 3.4e38])
+def test_an_undeclared_sign_for_missing_is_named(tmp_path, value):
+    values = checkers(dtype="float32")
+    values[:6] = value
+    ((severity, text),) = problems(tmp_path, values)
+    assert severity == "warning"
+    assert text.startswith(f"The value {value:g} lies far from all others")
+
+
+def test_a_plausible_minimum_is_no_sign_for_missing(tmp_path):
+    values = np.linspace(-9999, 9000, 2000).reshape(40, 50).astype("float32")
+    assert problems(tmp_path, values) == []

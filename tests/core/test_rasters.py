@@ -22,6 +22,7 @@ from tests.core.raster_files import (
     canary,
     checkers,
     file_server,
+    redirecting,
     rotated,
     write_tif,
 )
@@ -307,9 +308,31 @@ def test_a_remote_raster_needs_permission_and_then_reads_the_same(tmp_path):
             raster_info.inspect(f"{url}/a.tif")
         assert raster_info.inspect(f"{url}/a.tif", outside=True).crs == "EPSG:32616"
         assert_array_equal(raster_info.preview(f"{url}/a.tif", outside=True), values)
-        with pytest.raises(RefusedFileError, match="cannot be read from"):
+        with pytest.raises(RefusedFileError, match="does not answer with a file"):
             raster_info.inspect(f"{url}/none.tif", outside=True)
+        (tmp_path / "words.tif").write_text("no raster")
+        with pytest.raises(RefusedFileError, match="cannot be read from"):
+            raster_info.inspect(f"{url}/words.tif", outside=True)
     assert path.exists()
+
+
+def test_a_redirection_is_refused_before_anybody_follows_it():
+    with canary() as (target, asked), redirecting(f"{target}/secret.tif") as url:
+        with pytest.raises(RefusedFileError, match=r"does not answer with a file: .*302"):
+            raster_info.inspect(f"{url}/a.tif", outside=True)
+        with pytest.raises(RefusedFileError), rasters.open_raster(f"{url}/a.tif", outside=True):
+            pass
+    assert asked == []
+
+
+def test_a_servers_answer_is_taken_for_a_minute(tmp_path, monkeypatch):
+    write_tif(tmp_path / "a.tif", checkers(), driver="COG")
+    with file_server(tmp_path) as url:
+        first = rasters.answer_headers(f"{url}/a.tif")
+    assert rasters.answer_headers(f"{url}/a.tif") == first
+    monkeypatch.setattr(rasters, "_SECONDS_ANSWERED", 0.0)
+    with pytest.raises(RefusedFileError, match="does not answer"):
+        rasters.answer_headers(f"{url}/a.tif")
 
 
 @pytest.mark.parametrize(

@@ -145,13 +145,35 @@ def test_a_description_that_names_a_file_elsewhere_is_refused_row_4(space):
 
 def test_the_results_used_last_are_kept_of_each_kind_row_25(space, monkeypatch):
     """Row 25."""
-    monkeypatch.setattr(results, "_KEPT", 3)
     keys = [Key("zonal", {"n": n}) for n in range(3)]
     other = write(space, Key("moran", {}))
     for age, key in enumerate(keys):
         os.utime(write(space, key), (1e9 + age, 1e9 + age))
     results.find(space, "town", keys[0])  # used now
+    monkeypatch.setattr(results, "_KEPT", 2)
     write(space, Key("zonal", {"n": 3}))
     left = [n for n in range(4) if results.find(space, "town", Key("zonal", {"n": n}))]
-    assert left == [0, 2, 3]
+    assert left == [0, 3]
     assert other.is_dir()
+
+
+def test_a_run_of_more_layers_than_are_kept_keeps_its_own(space, monkeypatch):
+    monkeypatch.setattr(results, "_KEPT", 2)
+    keys = [Key("zonal", {"n": n}) for n in range(5)]
+    for key in keys:
+        write(space, key)
+    assert all(results.find(space, "town", key) for key in keys)
+
+
+def test_a_damaged_result_counts_as_not_there_and_goes_row_11(space):
+    """Row 11."""
+
+    def read(folder, facts):
+        return (folder / "table.txt").read_text(), facts["note"]["engine"]
+
+    assert results.load(space, "town", KEY, read) is None
+    made = write(space)
+    assert results.load(space, "town", KEY, read) == ("one", "lattice")
+    (made / "table.txt").write_text("two")
+    assert results.load(space, "town", KEY, read) is None
+    assert not made.exists()

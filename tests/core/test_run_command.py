@@ -146,7 +146,7 @@ def test_filled_gaps_are_counted_in_the_record(space, run):
 @pytest.mark.parametrize(
     ("steps", "names", "files"),
     [
-        ("quadrats", ["quadrats"], ["quadrats.parquet"]),
+        ("quadrats,quadrats", ["quadrats"], ["quadrats.parquet"]),
         ("zonal", ["quadrats", "zonal:cover", "zonal:heat"], ["quadrats.parquet"]),
         ("quadrats,zonal", ["quadrats", "zonal:cover", "zonal:heat"], ["quadrats.parquet"]),
         (

@@ -32,3 +32,19 @@ def clean(app: AppTest) -> AppTest:
     """Assert that nothing broke on the page."""
     assert not app.exception, [error.value for error in app.exception]
     return app
+
+
+def marked(app: AppTest) -> list[str]:
+    """Return every text of the page that the browser reads as Markdown."""
+    found = []
+    for node in [*app.main, *app.sidebar, *app.toast]:
+        proto = node.proto
+        if proto is None or node.type in ("html", "iframe", "component_instance"):
+            continue
+        for name in ("label", "body", "help", "text", "caption"):
+            found.append(getattr(proto, name, ""))
+        for part in (*getattr(proto, "options", ()), *getattr(proto, "imgs", ())):
+            found += [getattr(part, "content", ""), getattr(part, "caption", "")]
+        for block in ("tab", "expandable", "popover"):
+            found.append(getattr(getattr(proto, block, None), "label", ""))
+    return [text for text in found if isinstance(text, str) and text]

@@ -1,15 +1,20 @@
 """Data: layers of an area, links to them, what is said of one, what a mistake looks like."""
 
 import json
+import shutil
 import time
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import rasterio
+import streamlit as st
 
-from core import jobs
+from core import jobs, prepare, raster_info
 from core.settings import settings
-from tests.core.raster_files import checkers, write_tif
+from core.workspace import Workspace
+from tests.core.raster_files import NORTH_UP, checkers, write_tif
 from tests.pages.said import button, clean, only, tables, text
 
 HERE = (41.8633, -87.6601)
@@ -17,6 +22,12 @@ HERE = (41.8633, -87.6601)
 
 def layer_rows(app):
     return [b.label for b in app.sidebar.button if (b.key or "").startswith("row-")]
+
+
+def sure(app):
+    """Return the tick without which a layer is not deleted."""
+    (tick,) = [box for box in app.checkbox if (box.key or "").startswith("sure-")]
+    return tick
 
 
 def test_without_an_area_the_page_leads_to_start(space, open_page):
@@ -127,7 +138,7 @@ def test_a_layer_with_a_damaged_file_can_still_be_deleted(town, open_page):
     assert "heat.tif" in text(app).replace("\\", "")
     app.button(key="zoom-heat").click().run()
     clean(app)
-    app.checkbox(key="sure-heat").check().run()
+    sure(app).check().run()
     button(app, "Delete the layer").click().run()
     assert [layer.id for layer in town.area("town").layers] == ["cover"]
     clean(app)
@@ -151,10 +162,84 @@ def test_a_layer_is_renamed_and_its_legend_kept(town, open_page):
     assert [entry.name for entry in layer.legend] == [f"Class {code}" for code in range(1, 8)]
 
 
+def test_saving_what_is_said_keeps_a_file_that_came_meanwhile(town, open_page, monkeypatch):
+    app = open_page("data", layers="heat")
+    change = Workspace.change_layer
+    newer = prepare.About(layer_id="heat", title="Newer heat", kind="values", unit="K")
+
+    def later(space, area_id, layer_id, said):
+        prepare.add_array(
+            space, area_id, checkers().astype("float32"), newer, transform=NORTH_UP,
+            crs="EPSG:32616", origin={},
+        )  # fmt: skip
+        return change(space, area_id, layer_id, said)
+
+    monkeypatch.setattr(Workspace, "change_layer", later)
+    only(app.text_input, "Name").set_value("Warmth")
+    button(app, "Save").click().run()
+    assert any("somebody else" in error.value for error in clean(app).error)
+    heat = town.area("town").layer("heat")
+    assert (heat.title, heat.unit) == ("Newer heat", "K")
+    prepare.verify(town, "town", "heat")
+
+
+def test_what_is_said_may_change_in_two_places_and_the_later_one_wins(town, open_page, monkeypatch):
+    app = open_page("data", layers="heat")
+    change = Workspace.change_layer
+
+    def later(space, area_id, layer_id, said):
+        change(space, area_id, layer_id, lambda old: replace(old, colormap="magma"))
+        return change(space, area_id, layer_id, said)
+
+    monkeypatch.setattr(Workspace, "change_layer", later)
+    only(app.text_input, "Name").set_value("Warmth")
+    button(app, "Save").click().run()
+    clean(app)
+    heat = town.area("town").layer("heat")
+    assert (heat.title, heat.colormap) == ("Warmth", "magma")
+
+
+def test_a_wrong_row_of_the_legend_cannot_be_saved(town, open_page, monkeypatch):
+    app = open_page("data", layers="cover")
+
+    def twice(table, **_more):
+        return pd.concat([table, table.iloc[:1]])
+
+    monkeypatch.setattr(st, "data_editor", twice)
+    app.run()
+    assert any("comes twice" in error.value for error in clean(app).error)
+    assert button(app, "Save").disabled
+
+
+def test_a_layer_with_a_wrong_row_in_its_legend_is_not_brought_in(
+    town, open_page, data_folder, monkeypatch
+):
+    app = chosen(open_page, data_folder, "use.tif", nodata=0)
+    app.button_group(key=next(g.key for g in app.button_group if (g.key or "").startswith("kind-"))
+                     ).set_value("classes").run()  # fmt: skip
+    assert not button(app, "Bring in the layer").disabled
+    monkeypatch.setattr(st, "data_editor", lambda table, **_more: table.assign(colour="red"))
+    app.run()
+    assert any("is no colour" in error.value for error in clean(app).error)
+    assert button(app, "Bring in the layer").disabled
+
+
+def test_the_tick_before_a_delete_does_not_carry_over_to_another_area(town, open_page):
+    shutil.copytree(town.folder("town"), town.root / "areas" / "other")
+    town.rename("other", "Other")
+    app = open_page("data", area="town", layers="heat")
+    sure(app).check().run()
+    assert not button(app, "Delete the layer").disabled
+    app.session_state["app_state"].view("other").shown = ["heat"]
+    app.selectbox(key="area-chip").set_value("other").run()
+    assert not sure(clean(app)).value
+    assert button(app, "Delete the layer").disabled
+
+
 def test_deleting_a_layer_asks_first(town, open_page):
     app = open_page("data", layers="heat")
     assert button(app, "Delete the layer").disabled
-    app.checkbox(key="sure-heat").check().run()
+    sure(app).check().run()
     button(app, "Delete the layer").click().run()
     clean(app)
     assert [layer.id for layer in town.area("town").layers] == ["cover"]
@@ -295,6 +380,45 @@ def test_an_address_is_asked_for_only_after_the_switch(town, open_page):
     assert app.text_input(key="url-town").disabled
     app.toggle(key="outside-town").set_value(True).run()
     assert not clean(app).text_input(key="url-town").disabled
+
+
+def test_a_remote_raster_is_not_asked_for_what_would_be_dropped(
+    town, open_page, data_folder, monkeypatch
+):
+    path = write_tif(
+        data_folder / "far.tif", np.stack([checkers(), checkers()]), crs=None, nodata=None
+    )
+    for name in ("inspect", "guess", "preview"):
+        read = getattr(raster_info, name)
+        given = 1 if name == "guess" else 0
+
+        def from_file(*args, outside, read=read, given=given, **more):
+            return read(*(path if at == given else arg for at, arg in enumerate(args)), **more)
+
+        monkeypatch.setattr(raster_info, name, from_file)
+    app = open_page("data")
+    app.button_group(key="way-town").set_value("url").run()
+    app.toggle(key="outside-town").set_value(True).run()
+    app.text_input(key="url-town").set_value("https://evil.example/far.tif").run()
+    assert button(clean(app), "Bring in the layer")
+    assert only(app.selectbox, "Band").disabled
+    labels = [field.label for field in app.text_input]
+    assert "Coordinate system" not in labels
+    assert "Value of missing pixels" not in labels
+
+
+def test_a_job_whose_layer_is_gone_again_says_so(town, open_page, monkeypatch):
+    app = open_page("data")
+    done = jobs.Job(
+        id="x", work="add-layer", config={}, state="done", started=0.0,
+        progress=jobs.Progress(1.0, ""),
+        result={"area": "town", "layer": "gone"},
+    )  # fmt: skip
+    monkeypatch.setattr(jobs, "job", lambda *_args: done)
+    app.session_state["app_state"].jobs["add-town"] = "x"
+    clean(app.run())
+    assert "has no layer" in text(app)
+    assert layer_rows(app)
 
 
 def test_the_session_holds_ids_and_small_values_only(town, open_page):

@@ -1,6 +1,8 @@
 """Quadrats: computing them, a column on the map, links, squares side by side, mistakes."""
 
+import json
 import time
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -185,10 +187,22 @@ def test_the_held_square_clicked_again_is_shown_once(town, open_page):
 def test_the_table_lists_rows_columns_and_values(town, open_page):
     made = computed(town)
     app = open_page("quadrats", column="heat_mean:counted")
-    table = next(t.value for t in app.dataframe if "Heat: mean (°C)" in t.value)
-    assert table["Row"].tolist() == made.lattice.rows.tolist()
-    assert table["Column"].tolist() == made.lattice.cols.tolist()
-    np.testing.assert_array_equal(table["Heat: mean (°C)"], made.table["heat_mean"])
+    shown = next(t for t in app.dataframe if "heat_mean" in t.value)
+    titles = {name: said["label"] for name, said in json.loads(shown.proto.columns).items()}
+    assert titles == {"row": "Row", "col": "Column", "heat_mean": "Heat: mean (°C)"}
+    assert shown.value["row"].tolist() == made.lattice.rows.tolist()
+    assert shown.value["col"].tolist() == made.lattice.cols.tolist()
+    np.testing.assert_array_equal(shown.value["heat_mean"], made.table["heat_mean"])
+
+
+def test_two_layers_of_one_title_stay_two_columns(town, open_page):
+    town.change_layer("town", "cover", lambda layer: replace(layer, kind="values"))
+    town.change_layer("town", "heat", lambda layer: replace(layer, title="Cover", unit=""))
+    computed(town)
+    app = open_page("quadrats", column="heat_mean:counted")
+    shown = next(t for t in clean(app).dataframe if "heat_mean" in t.value)
+    said = json.loads(shown.proto.columns)
+    assert said["heat_mean"]["label"] == said["cover_mean"]["label"] == "Cover: mean"
 
 
 def test_the_method_is_told_layer_by_layer(town, open_page):
@@ -198,6 +212,39 @@ def test_the_method_is_told_layer_by_layer(town, open_page):
     assert rows.keys() == {"Cover", "Heat"}
     assert rows["Cover"][1:4] == ["Cause", "lattice", "centre"]
     assert rows["Heat"][4] == "100 %"
+
+
+@pytest.mark.parametrize(
+    ("method", "fill_m", "said"),
+    [
+        ("recommended", None, "up to 750 m"),
+        ("recommended", 300.0, "up to 300 m"),
+        ("recommended", 0.0, "Gaps are not filled"),
+        ("document", None, "Gaps are not filled"),
+        ("document", 300.0, "Gaps are not filled"),
+    ],
+)
+def test_what_is_said_of_filled_gaps_is_what_was_done(town, open_page, method, fill_m, said):
+    town.set_quadrats("town", side_m=150.0, rule="within", method=method)
+    computed(town)
+    app = open_page("quadrats")
+    view(app).options = {"fill_m": fill_m}
+    captions = [caption.value for caption in clean(app.run()).caption]
+    assert [said in text for text in captions].count(True) == 1
+    assert sum("8 nearest squares" in text for text in captions) == (said.startswith("up to"))
+
+
+def test_filled_squares_are_counted_for_the_layer_whose_columns_they_are(town, open_page):
+    """`heat` must not count the gaps of `heat_night`."""
+    values = np.tile(np.arange(50, dtype="float32"), (40, 1))
+    values[:, :20] = np.nan
+    about = prepare.About(layer_id="heat_night", title="Night", kind="values", role="effect")
+    prepare.add_array(town, "town", values, about, transform=NORTH_UP, crs="EPSG:32616", origin={})
+    gaps = int(computed(town).table["heat_night_mean"].isna().sum())
+    assert gaps > 0
+    app = open_page("quadrats")
+    filled = {row[0]: row[6] for table in tables(app) for row in table if len(row) == 8}
+    assert (filled["Heat"], filled["Night"]) == ("0", str(gaps))
 
 
 def test_another_side_makes_other_squares(town, open_page):

@@ -1,0 +1,35 @@
+"""The server's own side."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from core import jobs
+from core import settings as core_settings
+from ui import server
+
+
+@pytest.fixture
+def submitted(tmp_path, monkeypatch):
+    """Jobs that were handed in, in a workspace of their own; none is started."""
+    found = []
+
+    def submit(_root, work, _config):
+        time.sleep(0.02)  # as a new process takes
+        found.append(work)
+        return f"{work}-{len(found)}"
+
+    monkeypatch.setenv("URBAN_PATTERN_WORKSPACE", str(tmp_path))
+    core_settings.settings.cache_clear()
+    monkeypatch.setattr(jobs, "submit", submit)
+    monkeypatch.setattr(server, "running_default_area", lambda: f"{found[0]}-1" if found else None)
+    yield found
+    core_settings.settings.cache_clear()
+
+
+def test_sessions_that_come_at_once_start_the_default_area_once(submitted):
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda _: server.start_default_area(), range(64)))
+    assert submitted == ["default-area"]
+    assert set(ids) == {"default-area-1"}
