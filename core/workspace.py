@@ -380,11 +380,15 @@ class Workspace:
         return self._change(area_id, changed)
 
     def remove_layer(self, area_id: str, layer_id: str) -> Area:
-        """Take a layer out of an area and delete its file."""
+        """Take a layer out of an area and delete its file; the area is whole without it."""
 
         def without(area: Area) -> Area:
             area.layer(layer_id)
-            return replace(area, layers=tuple(old for old in area.layers if old.id != layer_id))
+            source = dict(area.boundary_source)
+            if "layers" in source:
+                source["layers"] = [name for name in source["layers"] if name != layer_id]
+            kept = tuple(old for old in area.layers if old.id != layer_id)
+            return replace(area, layers=kept, boundary_source=source)
 
         return self._change(area_id, without)
 

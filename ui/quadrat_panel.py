@@ -13,12 +13,9 @@ from ui.choice import choice, switch
 from ui.columns import STATISTICS, Column, column_part
 from ui.errors import shown_errors
 from ui.language import _
-from ui.layer_words import layer_title
+from ui.layer_words import layer_title, rule_names
 from ui.server import workspace
 from ui.state import QuadratView, app_state
-
-_MOST_LISTED = 400
-ENGINES = ("lattice", "exactextract", "rasterstats")
 
 
 def options_of(view: QuadratView) -> Options:
@@ -76,12 +73,7 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
             st.caption(
                 _("About {count} squares.").format(count=f"{count:,}".replace(",", "\u202f"))
             )
-        rules = {
-            "within": _("wholly inside"),
-            "centroid": _("centre inside"),
-            "touching": _("touching"),
-        }
-        rule = choice(_("Squares that count"), rules, value=area.rule, key=f"rule-{area.id}")
+        rule = choice(_("Squares that count"), rule_names(), value=area.rule, key=f"rule-{area.id}")
         methods = {"recommended": _("Recommended"), "document": _("As in the document")}
         method = choice(
             _("Method"),

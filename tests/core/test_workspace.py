@@ -125,6 +125,17 @@ def test_what_is_said_of_a_layer_can_change_and_the_layer_can_go(space):
         space.remove_layer("city", "cover")
 
 
+def test_an_area_is_whole_without_a_layer_that_was_taken_out(space):
+    made = {"seed": 0, "layers": ["cover", "heat"]}
+    make(space, "drawn", boundary_source=made)
+    put(space, area_id="drawn")
+    assert not space.area("drawn").is_whole  # the other one is still to come
+    put(space, dataclasses.replace(COVER, id="heat"), area_id="drawn")
+    assert space.area("drawn").is_whole
+    assert space.remove_layer("drawn", "cover").is_whole
+    assert space.area("drawn").boundary_source == {"seed": 0, "layers": ["heat"]}
+
+
 def test_a_remote_layer_has_no_file(space):
     remote = dataclasses.replace(COVER, id="remote", url="https://example.org/a.tif")
     area = space.put_layer("city", remote, None)

@@ -48,7 +48,7 @@ def test_an_area_without_layers_offers_to_bring_one_in(town, open_page):
         town.remove_layer("town", layer)
     app = open_page("data")
     assert "Town has no layers yet. Bring in the first one." in text(app)
-    assert app.file_uploader(key="upload-layer-town")
+    assert app.file_uploader(key="upload-layer-town-0")
 
 
 def test_the_first_layer_is_shown_with_its_figures_facts_and_history(town, open_page):
