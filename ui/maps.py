@@ -194,7 +194,7 @@ def _marker(marker: Marker) -> list[MacroElement]:
     # folium writes the text into a JavaScript template literal: ` and ${ would end it.
     table = f'<table class="ups-point">{rows}</table>'.replace("`", "&#96;").replace("$", "&#36;")
     dot.add_child(
-        folium.Tooltip(table, permanent=True, direction="right", offset=(12, 0), sticky=False)
+        folium.Tooltip(table, permanent=True, direction="auto", offset=(12, 0), sticky=False)
     )
     return [ring, dot]
 
@@ -230,10 +230,11 @@ class _View(MacroElement):  # type: ignore[misc]
   }
   restore();
   // The frame gets its size after the map was made.
+  // Hidden for a moment, or beside a panel that came or went: back to where the user was.
   new ResizeObserver(function () {
-    var moved = sessionStorage.getItem(key);
+    if (!map.getContainer().clientWidth) { return; }
     map.invalidateSize({animate: false, pan: false});
-    if (!moved) { whole(); }
+    restore();
   }).observe(map.getContainer());
   map.on('moveend', function (event) {
     if (!map.ups_user) { return; }
