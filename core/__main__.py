@@ -4,11 +4,12 @@ Exit status: 0 done, 2 a user's mistake (one sentence on standard error), 1 an e
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
 from core.text import N_
 
-Handler = Callable[[argparse.Namespace], dict[str, Any]]
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a console of Windows may know few characters
+            stream.reconfigure(encoding="utf-8", errors="replace")
     args = _parser().parse_args(_words(sys.argv[1:] if argv is None else argv))
     try:
         if args.workspace:

@@ -19,7 +19,7 @@ from core.clusters.quality import SAMPLE, Quality, quality
 from core.clusters.stability import RERUNS, Stability, stability
 from core.clusters.sweep import Range, Sweep, check_range, sweep
 from core.errors import InputError
-from core.normalise import Normalised, columns_of_role, complete
+from core.normalise import Normalised, class_columns, columns_of_role, complete
 from core.quadrat_table import Options, QuadratTable
 from core.text import N_
 from core.workspace import Area, Role, Workspace
@@ -256,7 +256,7 @@ def _columns_of_layer(columns: pd.Index, layers: list[str], layer: str) -> list[
 
 def _unusable(normalised: Normalised, column: str) -> LeftOut | None:
     values: dict[str, object] = {"column": column}
-    without = [layer for layer in normalised.without_class if column.startswith(f"{layer}_fre_")]
+    without = [layer for layer in class_columns([column]) if layer in normalised.without_class]
     if without or column in normalised.missing:
         count = normalised.missing.get(column) or normalised.without_class[without[0]]
         text = N_("{column} is left out: {count:,} quadrats have no value.")

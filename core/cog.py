@@ -27,7 +27,7 @@ from core.workspace import Kind, Summary
 
 BLOCK = 512
 _CHUNK_BYTES = 16 << 20
-_OWN_PROCESS_PIXELS = 100_000_000
+_OWN_PROCESS_PIXELS = 25_000_000  # about a second; another process takes a third to begin
 _PLACE_TOLERANCE_PX = 0.01
 _COPY = """
 import json, sys, rasterio, rasterio.shutil

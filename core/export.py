@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from core import store
 from core.errors import InputError
 from core.grids import write_raster
-from core.quadrat_table import QuadratTable, whole_frame
+from core.quadrat_table import QuadratTable
+from core.quadrats import Lattice, to_frame
 from core.text import N_
 
 FORMATS = {
@@ -38,7 +42,7 @@ def write_quadrats(frame: gpd.GeoDataFrame, path: Path) -> Path:
         )
     with store.atomic_path(path) as tmp:
         if kind == "gpkg":
-            frame.to_file(tmp, layer="quadrats", driver="GPKG", engine="pyogrio")
+            frame.to_file(tmp, layer=path.stem, driver="GPKG", engine="pyogrio")
         elif kind == "parquet":
             frame.to_parquet(tmp)
         else:
@@ -50,32 +54,37 @@ def write_quadrats(frame: gpd.GeoDataFrame, path: Path) -> Path:
     return path
 
 
-def write_column(made: QuadratTable, column: str, path: Path) -> Path:
-    """Write one column as a GeoTIFF, float32, a pixel a quadrat, NaN where missing.
+def frame_of(made: QuadratTable, table: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Return squares with row, col and the columns of a table, a row a quadrat."""
+    frame = to_frame(made.lattice)
+    joined = pd.concat([frame[["row", "col"]], table], axis=1)
+    return gpd.GeoDataFrame(joined, geometry=frame.geometry.to_numpy(), crs=frame.crs)
 
-    Raises:
-        InputError: There is no such column.
+
+def write_column(lattice: Lattice, values: NDArray[Any], path: Path) -> Path:
+    """Write a value a quadrat as a GeoTIFF, float32, a pixel a quadrat, NaN where missing.
+
+    Args:
+        lattice: N quadrats.
+        values: (N,) as they are to be written: measured, filled or normalised.
+        path: The file.
     """
-    _check_columns(made, [column])
-    values = made.table[column].to_numpy(np.float32)
     with store.atomic_path(path) as tmp:
-        write_raster(tmp, made.lattice, values, float("nan"))
+        write_raster(tmp, lattice, np.asarray(values, np.float32), float("nan"))
     return path
 
 
-def write_all(made: QuadratTable, folder: Path, *, columns: Sequence[str] = ()) -> list[Path]:
-    """Write the quadrats in every format, and some columns as GeoTIFF, into `folder`.
+def write_all(frame: gpd.GeoDataFrame, path: Path) -> list[Path]:
+    """Write squares in every format; `path` has no suffix."""
+    return [write_quadrats(frame, path.with_name(f"{path.name}.{kind}")) for kind in FORMATS]
+
+
+def check_columns(made: QuadratTable, columns: Sequence[str]) -> None:
+    """Refuse columns that the table has not.
 
     Raises:
-        InputError: There is no such column; nothing is written then.
+        InputError: The message names it and those that there are.
     """
-    _check_columns(made, columns)
-    frame = whole_frame(made)
-    paths = [write_quadrats(frame, folder / f"quadrats.{kind}") for kind in FORMATS]
-    return paths + [write_column(made, name, folder / f"{name}.tif") for name in columns]
-
-
-def _check_columns(made: QuadratTable, columns: Sequence[str]) -> None:
     for name in columns:
         if name not in made.table:
             raise InputError(

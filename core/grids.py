@@ -1,15 +1,20 @@
 """A column of quadrats as a small raster, one pixel a quadrat, so that maps draw it as tiles.
 
     grids/<digest>.tif    float32 (NaN: no value) or int32 class codes
-          <digest>.json   what a layer says of itself: title, unit, kind, legend, figures
+          <digest>.json   what a layer says of itself: kind, legend, figures, and its first title
+
+The digest covers places, values and the colours of classes, so that another language or another
+colour scale draws the same file.
 
 25,000 squares as vectors take a browser seconds; as a raster of 25,000 pixels they take none.
 """
 
 import hashlib
 import json
+import os
 import re
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +24,7 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from core import store
-from core.errors import InputError, StoreError
+from core.errors import AppError, InputError, StoreError
 from core.legends import Legend
 from core.quadrats import Lattice
 from core.summaries import Tally
@@ -58,10 +63,14 @@ def make_grid(
     kind: Kind = "classes" if legend else "values"
     missing: float = NO_CLASS if legend else float("nan")
     flat = np.asarray(values).astype(np.int32 if legend else np.float32)
-    digest = _digest(lattice, flat, [title, unit, colormap, [asdict(entry) for entry in legend]])
+    # What it is called is said by the caller, in any language; colours of classes are drawn.
+    digest = _digest(lattice, flat, [[entry.code, entry.colour] for entry in legend])
     folder = workspace.folder(area_id) / "grids"
-    if (folder / f"{digest}.json").is_file():
-        return grid_layer(workspace, area_id, digest)
+    with suppress(AppError, OSError):  # not there, or damaged: written again
+        kept = grid_layer(workspace, area_id, digest)
+        os.utime(folder / f"{digest}.json")  # used now: deleted last
+        (folder / f"{digest}.tif").stat()
+        return replace(kept, title=title, unit=unit, colormap=colormap, legend=legend)
     tally = Tally(kind, flat.dtype, num_pixels=flat.size, name=title)
     tally.add(flat, flat != NO_CLASS if legend else np.isfinite(flat))
     layer = Layer(
@@ -129,7 +138,11 @@ def _digest(lattice: Lattice, values: NDArray[Any], said: list[Any]) -> str:
 
 
 def _forget_old(folder: Path) -> None:
-    found = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found[_KEPT:]:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".tif").unlink(missing_ok=True)
+    used: list[tuple[float, Path]] = []
+    for path in folder.glob("*.json"):
+        with suppress(OSError):  # another session deleted it just now
+            used.append((path.stat().st_mtime, path))
+    for _, path in sorted(used, reverse=True)[_KEPT:]:
+        with suppress(PermissionError):  # Windows: a tile still reads it; the next one
+            path.with_suffix(".tif").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)

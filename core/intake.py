@@ -28,6 +28,7 @@ def save_upload(root: Path, name: str, stream: BinaryIO) -> Path:
 
     Raises:
         RefusedFileError: It is larger than the upload limit, or empty.
+        TooLargeError: There is no room on the disk.
     """
     folder = root / "uploads"
     _forget_old(folder)
@@ -51,7 +52,7 @@ def save_upload(root: Path, name: str, stream: BinaryIO) -> Path:
             raise RefusedFileError(
                 N_("{name} is empty."), hint=N_("Choose another file."), name=name
             )
-    except RefusedFileError:
+    except BaseException:  # a full disk too
         shutil.rmtree(target.parent, ignore_errors=True)
         raise
     return target
@@ -108,6 +109,8 @@ def stamp(path: Path) -> int:
 def _harmless(name: str) -> str:
     path = Path(name.replace("\\", "/"))
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem).strip("_") or "file"
+    if store.is_device(stem):
+        stem = f"file_{stem}"
     suffix = re.sub(r"[^a-z0-9.]", "", path.suffix.lower())
     return stem[:80] + suffix[:10]
 

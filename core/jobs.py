@@ -20,6 +20,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -205,7 +206,8 @@ def run(folder: Path) -> None:
 
     def report(share: float, text: str) -> None:
         body = {"share": min(max(share, 0.0), 1.0), "text": text, "time": time.time()}
-        store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
+        with suppress(AppError, OSError):  # a report that is lost must not end the work
+            store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
 
     def should_stop() -> bool:
         return (folder / "cancel").exists()

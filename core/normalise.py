@@ -59,6 +59,12 @@ def class_columns(columns: Iterable[str]) -> dict[str, list[str]]:
     return layers
 
 
+def layer_of_column(column: str, layers: Iterable[str]) -> str | None:
+    """Return the layer whose statistic a column is: `dem_fine_mean` is of `dem_fine`, not `dem`."""
+    # The longer name is the more exact one.
+    return max((name for name in layers if column.startswith(f"{name}_")), key=len, default=None)
+
+
 def columns_of_role(columns: Iterable[str], roles: Mapping[str, Role], role: Role) -> list[str]:
     """Return the columns of the layers that have a role.
 
@@ -72,16 +78,15 @@ def columns_of_role(columns: Iterable[str], roles: Mapping[str, Role], role: Rol
     """
     chosen = []
     for column in columns:
-        fitting = [layer for layer in roles if column.startswith(f"{layer}_")]
-        if not fitting:
+        layer = layer_of_column(column, roles)
+        if layer is None:
             raise InputError(
                 N_("The column {column} belongs to no layer."),
                 hint=N_("There are: {known}."),
                 column=column,
                 known=", ".join(roles) or "-",
             )
-        # `dem` and `dem_fine` may both be layers; the longer name is the more exact one.
-        if roles[max(fitting, key=len)] == role:
+        if roles[layer] == role:
             chosen.append(column)
     return chosen
 
@@ -201,11 +206,7 @@ def complete(normalised: Normalised, columns: Iterable[str] | None = None) -> pd
     unknown = [name for name in chosen if name not in normalised.table.columns]
     if unknown or not chosen:
         raise InputError(N_("There is no column {names}."), names=_listed(unknown) or "-")
-    without = [
-        layer
-        for layer in normalised.without_class
-        if any(c.startswith(f"{layer}_fre_") for c in chosen)
-    ]
+    without = [layer for layer in normalised.without_class if layer in class_columns(chosen)]
     if without:
         raise InputError(
             N_("{count:,} quadrats hold no class of {names}."),

@@ -3,6 +3,7 @@
 import hashlib
 import platform
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -43,6 +44,11 @@ def versions() -> dict[str, str]:
 
 def peak_rss_mb() -> float | None:
     """Return the largest resident memory of this process so far; None where unknown (Windows)."""
+    # getrusage would also count what the parent held before this process was forked.
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return round(int(line.split()[1]) / 1024, 1)
     try:
         import resource
     except ImportError:

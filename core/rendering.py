@@ -9,7 +9,8 @@ import math
 import struct
 import threading
 import zlib
-from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,7 +46,7 @@ _TOLERANCE_PX = 1e-3
 # GDAL takes an overview for nearest pixels up to 1.2 times coarser than asked for.
 _OVERSAMPLING = 1.2
 _MOST_WINDOW_PIXELS = 4 << 20
-_OPEN_PER_THREAD = 8
+_MOST_IDLE = 32  # each holds a handle for every overview that was looked at
 _SHADES = 255
 
 
@@ -84,27 +85,40 @@ Style = ValueStyle | Legend
 
 
 class OpenRasters:
-    """Open rasters of one thread, the least used closed first. GDAL handles are not shared."""
+    """Rasters that stay open between two pictures, few enough; the least used is closed first.
+
+    A GDAL handle serves one thread at a time: it is taken, used and given back.
+    """
 
     def __init__(self) -> None:
-        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._idle: list[tuple[tuple[str, str], Levels]] = []
+        """The one given back last is the last."""
 
-    def get(self, source: Path | str, digest: str, *, outside: bool = False) -> "Levels":
-        """Return a raster with its overviews, opened now or earlier by this thread.
+    @contextmanager
+    def taken(
+        self, source: Path | str, digest: str, *, outside: bool = False
+    ) -> Iterator["Levels"]:
+        """Lend a raster with its overviews, opened now or earlier; closed after an error.
 
         Raises:
             InputError, RefusedFileError, CrsError: See `rasters.open_raster`.
         """
-        kept: OrderedDict[tuple[str, str], Levels] = self._local.__dict__.setdefault(
-            "kept", OrderedDict()
-        )
         key = (str(source), digest)
-        if key not in kept:
-            kept[key] = Levels(source, outside=outside)
-            while len(kept) > _OPEN_PER_THREAD:
-                kept.popitem(last=False)[1].close()
-        kept.move_to_end(key)
-        return kept[key]
+        with self._lock:
+            at = next((i for i, (other, _) in enumerate(self._idle) if other == key), None)
+            found = None if at is None else self._idle.pop(at)[1]
+        levels = found or Levels(source, outside=outside)
+        try:
+            yield levels
+        except BaseException:
+            levels.close()
+            raise
+        with self._lock:
+            self._idle.append((key, levels))
+            closed = [self._idle.pop(0)[1] for _ in range(len(self._idle) - _MOST_IDLE)]
+        for old in closed:
+            old.close()
 
 
 class Levels:

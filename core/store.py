@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 import unicodedata
 import uuid
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _ID = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 # Windows keeps these names for devices, whatever their ending.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])")
 _CHUNK = 1 << 20
+_MOVES, _MOVE_WAIT_S = 11, 0.1
 
 
 def checked_id(text: str, *, what: str = N_("name")) -> str:
@@ -84,7 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield tmp
         with tmp.open("rb+") as file:
             os.fsync(file.fileno())
-        tmp.replace(path)
+        _moved(tmp, path)
     except OSError as err:
         if err.errno in {27, 28, 122}:  # file too large, no space left, quota exceeded
             raise TooLargeError(
@@ -103,6 +105,22 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def _moved(tmp: Path, path: Path) -> None:
+    """Move a file into place; on Windows that has to wait for whoever reads the old one."""
+    for _ in range(_MOVES - 1):
+        try:
+            tmp.replace(path)
+            return
+        except PermissionError:
+            time.sleep(_MOVE_WAIT_S)
+    tmp.replace(path)
+
+
+def is_device(name: str) -> bool:
+    """Tell whether Windows takes a name, whatever its ending, for a device."""
+    return bool(_RESERVED.fullmatch(name.partition(".")[0].lower()))
 
 
 def write_json(path: Path, body: dict[str, Any], *, kind: str, version: int) -> None:

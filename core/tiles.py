@@ -7,15 +7,18 @@
 
 An address names area and layer by their ids, never a file, and holds the first twelve digits of
 the layer's digest, and of its legend as `v`: what it shows never changes, so a browser may keep it
-for good. Anything else is answered 404, whatever is wrong with it.
+for good. Anything else is answered 404, whatever is wrong with it; 503 where the system is out of
+handles or memory.
 """
 
 import json
 import math
 import mimetypes
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from hashlib import sha256
 from importlib import import_module
@@ -129,10 +132,7 @@ def routes(
         Route(f"{prefix}/grids/{{area}}/{{digest}}/{{z}}/{{x}}/{{y}}.png", drawn.grid),
         Route(f"{prefix}/thumbs/{{area}}/{{layer}}/{{digest}}.png", drawn.thumb),
         Route(f"{prefix}/assets/{{path:path}}", _asset),
-        *(
-            Route(f"{prefix}/{name}/{{rest:path}}", _missing)
-            for name in ("tiles", "grids", "thumbs")
-        ),
+        *(Route(f"{prefix}/{name}/{{rest:path}}", _missing) for name in _OWN_ROUTES),
     ]
 
 
@@ -141,8 +141,12 @@ def _missing(_: Request) -> Response:
 
 
 def _not_found(message: str) -> Response:
+    return _error(message, 404)
+
+
+def _error(message: str, status: int) -> Response:
     headers = {"Cache-Control": "no-store"}
-    return JSONResponse({"error": message}, status_code=404, headers=headers)
+    return JSONResponse({"error": message}, status_code=status, headers=headers)
 
 
 class ByteCache:
@@ -182,38 +186,49 @@ class _Drawn:
         self._workspace = workspace
         self._outside = outside
         self._open = OpenRasters()
+        # More at once would not be quicker, and each holds handles and memory of its own.
+        self._drawing = threading.BoundedSemaphore(2 * (os.cpu_count() or 1))
         self._cache = pictures
         self._areas: dict[tuple[str, str], tuple[int, Area]] = {}
+        self._grids: dict[tuple[str, str, str], Layer] = {}
 
     def tile(self, request: Request) -> Response:
-        try:
-            bounds = _asked_tile(request)
-            area, layer = self._layer(request)
-            return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX))
-        except AppError as err:
-            return _not_found(err.message())
+        return self._or_error(self._tile, request)
 
     def grid(self, request: Request) -> Response:
-        try:
-            bounds = _asked_tile(request)
-            area = self._area(request.path_params["area"])
-            layer = grids.grid_layer(self._workspace(), area.id, request.path_params["digest"])
-            return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX), {"only"})
-        except AppError as err:
-            return _not_found(err.message())
+        return self._or_error(self._grid, request)
 
     def thumb(self, request: Request) -> Response:
+        return self._or_error(self._thumb, request)
+
+    def _or_error(self, answer: Callable[[Request], Response], request: Request) -> Response:
         try:
-            size = _whole_number(request.query_params.get("size", "256"))
-            if not _THUMB_PX[0] <= size <= _THUMB_PX[1]:
-                raise InputError(N_("There is no picture of this size."))
-            area, layer = self._layer(request)
-            bounds = _thumb_bounds(area)
-            wide, high = bounds[2] - bounds[0], bounds[3] - bounds[1]
-            shape = tuple(max(1, round(size * side / max(wide, high))) for side in (high, wide))
-            return self._answer(request, area, layer, bounds, shape, {"size"})  # type: ignore[arg-type]
+            return answer(request)
         except AppError as err:
             return _not_found(err.message())
+        except OSError:  # the system is out of handles or memory: the browser may ask again
+            return _error(N_("The server is too busy to draw this now."), 503)
+
+    def _tile(self, request: Request) -> Response:
+        bounds = _asked_tile(request)
+        area, layer = self._layer(request)
+        return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX))
+
+    def _grid(self, request: Request) -> Response:
+        bounds = _asked_tile(request)
+        area = self._area(request.path_params["area"])
+        layer = self._grid_layer(area, request.path_params["digest"])
+        return self._answer(request, area, layer, bounds, (TILE_PX, TILE_PX), {"only"})
+
+    def _thumb(self, request: Request) -> Response:
+        size = _whole_number(request.query_params.get("size", "256"))
+        if not _THUMB_PX[0] <= size <= _THUMB_PX[1]:
+            raise InputError(N_("There is no picture of this size."))
+        area, layer = self._layer(request)
+        bounds = _thumb_bounds(area)
+        wide, high = bounds[2] - bounds[0], bounds[3] - bounds[1]
+        rows, columns = (max(1, round(size * side / max(wide, high))) for side in (high, wide))
+        return self._answer(request, area, layer, bounds, (rows, columns), {"size"})
 
     def _layer(self, request: Request) -> tuple[Area, Layer]:
         area = self._area(request.path_params["area"])
@@ -235,18 +250,30 @@ class _Drawn:
         key = (layer.digest, style, bounds, shape)
         body = self._cache.get(key)
         if body is None:
-            levels = self._levels(area, layer)
-            body = render(levels, bounds, shape, style)
+            with self._drawing, self._levels(area, layer) as levels:
+                body = render(levels, bounds, shape, style)
             self._cache.put(key, body)
         return Response(body, media_type="image/png", headers={"Cache-Control": _FOREVER})
 
-    def _levels(self, area: Area, layer: Layer) -> Levels:
+    def _levels(self, area: Area, layer: Layer) -> AbstractContextManager[Levels]:
         if not layer.url:
-            return self._open.get(self._workspace().layer_path(area.id, layer), layer.digest)
+            return self._open.taken(self._workspace().layer_path(area.id, layer), layer.digest)
         outside = self._outside()
         if not outside:  # asked each time, since the file may be open from when it was allowed
             rasters.checked_address(layer.url, outside=False)
-        return self._open.get(layer.url, layer.digest, outside=outside)
+        return self._open.taken(layer.url, layer.digest, outside=outside)
+
+    def _grid_layer(self, area: Area, digest: str) -> Layer:
+        """Return a column of quadrats; read once, since its file never changes."""
+        workspace = self._workspace()
+        key = (str(workspace.root), area.id, digest)
+        kept = self._grids.get(key)
+        if kept is None:
+            kept = grids.grid_layer(workspace, area.id, digest)
+            if len(self._grids) > 256:
+                self._grids.clear()
+            self._grids[key] = kept
+        return kept
 
     def _area(self, area_id: str) -> Area:
         """Return an area, read again only after a change."""
@@ -290,7 +317,7 @@ def _asked_range(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
     low, high = (_number(part) for part in text.partition("~")[::2])
-    if not low <= high:  # NaN neither
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise InputError(N_("There is no such picture."))
     return low, high
 

@@ -8,6 +8,7 @@ A reader sees the old or the new area, never half of one: files get a name of th
 count only once `area.json` names them. One writer at a time, held by a lock file.
 """
 
+import math
 import shutil
 import time
 import uuid
@@ -16,16 +17,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import filelock
-import geopandas as gpd
 from pyproj import CRS
 
 from core import store
 from core.errors import AppError, BusyError, CrsError, InputError, StoreError
 from core.legends import Legend, LegendClass
 from core.text import N_
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 Kind = Literal["classes", "values"]
 Role = Literal["cause", "effect"]
@@ -187,12 +190,14 @@ class Workspace:
         # The clock of a file system ticks every few milliseconds; a new file has a new inode.
         return hash((found.st_mtime_ns, found.st_ino, found.st_size))
 
-    def boundary(self, area_id: str) -> gpd.GeoDataFrame:
+    def boundary(self, area_id: str) -> "gpd.GeoDataFrame":
         """Return the boundary as one row in the area's CRS.
 
         Raises:
             StoreError: The file is missing or damaged.
         """
+        import geopandas as gpd  # half a second: not for what asks no boundary
+
         path = self._folder(area_id) / "boundary.parquet"
         try:
             return gpd.read_parquet(path)
@@ -226,10 +231,20 @@ class Workspace:
 
         Inside the area's folder where an area is given, so that a finished file can be renamed
         into place.
+
+        Raises:
+            InputError: There is no such area; a deleted one does not come back by this.
         """
         base = self._folder(area_id) if area_id else self.root
         folder = base / ".scratch" / uuid.uuid4().hex[:12]
-        folder.mkdir(parents=True)
+        if area_id is None:
+            base.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.parent.mkdir(exist_ok=True)
+            folder.mkdir()
+        except FileNotFoundError:
+            self.folder(area_id or "")  # says what there is
+            raise
         return folder
 
     def create(
@@ -237,7 +252,7 @@ class Workspace:
         area_id: str,
         *,
         title: str,
-        boundary: gpd.GeoDataFrame,
+        boundary: "gpd.GeoDataFrame",
         boundary_source: dict[str, Any],
         quadrat_m: float = 150.0,
         rule: Rule = "within",
@@ -251,6 +266,8 @@ class Workspace:
                 out of range.
             CrsError: The boundary has no CRS, or one that is not in metres.
         """
+        import geopandas as gpd
+
         store.checked_id(area_id, what=N_("study area"))
         crs = metre_crs(boundary)
         _check_quadrat(quadrat_m)
@@ -303,7 +320,11 @@ class Workspace:
         return self._change(area_id, changed)
 
     def delete(self, area_id: str) -> None:
-        """Delete an area with all its files, also one that cannot be read."""
+        """Delete an area with all its files, also one that cannot be read.
+
+        Raises:
+            BusyError: A file of it is in use, on Windows; nothing is deleted.
+        """
         store.checked_id(area_id, what=N_("study area"))
         folder = self._folder(area_id)
         if not folder.is_dir():
@@ -311,7 +332,16 @@ class Workspace:
         with self._writing(area_id):
             # Moved first: whoever reads meanwhile sees the whole area or none.
             gone = self.scratch() / area_id
-            folder.replace(gone)
+            try:
+                folder.replace(gone)
+            except PermissionError as err:
+                gone.parent.rmdir()
+                raise BusyError(
+                    N_("A file of the study area {name} is in use: {reason}."),
+                    hint=N_("Nothing was deleted. Try again in a moment."),
+                    name=area_id,
+                    reason=err.strerror or str(err),
+                ) from err
         shutil.rmtree(gone.parent, ignore_errors=True)
 
     def put_layer(self, area_id: str, layer: Layer, file: Path | None) -> Area:
@@ -350,11 +380,15 @@ class Workspace:
         return self._change(area_id, changed)
 
     def remove_layer(self, area_id: str, layer_id: str) -> Area:
-        """Take a layer out of an area and delete its file."""
+        """Take a layer out of an area and delete its file; the area is whole without it."""
 
         def without(area: Area) -> Area:
             area.layer(layer_id)
-            return replace(area, layers=tuple(old for old in area.layers if old.id != layer_id))
+            source = dict(area.boundary_source)
+            if "layers" in source:
+                source["layers"] = [name for name in source["layers"] if name != layer_id]
+            kept = tuple(old for old in area.layers if old.id != layer_id)
+            return replace(area, layers=kept, boundary_source=source)
 
         return self._change(area_id, without)
 
@@ -434,7 +468,7 @@ def crs_name(crs: CRS) -> str:
     return f"EPSG:{code}" if code else crs.to_wkt()
 
 
-def metre_crs(boundary: gpd.GeoDataFrame) -> str:
+def metre_crs(boundary: "gpd.GeoDataFrame") -> str:
     """Return the name of the boundary's CRS.
 
     Raises:
@@ -469,10 +503,10 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
         layers = tuple(layer_from(dict(row)) for row in body.pop("layers"))
         west, south, east, north = (float(value) for value in body.pop("bounds_lonlat"))
         body["id"] = area_id  # the folder counts: a copied one must not write to its original
+        body["quadrat_m"] = float(body.get("quadrat_m", 150.0))
         area = Area(**body, layers=layers, bounds_lonlat=(west, south, east, north))
-        if not all(isinstance(text, str) for text in (area.title, area.crs, area.created)):
-            raise TypeError("title, crs and created must be text")
-    except (KeyError, TypeError, ValueError) as err:
+        _check_area(area)
+    except (KeyError, TypeError, ValueError, InputError) as err:
         raise StoreError(
             N_("The description of {area} is damaged: {reason}."),
             hint=N_("Its layers are in the folder layers; make the area again and add them."),
@@ -480,6 +514,25 @@ def _area_from(body: dict[str, Any], area_id: str) -> Area:
             reason=str(err)[:200],
         ) from err
     return area
+
+
+def _check_area(area: Area) -> None:
+    """Refuse values of another kind than their fields: a page would fail over them later."""
+    _check_fields(area, {"title": str, "crs": str, "created": str, "is_simulated": bool})
+    _check_fields(area, {"rule": Rule, "method": Method, "boundary_source": dict})
+    _check_quadrat(area.quadrat_m)
+    if not all(math.isfinite(value) for value in area.bounds_lonlat):
+        raise ValueError("bounds_lonlat must be finite")
+    wanted = area.boundary_source.get("layers", [])
+    if not isinstance(wanted, list | tuple) or not all(isinstance(name, str) for name in wanted):
+        raise TypeError("layers of boundary_source must be names")
+
+
+def _check_fields(thing: Any, kinds: dict[str, Any]) -> None:
+    for name, kind in kinds.items():
+        value, choices = getattr(thing, name), get_args(kind)
+        if value not in choices if choices else not isinstance(value, kind):
+            raise TypeError(f"{name} cannot be {value!r}")
 
 
 def layer_from(row: dict[str, Any]) -> Layer:
@@ -491,9 +544,18 @@ def layer_from(row: dict[str, Any]) -> Layer:
     summary = dict(row.pop("summary"))
     counts = tuple((int(code), int(count)) for code, count in summary.pop("counts"))
     histogram = tuple(int(count) for count in summary.pop("histogram"))
-    return Layer(
+    layer = Layer(
         summary=Summary(**summary, counts=counts, histogram=histogram),
         legend=tuple(LegendClass(**entry) for entry in row.pop("legend")),
         steps=tuple(row.pop("steps")),
         **row,
     )
+    texts = ("id", "title", "file", "url", "unit", "colormap", "digest")
+    _check_fields(layer, {**dict.fromkeys(texts, str), "kind": Kind, "role": Role, "source": dict})
+    if layer.season is not None:
+        _check_fields(layer, {"season": Season})
+    for name in ("valid_share", "minimum", "maximum", "mean", "low", "high"):
+        value = getattr(layer.summary, name)
+        if value is not None and not isinstance(value, int | float):
+            raise TypeError(f"{name} cannot be {value!r}")
+    return layer

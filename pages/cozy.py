@@ -77,7 +77,7 @@ names: dict[int, str] = {}
 if choices:
     with st.sidebar:
         view.groups = choice(_("Compare with"), choices, value=view.groups, key=f"cg-{area.id}")
-    labels, names = groups_of(area, made, view.groups)
+    labels, names = groups_of(area, made, stamp, view.groups)
     with shown_errors():
         under = cached.under_zone(
             area.id, stamp, options, squares, (view.groups, labels.tobytes())

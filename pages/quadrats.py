@@ -67,5 +67,5 @@ with listed:
 with method:
     method_panel(area, made, filled, normal, options)
 with files:
-    export_panel(area, stamp, options, column)
+    export_panel(area, stamp, options, column, is_normalised=view.is_normalised)
 remember_quadrats(area, view)

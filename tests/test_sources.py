@@ -17,7 +17,7 @@ PACKAGES = ("core", "models", "ui", "pages")
 TORCH = {"torch", "torchvision"}
 # Used without an import of that name: geopandas reads and writes with two of them, two are files.
 USED_BY_OTHERS = {"pyarrow", "pyogrio", "xstatic-leaflet", "xstatic-jquery"}
-# What the design of this program is built on; some rooms that use them are not built yet.
+# What the design of this program is built on.
 CARD = {
     "streamlit", "folium", "streamlit-folium", "leafmap", "geopandas", "rasterio", "rasterstats",
     "scikit-learn", "esda", "libpysal", "torch", "torchvision", "plotly",
@@ -159,7 +159,7 @@ def test_every_import_is_required_and_every_requirement_is_used():
     used = foreign_distributions(path for path in sources() if not path.startswith("models/"))
     required = set(requirements("requirements-core.txt"))
     assert used <= required
-    assert required - used <= USED_BY_OTHERS | CARD
+    assert required - used <= USED_BY_OTHERS
 
 
 def test_the_packages_of_the_design_are_required():

@@ -62,7 +62,16 @@ class RootAddress:
 
 
 def _is_page(path: str) -> bool:
-    own = ("/component/", "/_stcore/", "/static/", "/media/", "/tiles/", "/assets/", "/thumbs/")
+    own = (
+        "/component/",
+        "/_stcore/",
+        "/static/",
+        "/media/",
+        "/tiles/",
+        "/grids/",
+        "/assets/",
+        "/thumbs/",
+    )
     return not any(part in path for part in own)
 
 

@@ -12,7 +12,7 @@ from ui.errors import plain, shown_errors
 from ui.frame import area_title
 from ui.language import _
 from ui.quantities import area_text
-from ui.server import DEFAULT_AREA, base_path, workspace
+from ui.server import DEFAULT_AREA, base_path, leave_default_area_out, workspace
 from ui.state import app_state
 
 _COLUMNS = 3
@@ -97,6 +97,8 @@ def _delete_form(area: Area) -> None:
 def _delete(area_id: str, title: str) -> None:
     with shown_errors():
         workspace().delete(area_id)
+        if area_id == DEFAULT_AREA:
+            leave_default_area_out()
         app_state().views.pop(area_id, None)
         app_state().notice = _("{area} was deleted.").format(area=plain(title))
         st.rerun()

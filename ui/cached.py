@@ -33,18 +33,10 @@ from core.effects import Effects
 from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
 from core.quadrats import estimate_count
-from core.workspace import Area
 from ui.server import outside_allowed, workspace
 
 # About 5 m: finer than a boundary line on a screen can show.
 _SIMPLIFY_DEG = 5e-5
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def area(area_id: str, stamp: int) -> Area:
-    """Read one study area; `stamp` is `Workspace.stamp`."""
-    del stamp
-    return workspace().area(area_id)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -147,25 +139,33 @@ def normalised_quadrats(area_id: str, stamp: int, options: Options) -> Normalise
     return quadrats(area_id, stamp, options).normalised(options)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def exported_quadrats(area_id: str, stamp: int, options: Options, kind: str) -> bytes:
-    """Return the quadrats as a file of one of `export.FORMATS`."""
+@st.cache_data(max_entries=2, show_spinner=False)
+def exported_quadrats(
+    area_id: str, stamp: int, options: Options, kind: str, is_normalised: bool
+) -> bytes:
+    """Return the quadrats, as counted or normalised, as a file of one of `export.FORMATS`."""
     made = quadrats(area_id, stamp, options)
+    frame = whole_frame(made)
+    if is_normalised:
+        frame = export.frame_of(made, normalised_quadrats(area_id, stamp, options).table)
     folder = workspace().scratch(area_id)
     try:
-        frame = whole_frame(made)
         return export.write_quadrats(frame, folder / f"quadrats.{kind}").read_bytes()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@st.cache_data(max_entries=16, show_spinner=False)
-def exported_column(area_id: str, stamp: int, options: Options, column: str) -> bytes:
-    """Return one column of the quadrats as a GeoTIFF."""
-    made = quadrats(area_id, stamp, options)
+@st.cache_data(max_entries=2, show_spinner=False)
+def exported_column(
+    area_id: str, stamp: int, options: Options, column: str, is_normalised: bool
+) -> bytes:
+    """Return one column as a GeoTIFF as it is on the map: filled, and normalised if so shown."""
+    lattice = quadrats(area_id, stamp, options).lattice
+    shown = normalised_quadrats if is_normalised else filled_quadrats
+    values = shown(area_id, stamp, options).table[column].to_numpy()
     folder = workspace().scratch(area_id)
     try:
-        return export.write_column(made, column, folder / "column.tif").read_bytes()
+        return export.write_column(lattice, values, folder / "column.tif").read_bytes()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

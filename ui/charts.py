@@ -6,6 +6,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from core.ranges import widened
 from core.workspace import Layer
 from ui.choice import switch
 from ui.language import _
@@ -36,6 +37,8 @@ def histogram(layer: Layer) -> go.Figure:
     """Draw how often each value occurs, from the layer's summary."""
     summary = layer.summary
     low, high = summary.minimum or 0.0, summary.maximum or 0.0
+    if len(summary.histogram) == 1:  # of one value: the bin lies around it
+        low, high = widened(low, high)
     width = (high - low) / max(len(summary.histogram), 1) or 1.0
     total = sum(summary.histogram) or 1
     centres = [low + (i + 0.5) * width for i in range(len(summary.histogram))]

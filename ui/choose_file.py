@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core import intake
 from core.settings import settings
@@ -14,28 +16,34 @@ from ui.state import app_state
 
 def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple[Path, str] | None:
     """Draw the choice; return the file's path and the name to call it by, None until chosen."""
-    waiting = app_state().uploads
+    state = app_state()
+    turn = state.upload_turns.get(purpose, 0)
     left, right = st.columns(2)
     uploaded = left.file_uploader(
         label,
         type=[suffix.lstrip(".") for suffix in suffixes if suffix != ".shp"],
-        key=f"upload-{purpose}",
+        key=f"upload-{purpose}-{turn}",
         help=_("Up to {most} MB. Larger files: the server's data folder.").format(
             most=settings().upload_mb
         ),
     )
     if uploaded is not None:
-        known = waiting.get(purpose)
-        if known is None or known[0] != uploaded.file_id:
-            with stopping_errors():
-                path = intake.save_upload(workspace().root, uploaded.name, uploaded)
-            waiting[purpose] = (uploaded.file_id, str(path))
-        path = Path(waiting[purpose][1])
-        if path.is_file():
-            return path, uploaded.name
-        right.info(_("This upload was taken in already. Choose another file."))
-        return None
-    waiting.pop(purpose, None)
+        with stopping_errors():
+            path = intake.save_upload(workspace().root, uploaded.name, uploaded)
+        state.uploads[purpose] = (uploaded.name, str(path))
+        # The bytes lie on disk now: an empty uploader takes this one's place.
+        state.upload_turns[purpose] = turn + 1
+        _let_go(uploaded.file_id)
+        st.rerun()
+    if purpose in state.uploads:
+        name, written = state.uploads[purpose]
+        drop = f"✕ {plain(name)}"
+        if Path(written).is_file() and not left.button(
+            drop, key=f"drop-{purpose}", help=_("Choose another file."), type="tertiary"
+        ):
+            return Path(written), name
+        del state.uploads[purpose]  # taken in by a job, or turned down by the user
+        st.rerun()
     names = intake.data_files(suffixes)
     chosen = right.selectbox(
         _("Or a file of the server's data folder"),
@@ -52,3 +60,11 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
         with shown_errors():
             return intake.data_file(chosen), Path(chosen).name
     return None
+
+
+def _let_go(file_id: str) -> None:
+    """Take an upload out of the server's memory, where Streamlit keeps it while a session lasts."""
+    context = get_script_run_ctx()
+    manager = context.uploaded_file_mgr if context else None
+    if context and isinstance(manager, MemoryUploadedFileManager):
+        manager.remove_file(session_id=context.session_id, file_id=file_id)

@@ -140,9 +140,7 @@ def signature_controls(area: Area, view: ClusterView) -> tuple[tuple[float, ...]
             _("Edges of the bins"),
             value=view.edges,
             key=f"edges-{area.id}",
-            help=_(
-                "Ascending, parted by commas; squares equal to the first edge are their own bin."
-            ),
+            help=_("Ascending, parted by commas; what equals the first edge is a bin of its own."),
         )
         readings = {"recommended": _("Recommended"), "document": _("As in the document")}
         reading = choice(

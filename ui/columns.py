@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from core.normalise import layer_of_column
 from core.text import N_
 from core.workspace import Area, Layer
 from ui.language import _
@@ -48,12 +49,13 @@ class Column:
 
 def columns_of(area: Area, table: pd.DataFrame) -> list[Column]:
     """Return what each column of a quadrat table is."""
-    by_length = sorted(area.layers, key=lambda layer: -len(layer.id))
+    layers = {layer.id: layer for layer in area.layers}
     found = []
     for name in table.columns:
-        layer = next((item for item in by_length if name.startswith(f"{item.id}_")), None)
-        if layer is None:
+        layer_id = layer_of_column(name, layers)
+        if layer_id is None:
             continue
+        layer = layers[layer_id]
         rest = name[len(layer.id) + 1 :]
         if rest.startswith("fre_"):
             found.append(Column(name, layer, "", int(float(rest[4:]))))

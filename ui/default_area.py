@@ -38,5 +38,5 @@ def default_area_panel() -> None:
 
 
 def _last_failed() -> str:
-    found = [job for job in jobs.jobs(workspace().root / "jobs") if job.work == "default-area"]
+    found = jobs.jobs(workspace().root / "jobs", "default-area")
     return found[0].id if found and found[0].state == "failed" else ""

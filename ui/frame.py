@@ -29,6 +29,8 @@ _CSS = """
 [data-testid="stSidebarUserContent"] [data-testid="stVerticalBlock"] { gap: .55rem; }
 [data-testid="stSidebarUserContent"] hr { margin: .4rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.25rem; }
+[data-testid="stMetric"] * { white-space: normal; overflow: visible; text-overflow: clip; }
+@media (max-width: 1000px) { [data-testid="stMetricValue"] { font-size: 1.05rem; } }
 @media (max-width: 1000px) { .ups-title span { display: block; margin-left: 0; } }
 .ups-card { height: 220px; border-radius: 6px; overflow: hidden; background: #EEF1F1;
   display: flex; align-items: center; justify-content: center; color: #5A6868; }

@@ -133,30 +133,32 @@ def _style(area: Area, layer: Layer, view: MapView) -> None:
 
 
 def _value_style(area: Area, layer: Layer, style: LayerView) -> None:
-    drawn = drawn_style(layer, style)
+    own, drawn = drawn_style(layer, LayerView()), drawn_style(layer, style)
+    assert isinstance(own, ValueStyle)
     assert isinstance(drawn, ValueStyle)
-    style.colormap = choice(
+    # Another file of the same layer has widgets of its own, which start at its own range.
+    key = f"{area.id}-{layer.id}-{layer.digest[:12]}"
+    colormap = choice(
         _("Colours"),
         {name: _(title) for name, title in COLORMAPS.items()},
         value=drawn.colormap,
-        key=f"colormap-{area.id}-{layer.id}",
+        key=f"colormap-{key}",
     )
+    # What equals the layer's own stays unsaid, so that it follows the layer.
+    style.colormap = None if colormap == own.colormap else colormap
     unit = f" ({plain(layer.unit)})" if layer.unit else ""
     left, right = st.columns(2)
-    low = left.number_input(
-        _("From") + unit, value=drawn.low, format="%.6g", key=f"low-{area.id}-{layer.id}"
-    )
-    high = right.number_input(
-        _("To") + unit, value=drawn.high, format="%.6g", key=f"high-{area.id}-{layer.id}"
-    )
-    style.low, style.high = (low, high) if low < high else (None, None)
+    low = left.number_input(_("From") + unit, value=drawn.low, format="%.6g", key=f"low-{key}")
+    high = right.number_input(_("To") + unit, value=drawn.high, format="%.6g", key=f"high-{key}")
+    style.low = None if low >= high or low == own.low else low
+    style.high = None if low >= high or high == own.high else high
     if low >= high:
         st.caption(_("“From” must be below “To”; the layer's own range is drawn."))
     style.scale = switch(
         _("Scale"),
         {"linear": _("Linear"), "log": _("Logarithmic")},
         value=drawn.scale,
-        key=f"scale-{area.id}-{layer.id}",
+        key=f"scale-{key}",
         help=_("The range starts as the 2nd to 98th percentile of the layer."),
     )
     if style.scale == "log" and low <= 0:

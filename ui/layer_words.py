@@ -32,6 +32,15 @@ def season_names() -> dict[str, str]:
     return {"": _("None"), "summer": _("Summer"), "winter": _("Winter")}
 
 
+def rule_names() -> dict[str, str]:
+    """Return the rules by which a quadrat counts and their visible names."""
+    return {
+        "within": _("wholly inside"),
+        "centroid": _("centre inside"),
+        "touching": _("touching"),
+    }
+
+
 _STEPS = {
     "simulated": N_("Drawn by the simulation of the city"),
     "crs": N_("Coordinate system given by the user"),

@@ -17,6 +17,7 @@ from ui.choose_file import choose_file
 from ui.errors import plain, show_error, shown_errors, stopping_errors
 from ui.frame import chosen_area
 from ui.language import _
+from ui.layer_words import rule_names
 from ui.outline import outline_svg
 from ui.quantities import area_text
 from ui.server import base_path, workspace
@@ -140,12 +141,7 @@ def _confirm(boundary: Boundary, title: str) -> None:
             side = middle.number_input(
                 _("Side of a quadrat (m)"), 1.0, 100_000.0, 150.0, help=_("150 m in the source.")
             )
-            rules: dict[str, str] = {
-                "within": _("wholly inside"),
-                "centroid": _("centre inside"),
-                "touching": _("touching"),
-            }
-            rule = choice(_("Quadrats that count"), rules, place=right)
+            rule = choice(_("Quadrats that count"), rule_names(), place=right)
         if st.form_submit_button(_("Create the study area"), type="primary"):
             with shown_errors():
                 frame = boundaries.in_metres(boundary.frame, crs.strip() or None)

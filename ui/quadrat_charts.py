@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from core.normalise import Filled
 from core.quadrat_table import QuadratTable
+from core.ranges import histogram
 from core.workspace import Area, Layer
 from ui import charts
 from ui.columns import Column
@@ -26,9 +27,9 @@ def brushed_histogram(area: Area, grid: Layer, values: NDArray[Any], view: Quadr
     known = values[np.isfinite(values)]
     if known.size == 0:
         return
-    counts, edges = np.histogram(known, _BINS)
-    centres = (edges[:-1] + edges[1:]) / 2
-    inside = np.ones(_BINS, bool)
+    counts, edges = histogram(known, _BINS, float(known.min()), float(known.max()))
+    centres = edges[:-1] / 2 + edges[1:] / 2
+    inside = np.ones(len(counts), bool)
     if view.only is not None:
         inside = (centres >= view.only[0]) & (centres <= view.only[1])
     figure = go.Figure(

@@ -93,23 +93,26 @@ def method_panel(
         st.warning(_("Squares still without a value: {names}.").format(names=names))
 
 
-def export_panel(area: Area, stamp: int, options: Options, column: Column) -> None:
-    """Draw the files; each is written when it is asked for."""
+def export_panel(
+    area: Area, stamp: int, options: Options, column: Column, *, is_normalised: bool
+) -> None:
+    """Draw the files; each is written when it is asked for. They hold what the map shows."""
+    what = "normalised" if is_normalised else "quadrats"
     boxes = st.columns(len(FORMATS) + 1)
     for box, (kind, title) in zip(boxes, FORMATS.items(), strict=False):
         with box, shown_errors():
             st.download_button(
                 _(title),
-                partial(cached.exported_quadrats, area.id, stamp, options, kind),
-                file_name=f"{area.id}-quadrats.{kind}",
+                partial(cached.exported_quadrats, area.id, stamp, options, kind, is_normalised),
+                file_name=f"{area.id}-{what}.{kind}",
                 width="stretch",
                 on_click="ignore",
             )
     with boxes[-1], shown_errors():
         st.download_button(
             _("GeoTIFF of the mapped column"),
-            partial(cached.exported_column, area.id, stamp, options, column.name),
-            file_name=f"{area.id}-{column.name}.tif",
+            partial(cached.exported_column, area.id, stamp, options, column.name, is_normalised),
+            file_name=f"{area.id}-{column.name}{'-normalised' if is_normalised else ''}.tif",
             width="stretch",
             on_click="ignore",
         )

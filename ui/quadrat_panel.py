@@ -13,12 +13,9 @@ from ui.choice import choice, switch
 from ui.columns import STATISTICS, Column, column_part
 from ui.errors import shown_errors
 from ui.language import _
-from ui.layer_words import layer_title
+from ui.layer_words import layer_title, rule_names
 from ui.server import workspace
 from ui.state import QuadratView, app_state
-
-_MOST_LISTED = 400
-ENGINES = ("lattice", "exactextract", "rasterstats")
 
 
 def options_of(view: QuadratView) -> Options:
@@ -76,12 +73,7 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
             st.caption(
                 _("About {count} squares.").format(count=f"{count:,}".replace(",", "\u202f"))
             )
-        rules = {
-            "within": _("wholly inside"),
-            "centroid": _("centre inside"),
-            "touching": _("touching"),
-        }
-        rule = choice(_("Squares that count"), rules, value=area.rule, key=f"rule-{area.id}")
+        rule = choice(_("Squares that count"), rule_names(), value=area.rule, key=f"rule-{area.id}")
         methods = {"recommended": _("Recommended"), "document": _("As in the document")}
         method = choice(
             _("Method"),
@@ -107,7 +99,7 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
             100_000.0,
             float(5 * side if options.fill_m is None else options.fill_m),
             step=50.0,
-            key=f"fill-{area.id}",
+            key=f"fill-{area.id}-{side:g}",  # it starts at five sides
             help=_("From neighbouring squares; 0 leaves every gap. Filled squares are counted."),
         )
         engines = {
@@ -131,12 +123,14 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
                 changed = workspace().set_quadrats(
                     area.id, side_m=side, rule=cast(Rule, rule), method=cast(Method, method)
                 )
-                view.square = view.held = None  # positions among the old squares
                 start_job(changed, view)
 
 
 def start_job(area: Area, view: QuadratView) -> None:
     """Start summing up the layers of an area, and show how far it is."""
+    # Positions among the old squares, a range of the old values: they would mean others now.
+    view.square = view.held = view.only = view.brushed = None
+    app_state().cozy_view(area.id).square = None
     root = workspace().root
     config = {"workspace": str(root.resolve()), "area": area.id, "options": view.options}
     app_state().jobs[f"quadrats-{area.id}"] = jobs.submit(root / "jobs", "quadrats", config)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from threading import Lock, Thread
 
 import streamlit as st
@@ -67,6 +68,16 @@ def has_default_area() -> bool:
     return True  # the Start page shows what is wrong with it
 
 
+def leave_default_area_out() -> None:
+    """Remember that somebody deleted the default area: a start of the server leaves it so."""
+    with suppress(OSError):  # then it is drawn again, which does no harm
+        _deleted_mark().touch()
+
+
+def _deleted_mark() -> Path:
+    return workspace().root / "default-area-deleted"
+
+
 def start_default_area() -> str | None:
     """Start making the simulated default area where it is missing; return the job's id."""
     space = workspace()
@@ -74,6 +85,8 @@ def start_default_area() -> str | None:
     with _starting:  # two sessions at once must not start two
         if has_default_area():
             return None
+        with suppress(OSError):
+            _deleted_mark().unlink(missing_ok=True)
         return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
 
 
@@ -97,6 +110,6 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     # Before the first visit, so that the area is being drawn while the browser still opens.
     # A failure is told by the Start page, which finds the area missing.
     with suppress(AppError, OSError):
-        if settings().default_area:
+        if settings().default_area and not _deleted_mark().exists():
             start_default_area()
     yield

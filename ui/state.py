@@ -120,7 +120,9 @@ class AppState:
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Files that were uploaded, by what they are for: the upload's id and where it lies."""
+    """Files that were uploaded, by what they are for: their name and where they lie."""
+    upload_turns: dict[str, int] = field(default_factory=dict)
+    """How often a file was uploaded, by what for: each time another uploader is shown."""
     boundary_crs: dict[str, str] = field(default_factory=dict)
     """Coordinate systems that the user gave for files that name none."""
     notice: str = ""

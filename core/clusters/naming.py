@@ -22,7 +22,7 @@ Amount = Literal["mostly", "much", "some", "high", "low"]
 
 TEMPLATES: dict[Amount, str] = {
     "mostly": N_("mostly {name}"),
-    "much": N_("much {name}"),
+    "much": N_("a lot of {name}"),
     "some": N_("some {name}"),
     "high": N_("high {name}"),
     "low": N_("low {name}"),

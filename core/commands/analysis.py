@@ -29,22 +29,8 @@ class Done:
     warnings: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
     labels: NDArray[np.int32] | None = None
-
-
-def add_arguments(run: argparse.ArgumentParser) -> None:
-    """Add the options of these steps to `area run`."""
-    run.add_argument("--factors", metavar="COLUMN,…", help="default: the causes")
-    run.add_argument("--ks", default="2-50", metavar="LOW-HIGH[:STEP]")
-    run.add_argument("--k", type=int, help="default: a firm one, well parted; takes five sweeps")
-    run.add_argument("--summer", metavar="LAYER", help="default: the layer of that season")
-    run.add_argument("--winter", metavar="LAYER")
-    run.add_argument("--weights", choices=["queen", "rook"], default="queen")
-    run.add_argument("--permutations", type=int)
-    run.add_argument("--level", type=float, default=0.05)
-    run.add_argument("--correction", choices=["bh", "none"])
-    run.add_argument(
-        "--zeros-stay", action="store_true", help="document: squares without a value count as 0"
-    )
+    frames: dict[str, gpd.GeoDataFrame] = field(default_factory=dict)
+    """By step: squares with what it found."""
 
 
 def cluster_step(
@@ -73,6 +59,7 @@ def cluster_step(
     labels = found.sweep.of(k).astype(np.int32)
     frame = to_frame(made.lattice).assign(cluster=labels)
     done.labels = labels
+    done.frames["clusters"] = frame
     done.outputs.append(str(_written(space, area, frame, "clusters.parquet")))
     seconds = time.perf_counter() - begun
     done.steps.append(Step("clusters", seconds, area.method, found.is_cached, found.digest))
@@ -119,6 +106,7 @@ def cozy_step(
         done.outputs.append(str(path))
         done.steps.append(Step("under", time.perf_counter() - begun, "surrogates", False, ""))
     frame = cozy_steps.cozy_frame(made, found, groups=done.labels, under=under)
+    done.frames["cozy"] = frame
     done.outputs.append(str(cozy_steps.write_cozy(space, area, frame)))
     done.facts["cozy"] = cozy_steps.summary(found)
 

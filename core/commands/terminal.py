@@ -1,14 +1,33 @@
 """What commands share: the workspace they work in, and their progress on the terminal."""
 
+import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from core.settings import settings
-from core.workspace import Workspace
+
+if TYPE_CHECKING:
+    from core.workspace import Workspace
+
+Handler = Callable[[argparse.Namespace], dict[str, Any]]
 
 
-def workspace() -> Workspace:
+def lazily(module: str, name: str) -> Handler:
+    """Return a handler that is imported when it is called: arguments alone are quick to read."""
+
+    def handle(args: argparse.Namespace) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(import_module(module), name)(args)
+        return found
+
+    return handle
+
+
+def workspace() -> "Workspace":
     """Return the workspace that the settings name."""
+    from core.workspace import Workspace
+
     return Workspace(settings().workspace)
 
 

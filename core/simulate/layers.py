@@ -177,6 +177,8 @@ def _painted(city: City, layer: str, report: Callable[[float], None], threads: i
     grid = make_grid(CRS.from_epsg(epsg), _bounds(_NEAR_M), size_m)
     values = np.empty(grid.shape, np.uint8)
     area = 0
+    _ = city.plan  # laid out once, which takes a second
+    report(0.0)
     # Closed at once when `report` stops the drawing, so that no further tile is begun.
     with closing(rasters.draw_tiles(city, grid, paint, threads)) as tiles:
         for tile in tiles:

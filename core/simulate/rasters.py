@@ -11,7 +11,7 @@ from core.simulate.city import City, Objects
 from core.simulate.legend import WAY_CLASSES, Cover, Use
 from core.simulate.paint import Canvas, Grid
 
-_TILE_PX = 1536  # 2 threads hold some 400 MB between them
+_TILE_PX = 1024  # no slower than larger ones, which hold more and are slower to stop
 _MARGIN_M = 40.0
 NO_STOREYS = 255
 Bytes = NDArray[np.uint8]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,51 @@ def test_pixel_equals_what_rasterio_reads_of_the_source(core, tmp_path, crs, tra
     assert [one["value"] for one in found] == want
     assert all(one["is_inside"] for one in found)
     assert found[0]["unit"] == "m"
+
+
+@pytest.mark.parametrize(
+    ("words", "unneeded"),
+    [
+        (["--help"], {"numpy", "geopandas", "numba", "rasterio"}),
+        (["area", "run", "--help"], {"numpy", "geopandas", "numba", "rasterio"}),
+        (["pixel", "town", "cover", "-87.66", "41.863"], {"geopandas", "pandas", "numba"}),
+    ],
+    ids=["help", "help of a command", "pixel"],
+)
+def test_a_command_imports_only_what_it_needs(space, words, unneeded):
+    code = (
+        "import sys\nfrom core.__main__ import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout
+    assert not unneeded & set(re.findall(r"'(\w+)'", done.stderr))
+
+
+def test_a_console_of_few_characters_ends_no_command(space):
+    space.rename("town", "上海 Ä")
+    done = subprocess.run(
+        [sys.executable, "-m", "core", "area", "list"], cwd=ROOT, capture_output=True, check=False,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "上海 Ä" in done.stdout.decode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_the_peak_of_memory_is_not_that_of_the_parent(space):
+    code = (
+        "import os, subprocess, sys\nheld = b'x' * 400_000_000\n"
+        "subprocess.run([sys.executable, '-m', 'core', 'area', 'list', '--json'], close_fds=True,"
+        " preexec_fn=lambda: None)"  # forked, not spawned: the child begins with the parent's peak
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["peak_rss_mb"] < 300
 
 
 def test_adding_under_a_name_in_use_says_that_it_replaced(core):

@@ -30,8 +30,8 @@ def said(table, labels):
 def test_names_say_what_a_cluster_holds_more_of_than_the_city():
     assert said(TABLE, LABELS) == {
         0: "mostly water",
-        1: "mostly grass, much trees",
-        2: "much trees, high height_mean",
+        1: "mostly grass, a lot of trees",
+        2: "a lot of trees, high height_mean",
     }
 
 
@@ -53,8 +53,8 @@ def test_two_clusters_with_the_same_name_get_further_parts():
         }
     )
     names = said(table, np.array([0, 1, 2, 2]))
-    assert names[0] == "mostly water, much grass, some trees"
-    assert names[1] == "mostly water, much grass"
+    assert names[0] == "mostly water, a lot of grass, some trees"
+    assert names[1] == "mostly water, a lot of grass"
     assert names[2] == "mostly cover_fre_4"
 
 

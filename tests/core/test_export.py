@@ -23,7 +23,9 @@ def made(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(made, tmp_path_factory):
     out = tmp_path_factory.mktemp("out")
-    export.write_all(made, out, columns=["heat_mean", "cover_fre_3"])
+    export.write_all(whole_frame(made), out / "quadrats")
+    for name in ("heat_mean", "cover_fre_3"):
+        export.write_column(made.lattice, made.table[name].to_numpy(), out / f"{name}.tif")
     return out
 
 
@@ -79,6 +81,14 @@ def test_a_column_s_geotiff_holds_its_values_in_place(made, folder):
     assert np.isnan(band[~lattice.kept]).all()
 
 
+def test_another_table_of_the_quadrats_gets_their_squares(made):
+    normal = made.normalised(Options()).table
+    frame = export.frame_of(made, normal)
+    assert list(frame) == ["row", "col", *normal.columns, "geometry"]
+    assert frame.geometry.geom_equals(whole_frame(made).geometry).all()
+    pd.testing.assert_frame_equal(pd.DataFrame(frame[list(normal)]), normal)
+
+
 @pytest.mark.parametrize("name", ["quadrats.shp", "quadrats", "quadrats.gpkg.exe", ".csv.tmp"])
 def test_an_unknown_format_is_refused_with_those_there_are(made, tmp_path, name):
     with pytest.raises(InputError, match=r"names no format\. There are: gpkg, parquet, csv"):
@@ -86,10 +96,9 @@ def test_an_unknown_format_is_refused_with_those_there_are(made, tmp_path, name)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unknown_column_is_refused_before_anything_is_written(made, tmp_path):
+def test_an_unknown_column_is_refused_by_name(made):
     with pytest.raises(InputError, match=r"no column '\.\./heat'.*heat_mean"):
-        export.write_all(made, tmp_path, columns=["heat_mean", "../heat"])
-    assert not list(tmp_path.iterdir())
+        export.check_columns(made, ["heat_mean", "../heat"])
 
 
 def test_an_export_that_fails_leaves_the_older_file_row_18(made, tmp_path, monkeypatch):

@@ -2,7 +2,9 @@
 
 import io
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,11 +123,80 @@ def test_the_same_column_is_written_once_and_another_never_over_it_row_26(town, 
     assert path.stat().st_mtime_ns == before
     others = [
         make_grid(town, "town", made.lattice, values + 1, title="Heat: mean", unit="°C"),
-        make_grid(town, "town", made.lattice, values, title="Heat: mean", unit="K"),
         make_grid(town, "town", replace(made.lattice, side_m=151.0), values, title="Heat: mean",
                   unit="°C"),
     ]  # fmt: skip
-    assert len({heat.digest, *(other.digest for other in others)}) == 4
+    assert len({heat.digest, *(other.digest for other in others)}) == 3
+
+
+def test_another_language_unit_or_colour_scale_writes_nothing_new(town, made, heat):
+    values = made.table["heat_mean"].to_numpy()
+    named = make_grid(
+        town, "town", made.lattice, values, title="温度", unit="K", colormap="inferno"
+    )
+    assert (named.title, named.unit, named.colormap) == ("温度", "K", "inferno")
+    assert (named.digest, named.summary) == (heat.digest, heat.summary)
+    assert len(list((town.folder("town") / "grids").iterdir())) == 2
+
+
+def test_classes_in_other_colours_are_another_raster_and_in_other_words_the_same(town, made):
+    codes = np.array([0, 1, -1, 1, 0, 1])
+
+    def grid(name, colour):
+        legend = (replace(GROUPS[0], name=name, colour=colour), GROUPS[1])
+        return make_grid(town, "town", made.lattice, codes, title="Groups", legend=legend)
+
+    blue, green = grid("Quiet", "#0000FF"), grid("Quiet", "#00FF00")
+    assert blue.digest == grid("安静", "#0000FF").digest != green.digest
+    assert grid("安静", "#0000FF").legend[0].name == "安静"
+    client = served(town)
+    for one, colour in ((blue, (0, 0, 255, 255)), (green, (0, 255, 0, 255))):
+        assert colour_at(client, made.lattice, 0, tiles.grid_url("town", one)) == colour
+
+
+def test_the_columns_used_last_are_kept(town, made, heat, monkeypatch):
+    monkeypatch.setattr(grids, "_KEPT", 2)
+    values = made.table["heat_mean"].to_numpy()
+    folder = town.folder("town") / "grids"
+    os.utime(folder / f"{heat.digest}.json", (1e9, 1e9))
+    other = make_grid(town, "town", made.lattice, values + 1, title="Other")
+    os.utime(folder / f"{other.digest}.json", (1.1e9, 1.1e9))
+    make_grid(town, "town", made.lattice, values, title="Heat: mean")  # used now
+    make_grid(town, "town", made.lattice, values + 2, title="Third")
+    assert (folder / f"{heat.digest}.tif").is_file()
+    assert not (folder / f"{other.digest}.tif").exists()
+
+
+def test_a_column_whose_raster_is_gone_is_written_again(town, made, heat):
+    town.layer_path("town", heat).unlink()
+    make_grid(town, "town", made.lattice, made.table["heat_mean"].to_numpy(), title="Heat")
+    assert town.layer_path("town", heat).is_file()
+
+
+def test_a_grid_is_described_once_for_all_of_its_tiles(town, made, heat, monkeypatch):
+    client, url = served(town), tiles.grid_url("town", heat)
+    colour_at(client, made.lattice, 0, url)
+    monkeypatch.setattr(grids, "grid_layer", None)
+    assert client.get(url.format(z=17, x=0, y=0)).status_code == 200
+
+
+def test_a_raster_that_a_tile_still_reads_is_deleted_later(town, made, heat, monkeypatch):
+    monkeypatch.setattr(grids, "_KEPT", 1)
+    unlink = Path.unlink
+
+    def busy(path, **how):
+        if path.suffix == ".tif" and path.stem == heat.digest:
+            raise PermissionError(13, "in use")
+        unlink(path, **how)
+
+    values = made.table["heat_mean"].to_numpy()
+    folder = town.folder("town") / "grids"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", busy)
+        make_grid(town, "town", made.lattice, values + 1, title="Other")
+        assert (folder / f"{heat.digest}.json").is_file()
+    make_grid(town, "town", made.lattice, values + 2, title="Third")
+    assert not (folder / f"{heat.digest}.tif").exists()
 
 
 def test_a_bounded_number_of_columns_is_kept_row_25(town, made, heat, monkeypatch):
@@ -216,6 +287,7 @@ def test_anything_wrong_with_a_grid_s_address_is_an_uncached_404_row_9(town, hea
         f"{good}&only=1~2~3",
         f"{good}&only=5~1",
         f"{good}&only=nan~1",
+        f"{good}&only=1~inf",
         f"{good}&only=1~2&only=3~4",
         f"{good}&v=0",
         good.replace("r=1", "r=0"),

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import intake
+from core import intake, store
 from core import settings as core_settings
-from core.errors import InputError, RefusedFileError
+from core.errors import InputError, RefusedFileError, TooLargeError
 
 
 @pytest.fixture
@@ -26,6 +26,23 @@ def test_an_upload_keeps_its_bytes_and_a_harmless_name(data, tmp_path):
     assert path.read_bytes() == b"abc"
     assert path.name == "M_nster_1.tif"
     assert path.parent.parent == tmp_path / "uploads"
+
+
+@pytest.mark.parametrize("name", ["con.tif", "LPT1.tif", "nul", "aux.tar.tif"])
+def test_no_upload_is_called_like_a_device_of_windows(tmp_path, name):
+    path = intake.save_upload(tmp_path, name, io.BytesIO(b"x"))
+    assert not store.is_device(path.name)
+    assert path.read_bytes() == b"x"
+
+
+def test_a_full_disk_leaves_no_empty_folder(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.os, "fsync", full)
+    with pytest.raises(TooLargeError, match="no room to write"):
+        intake.save_upload(tmp_path, "a.tif", io.BytesIO(b"x"))
+    assert list((tmp_path / "uploads").iterdir()) == []
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from core import jobs, store
-from core.errors import InputError, JobError
+from core.errors import InputError, JobError, TooLargeError
 from tests.core import fake_job
 
 
@@ -138,6 +138,23 @@ def test_ended_children_are_let_go_of_with_their_folders(root, monkeypatch):
     done = [ended(root, "ok").id for _ in range(4)]
     assert done[0] not in jobs._started
     assert done[-1] in jobs._started
+
+
+def test_a_lost_report_of_progress_ends_no_job(root, monkeypatch):
+    folder = root / "20260101t000000000-fake-000000"
+    folder.mkdir(parents=True)
+    config = {"work": "fake", "config": {"mode": "ok"}, "started": time.time()}
+    store.write_json(folder / "config.json", config, kind="job-config", version=1)
+    write = store.write_json
+
+    def full(path, *given, **how):
+        if path.name == "progress.json":
+            raise TooLargeError("There is no room.")
+        write(path, *given, **how)
+
+    monkeypatch.setattr(store, "write_json", full)
+    jobs.run(folder)
+    assert (folder / "result.json").is_file()
 
 
 def test_jobs_of_one_work_alone_can_be_listed(root):

@@ -5,7 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import InputError
-from core.normalise import class_columns, columns_of_role, complete, fill_gaps, normalise
+from core.normalise import (
+    class_columns,
+    columns_of_role,
+    complete,
+    fill_gaps,
+    layer_of_column,
+    normalise,
+)
 from tests.core.zonal_inputs import lattice_of
 
 NAN = float("nan")
@@ -101,6 +108,21 @@ def test_columns_of_a_role_follow_the_longest_name():
     assert columns_of_role(columns, roles, "effect") == ["dem_fine_mean", "lst_mean"]
     with pytest.raises(InputError, match="lu_fre_1 belongs to no layer"):
         columns_of_role(["lu_fre_1"], roles, "cause")
+
+
+def test_a_column_is_of_the_longest_layer_that_begins_it():
+    layers = ("heat", "heat_night", "cover")
+    columns = ("heat_mean", "heat_night_mean", "cover_fre_3", "dem_mean", "heat")
+    found = [layer_of_column(column, layers) for column in columns]
+    assert found == ["heat", "heat_night", "cover", None, None]
+
+
+def test_a_layer_without_classes_is_not_blamed_for_one_whose_name_it_begins():
+    table = pd.DataFrame({"use_fre_1": [0.0, 1.0], "use_fre_fre_1": [2.0, 1.0]})
+    table["use_fre_fre_2"] = [1.0, 2.0]
+    found = normalise(table)
+    assert found.without_class == {"use": 1}
+    assert list(complete(found, ["use_fre_fre_1"])) == ["use_fre_fre_1"]
 
 
 def test_class_columns_are_found_by_layer():

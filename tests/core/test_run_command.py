@@ -7,13 +7,14 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 
-from core import results
+from core import prepare, results
 from core import settings as core_settings
 from core.__main__ import main
 from core.record import code_version
 from core.workspace import Workspace
-from tests.core.raster_files import SHARED, checkers
+from tests.core.raster_files import NORTH_UP, SHARED, checkers
 from tests.core.town import add_cover, add_heat, heat_values, make_town
 
 CITY = SHARED / "fixtures" / "city"
@@ -282,6 +283,54 @@ def test_the_export_writes_files_that_the_record_names(space, core, tmp_path):
     assert body.keys() >= RECORD
     assert sorted(body["outputs"]) == sorted(str(path) for path in out.iterdir())
     assert len(gpd.read_file(out / "quadrats.gpkg")) == 6
+
+
+def gappy():
+    """Return heat without a value in one whole square, the third of the middle row."""
+    values = heat_values()
+    values[10:25, 30:45] = np.nan
+    return values
+
+
+def test_the_export_is_of_what_the_same_options_computed(space, core, tmp_path):
+    add_heat(space, gappy())
+    out = tmp_path / "out"
+    words = ("--what", "quadrats,normalised", "--stats", "median", "--columns", "heat_median")
+    status, _, err = core("area", "export", "town", out, *words)
+    assert (status, err) == (0, "")
+    measured = gpd.read_parquet(out / "quadrats.parquet")
+    assert "heat_median" in measured and "heat_mean" not in measured
+    normal = gpd.read_parquet(out / "normalised.parquet")
+    assert (normal["heat_median"].min(), normal["heat_median"].max()) == (0, 1)
+    assert measured["heat_median"].isna().any()
+    assert normal["heat_median"].notna().all()
+    with rasterio.open(out / "heat_median.tif") as dataset:
+        filled = dataset.read(1)[measured["row"], measured["col"]]
+    assert np.isfinite(filled).all()
+    core("area", "export", "town", out, *words, "--fill", "0")
+    with rasterio.open(out / "heat_median.tif") as dataset:
+        bare = dataset.read(1)[measured["row"], measured["col"]]
+    assert np.array_equal(np.isnan(bare), measured["heat_median"].isna())
+
+
+def test_clusters_are_exported_as_the_run_found_them(space, core, run, tmp_path):
+    run("--steps", "clusters", "--ks", "2-3", "--k", "2", "--stats", "median,frequency")
+    words = ("--what", "clusters", "--ks", "2-3", "--k", "2", "--stats", "median,frequency")
+    status, _, err = core("area", "export", "town", tmp_path / "out", *words)
+    assert (status, err) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "clusters.csv", "clusters.gpkg", "clusters.parquet",
+    ]  # fmt: skip
+    found = gpd.read_file(tmp_path / "out" / "clusters.gpkg")
+    assert found["cluster"].tolist() == table(space, "clusters.parquet")["cluster"].tolist()
+
+
+def test_filled_gaps_are_counted_for_their_own_layer(space, run):
+    about = prepare.About(layer_id="heat_night", title="Night", kind="values")
+    place = {"transform": NORTH_UP, "crs": "EPSG:32616", "origin": {}}
+    prepare.add_array(space, "town", gappy(), about, **place)
+    rows = {row["id"]: row["filled"] for row in run()["layers"]}
+    assert (rows["heat"], rows["heat_night"]) == (0, 1)
 
 
 @pytest.mark.parametrize(

@@ -445,6 +445,12 @@ def test_a_stop_ends_between_tiles_without_the_layer_in_work(city, monkeypatch):
     assert next(asked) == 4
 
 
+def test_a_stop_while_the_city_is_laid_out_ends_before_the_first_tile(city, monkeypatch):
+    monkeypatch.setattr(rasters, "draw_tiles", None)
+    asked = itertools.count()
+    assert list(layers.draw_layers(city, should_stop=lambda: next(asked) >= 1)) == []
+
+
 def test_the_boundary_is_the_city_of_598_square_kilometres():
     frame = chicago_boundary()
     assert len(frame) == 1

@@ -127,6 +127,31 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_is_read_just_now_is_replaced_a_moment_later(tmp_path, monkeypatch):
+    """As on Windows, where an open file cannot be replaced."""
+    replace, refused = Path.replace, []
+
+    def busy(path, target):
+        if len(refused) < 3:
+            refused.append(path)
+            raise PermissionError(13, "in use")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", busy)
+    monkeypatch.setattr(store, "_MOVE_WAIT_S", 0.0)
+    with store.atomic_path(tmp_path / "a.txt") as tmp:
+        tmp.write_text("new")
+    assert (tmp_path / "a.txt").read_text() == "new"
+    monkeypatch.setattr(store, "_MOVES", 2)
+    refused.clear()
+    with (
+        pytest.raises(StoreError, match="cannot be written: in use"),
+        store.atomic_path(tmp_path / "a.txt") as tmp,
+    ):
+        tmp.write_text("newer")
+    assert (tmp_path / "a.txt").read_text() == "new"
+
+
 def test_the_temporary_name_keeps_the_suffix(tmp_path):
     with store.atomic_path(tmp_path / "new" / "a.tif") as tmp:
         assert tmp.suffix == ".tif"

@@ -1,6 +1,8 @@
 import io
 import json
 import math
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -412,7 +414,8 @@ def test_sixteen_threads_read_what_one_reads_row_23(tmp_path):
     boxes = [(x + a, y - b - 600, x + a + 600, y - b) for a, b in rng.uniform(0, 25_000, (500, 2))]
 
     def draw(box):
-        found = opened.get(path, "d").sample(box, (64, 64))
+        with opened.taken(path, "d") as levels:
+            found = levels.sample(box, (64, 64))
         return b"" if found is None else found[0].tobytes()
 
     serial = [draw(box) for box in boxes]
@@ -420,14 +423,64 @@ def test_sixteen_threads_read_what_one_reads_row_23(tmp_path):
         assert list(pool.map(draw, boxes)) == serial
 
 
-def test_each_thread_keeps_few_files_open(tmp_path):
+def test_few_files_stay_open_whatever_the_number_of_threads(tmp_path, monkeypatch):
+    monkeypatch.setattr(rendering, "_MOST_IDLE", 3)
     opened = rendering.OpenRasters()
-    first = write_tif(tmp_path / "0.tif", checkers())
-    held = opened.get(first, "0")
-    for number in range(1, 9):
-        opened.get(write_tif(tmp_path / f"{number}.tif", checkers()), str(number))
-    assert held._open[None].closed
-    assert opened.get(first, "0") is not held
+    paths = [write_tif(tmp_path / f"{number}.tif", checkers()) for number in range(8)]
+    used = []
+
+    def use(number):
+        with opened.taken(paths[number % 8], str(number % 8)) as levels:
+            used.append(levels)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(use, range(64)))
+    assert sum(not levels._open[None].closed for levels in set(used)) == 3
+    with opened.taken(paths[7], "7") as first, opened.taken(paths[7], "7") as second:
+        assert first is not second
+
+
+def test_a_raster_is_closed_after_an_error(tmp_path):
+    opened = rendering.OpenRasters()
+    path = write_tif(tmp_path / "a.tif", checkers())
+    with pytest.raises(RuntimeError), opened.taken(path, "a") as levels:
+        raise RuntimeError
+    assert levels._open[None].closed
+    with opened.taken(path, "a") as again:
+        assert again is not levels
+
+
+def test_no_more_pictures_are_drawn_at_once_than_twice_the_cores(town, monkeypatch):
+    now, most, lock = [], [], threading.Lock()
+
+    def slow(*_):
+        with lock:
+            now.append(1)
+            most.append(len(now))
+        time.sleep(0.02)
+        now.pop()
+        return b""
+
+    monkeypatch.setattr(tiles.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(tiles, "render", slow)
+    client = served(town, cache_mb=0)
+    layer = town.area("town").layer("cover")
+    address = tiles.tile_url("town", layer).format(**tile_at(-87.66, 41.863, 15))
+    with ThreadPoolExecutor(12) as pool:
+        codes = {answer.status_code for answer in pool.map(client.get, [address] * 24)}
+    assert codes == {200}
+    assert max(most) <= 2
+
+
+def test_a_system_out_of_handles_is_a_503_that_is_not_kept(town, monkeypatch):
+    def full(*_):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(tiles, "render", full)
+    layer = town.area("town").layer("cover")
+    address = tiles.tile_url("town", layer).format(**tile_at(-87.66, 41.863, 15))
+    answer = served(town).get(address)
+    assert (answer.status_code, answer.headers["cache-control"]) == (503, "no-store")
 
 
 def test_the_cache_stays_within_its_bytes():

@@ -125,6 +125,17 @@ def test_what_is_said_of_a_layer_can_change_and_the_layer_can_go(space):
         space.remove_layer("city", "cover")
 
 
+def test_an_area_is_whole_without_a_layer_that_was_taken_out(space):
+    made = {"seed": 0, "layers": ["cover", "heat"]}
+    make(space, "drawn", boundary_source=made)
+    put(space, area_id="drawn")
+    assert not space.area("drawn").is_whole  # the other one is still to come
+    put(space, dataclasses.replace(COVER, id="heat"), area_id="drawn")
+    assert space.area("drawn").is_whole
+    assert space.remove_layer("drawn", "cover").is_whole
+    assert space.area("drawn").boundary_source == {"seed": 0, "layers": ["heat"]}
+
+
 def test_a_remote_layer_has_no_file(space):
     remote = dataclasses.replace(COVER, id="remote", url="https://example.org/a.tif")
     area = space.put_layer("city", remote, None)
@@ -263,6 +274,14 @@ def with_value(key, value):
         with_value("bounds_lonlat", [1, 2, 3]),
         with_value("bounds_lonlat", "abcd"),
         with_value("unheard_of", 1),
+        with_value("quadrat_m", "abc"),
+        with_value("quadrat_m", 0),
+        with_value("rule", "inside"),
+        with_value("method", ["recommended"]),
+        with_value("is_simulated", "no"),
+        with_value("boundary_source", None),
+        with_value("boundary_source", {"layers": 3}),
+        with_value("bounds_lonlat", [1, 2, 3, float("nan")]),
         with_value("kind", "another"),
     ],
 )
@@ -275,6 +294,49 @@ def test_a_damaged_description_is_one_sentence_and_can_be_deleted(space, damage)
     assert space.areas() == []
     space.delete("city")
     assert space.area_ids() == []
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kind", "words"), ("role", None), ("season", "spring"), ("title", 5), ("file", None),
+        ("colormap", []), ("source", "x"), ("digest", 1),
+    ],
+)  # fmt: skip
+def test_a_layer_with_a_damaged_field_is_one_sentence(space, field, value):
+    put(space)
+    body = json.loads(json_of(space).read_text())
+    body["layers"][0][field] = value
+    json_of(space).write_text(json.dumps(body))
+    with pytest.raises(StoreError, match=f"damaged: {field} cannot be"):
+        space.area("city")
+
+
+def test_an_area_whose_file_is_in_use_is_not_deleted_in_part(space, monkeypatch):
+    put(space)
+    before = snapshot(space.root / "areas")
+
+    def busy(path, target):
+        raise PermissionError(13, "in use")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", busy)
+        with pytest.raises(BusyError, match="city is in use"):
+            space.delete("city")
+    assert snapshot(space.root / "areas") == before
+    space.delete("city")
+
+
+def test_a_deleted_areas_folder_does_not_come_back_by_a_scratch_folder(space):
+    space.delete("city")
+    with pytest.raises(InputError, match="no study area 'city'"):
+        space.scratch("city")
+    assert not (space.root / "areas" / "city").exists()
+
+
+def test_a_whole_number_for_the_side_is_read_as_a_length(space):
+    json_of(space).write_text(with_value("quadrat_m", 60)(json_of(space).read_text()))
+    assert isinstance(space.area("city").quadrat_m, float)
 
 
 def test_a_damaged_boundary_is_one_sentence(space):

@@ -24,6 +24,12 @@ def layer_rows(app):
     return [b.label for b in app.sidebar.button if (b.key or "").startswith("row-")]
 
 
+def of_heat(space, widgets, purpose):
+    """Return a widget of the style of `heat`, of the file that lies there now."""
+    digest = space.area("town").layer("heat").digest[:12]
+    return widgets(key=f"{purpose}-town-heat-{digest}")
+
+
 def sure(app):
     """Return the tick without which a layer is not deleted."""
     (tick,) = [box for box in app.checkbox if (box.key or "").startswith("sure-")]
@@ -42,7 +48,7 @@ def test_an_area_without_layers_offers_to_bring_one_in(town, open_page):
         town.remove_layer("town", layer)
     app = open_page("data")
     assert "Town has no layers yet. Bring in the first one." in text(app)
-    assert app.file_uploader(key="upload-layer-town")
+    assert app.file_uploader(key="upload-layer-town-0")
 
 
 def test_the_first_layer_is_shown_with_its_figures_facts_and_history(town, open_page):
@@ -66,18 +72,39 @@ def test_a_link_restores_area_layers_style_point_and_language(town, open_page):
     assert app.selectbox(key="area-chip").value == "town"
     assert layer_rows(app) == ["Heat", "Cover"]
     assert app.slider(key="opacity-town-heat").value == 40
-    assert app.selectbox(key="colormap-town-heat").value == "magma"
-    assert app.number_input(key="low-town-heat").value == 21
-    assert app.number_input(key="high-town-heat").value == 29
+    assert of_heat(town, app.selectbox, "colormap").value == "magma"
+    assert of_heat(town, app.number_input, "low").value == 21
+    assert of_heat(town, app.number_input, "high").value == 29
     assert app.selectbox(key="swipe-town").value == "cover"
     assert app.query_params["style"] == "heat:0.4:magma:21:29:linear"
     assert any(len(table) == 2 for table in tables(app))
 
 
+def test_a_layer_that_was_only_looked_at_is_drawn_as_its_next_file_says(town, open_page):
+    app = open_page("data", area="town", layers="heat")
+    assert "style" not in app.query_params
+    newer = prepare.About(layer_id="heat", title="Heat", kind="values", colormap="inferno")
+    values = np.linspace(300, 310, 40 * 50, dtype="float32").reshape(40, 50)
+    prepare.add_array(town, "town", values, newer, transform=NORTH_UP, crs="EPSG:32616", origin={})
+    clean(app.run())
+    summary = town.area("town").layer("heat").summary
+    assert summary.low > 299
+    assert of_heat(town, app.number_input, "low").value == summary.low
+    assert of_heat(town, app.number_input, "high").value == summary.high
+    assert of_heat(town, app.selectbox, "colormap").value == "inferno"
+    assert "style" not in app.query_params
+
+
+def test_one_end_of_the_range_is_chosen_and_the_other_stays_the_layer_s_own(town, open_page):
+    app = open_page("data", area="town", layers="heat")
+    of_heat(town, app.number_input, "low").set_value(22.0).run()
+    assert clean(app).query_params["style"] == "heat:1::22::linear"
+
+
 def test_what_is_changed_stands_in_the_address(town, open_page):
     app = open_page("data", area="town", layers="heat")
     app.slider(key="opacity-town-heat").set_value(30)
-    app.selectbox(key="colormap-town-heat").set_value("inferno").run()
+    of_heat(town, app.selectbox, "colormap").set_value("inferno").run()
     assert clean(app).query_params["style"].startswith("heat:0.3:inferno:")
     app.selectbox(key="show-layer").set_value("cover").run()
     assert clean(app).query_params["layers"] == "cover,heat"

@@ -1,18 +1,22 @@
 """Quadrats: computing them, a column on the map, links, squares side by side, mistakes."""
 
+import io
 import json
 import time
 from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
+import rasterio
 import shapely
 
 from core import jobs, prepare
 from core.quadrat_table import Options, quadrat_table, write_quadrats
 from tests.core.raster_files import NORTH_UP, checkers
 from tests.pages.said import button, clean, only, tables, text
+from ui import cached
 
 COMPUTE = "Compute statistics of every layer in every square"
 AGAIN = "Compute statistics"
@@ -184,6 +188,20 @@ def test_the_held_square_clicked_again_is_shown_once(town, open_page):
     assert text(clean(app.run())).count(f"Square {made.lattice.ids[5]}**") == 1
 
 
+@pytest.mark.parametrize("value", [0.3, -3.4028e38, 1e17], ids=str)
+def test_a_column_of_one_value_or_nearly_so_is_shown(town, open_page, value):
+    """Values lie a rounding apart: too near for so many bins."""
+    values = np.full((40, 50), value)
+    values[:, :20] = np.nextafter(value, np.inf)
+    about = prepare.About(layer_id="heat", title="Heat", kind="values")
+    prepare.add_array(town, "town", values, about, transform=NORTH_UP, crs="EPSG:32616", origin={})
+    computed(town)
+    app = open_page("quadrats", column="heat_mean:counted")
+    shown = [json.loads(chart.proto.spec) for chart in clean(app).sidebar.get("plotly_chart")]
+    assert len(shown) == 1
+    clean(open_page("data", layers="heat"))
+
+
 def test_the_table_lists_rows_columns_and_values(town, open_page):
     made = computed(town)
     app = open_page("quadrats", column="heat_mean:counted")
@@ -203,6 +221,21 @@ def test_two_layers_of_one_title_stay_two_columns(town, open_page):
     shown = next(t for t in clean(app).dataframe if "heat_mean" in t.value)
     said = json.loads(shown.proto.columns)
     assert said["heat_mean"]["label"] == said["cover_mean"]["label"] == "Cover: mean"
+
+
+def test_exports_hold_what_the_map_shows(town):
+    made = computed(town)
+    normal = made.normalised(Options())
+    given = ("town", town.stamp("town"), Options())
+    for is_normalised, table in ((False, made.table), (True, normal.table)):
+        found = pd.read_csv(io.BytesIO(cached.exported_quadrats(*given, "csv", is_normalised)))
+        np.testing.assert_allclose(found[table.columns], table)
+        with rasterio.open(
+            io.BytesIO(cached.exported_column(*given, "heat_mean", is_normalised))
+        ) as made_tif:
+            band = made_tif.read(1)
+        got = band[made.lattice.rows, made.lattice.cols]
+        np.testing.assert_allclose(got, table["heat_mean"], rtol=1e-6)
 
 
 def test_the_method_is_told_layer_by_layer(town, open_page):
@@ -249,16 +282,22 @@ def test_filled_squares_are_counted_for_the_layer_whose_columns_they_are(town, o
 
 def test_another_side_makes_other_squares(town, open_page):
     computed(town)
-    app = open_page("quadrats", column="heat_mean:counted")
+    app = open_page("quadrats", column="heat_mean:counted", only="21~29")
     view(app).square = view(app).held = 5
+    cozy = app.session_state["app_state"].cozy_view("town")
+    cozy.square = 5
+    assert numbers(app)["fill"].value == 750
     numbers(app)["side"].set_value(100.0)
     app.run()
     assert "About 20 squares." in text(clean(app))
+    assert numbers(app)["fill"].value == 500
     button(app, AGAIN).click().run()
     ended(town, app)
     assert figures(app)["Squares of 100 m"] == "20"
     assert town.area("town").quadrat_m == 100
     assert (view(app).square, view(app).held) == (None, None)  # they lay in the old squares
+    assert (view(app).only, cozy.square) == (None, None)
+    assert view(app).options["fill_m"] is None
 
 
 def test_the_document_s_method_makes_its_own_squares(town, open_page):

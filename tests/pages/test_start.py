@@ -1,10 +1,12 @@
 """Start: study areas as cards, one that is broken, making and deleting one."""
 
+import shutil
 import zipfile
 
 import geopandas as gpd
 import pytest
 import shapely
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core import works
 from tests.pages.said import button, clean, only, text
@@ -25,7 +27,7 @@ def boundary_bytes(tmp_path, *, crs="EPSG:32616", named=True):
 
 
 def upload(app, content, name="edge.zip"):
-    app.file_uploader(key="upload-boundary").set_value((name, content, "application/zip"))
+    app.file_uploader(key="upload-boundary-0").set_value((name, content, "application/zip"))
     return clean(app.run())
 
 
@@ -116,6 +118,23 @@ def test_an_area_is_made_from_an_uploaded_file(space, open_page, tmp_path):
     assert "has no layers yet" in text(app)
 
 
+def test_an_upload_leaves_the_server_s_memory_and_can_be_turned_down(
+    space, open_page, tmp_path, monkeypatch
+):
+    removed = []
+    monkeypatch.setattr(
+        MemoryUploadedFileManager, "remove_file",
+        lambda _self, session_id, file_id: removed.append(file_id),
+    )  # fmt: skip
+    app = upload(open_page(), boundary_bytes(tmp_path))
+    assert len(removed) == 1
+    assert app.file_uploader(key="upload-boundary-1").value is None
+    assert button(app, "Create the study area")
+    app.button(key="drop-boundary").click().run()
+    assert not [b for b in clean(app).button if b.label == "Create the study area"]
+    assert only(app.selectbox, "Or a file of the server's data folder").disabled
+
+
 def test_a_missing_crs_is_asked_for_and_taken(space, open_page, tmp_path):
     """Row 13."""
     app = upload(open_page(), boundary_bytes(tmp_path, named=False))
@@ -198,6 +217,18 @@ def test_the_language_comes_from_the_address_and_can_be_changed(town, open_page)
 def test_an_address_that_names_nothing_does_no_harm(town, open_page, address):
     app = open_page(**address)
     assert "**Town**" in text(app)
+
+
+def test_deleting_the_default_area_is_remembered(town, open_page, monkeypatch):
+    shutil.move(town.folder("town"), town.root / "areas" / "chicago-simulated")
+    told = []
+    monkeypatch.setattr("ui.area_cards.leave_default_area_out", lambda: told.append(True))
+    app = open_page()
+    app.checkbox(key="sure-chicago-simulated").check().run()
+    app.button(key="delete-chicago-simulated").click().run()
+    clean(app)
+    assert town.area_ids() == []
+    assert told == [True]
 
 
 def test_the_job_of_the_default_area_returns_its_id(space, monkeypatch):

@@ -1,5 +1,6 @@
 """The server's own side."""
 
+import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,3 +34,27 @@ def test_sessions_that_come_at_once_start_the_default_area_once(submitted):
         ids = list(pool.map(lambda _: server.start_default_area(), range(64)))
     assert submitted == ["default-area"]
     assert set(ids) == {"default-area-1"}
+
+
+def started(submitted):
+    """Start the server's own work; return the jobs that it handed in."""
+    del submitted[:]
+
+    async def up():
+        async with server.lifespan(None):
+            pass
+
+    asyncio.run(up())
+    return list(submitted)
+
+
+def test_a_deleted_default_area_is_not_drawn_at_the_next_start_but_on_demand(
+    submitted, monkeypatch
+):
+    monkeypatch.setenv("URBAN_PATTERN_DEFAULT_AREA", "on")
+    core_settings.settings.cache_clear()
+    assert started(submitted) == ["default-area"]
+    server.leave_default_area_out()
+    assert started(submitted) == []
+    assert server.start_default_area() == "default-area-1"
+    assert started(submitted) == ["default-area"]
