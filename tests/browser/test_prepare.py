@@ -42,8 +42,9 @@ def pick(page, label, options):
     """Choose options of a multiple choice, one after the other."""
     box = page.get_by_role("combobox", name=re.compile(label))
     for option in options:
-        box.fill(option)
-        page.get_by_role("option", name=option).first.click()
+        box.click()
+        box.press_sequentially(option)
+        page.get_by_role("option", name=option).first.click(timeout=5_000)
         wait_settled(page)
     page.keyboard.press("Escape")
 
@@ -73,7 +74,7 @@ def test_two_layers_become_one_through_the_prepare_tab(visit, small_city, server
     west, middle, east = colours_at(page, [WEST, MIDDLE, EAST])
     assert np.abs(np.subtract(west, middle)).max() < 10
     assert np.abs(np.subtract(west, east)).max() > 40
-    open_tab(page, "Metadata")
+    open_tab(page, "About the layer")
     expect(page.get_by_text("Put together from several layers")).to_be_visible()
     space.delete(area)
 
