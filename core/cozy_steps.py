@@ -224,12 +224,12 @@ def is_made(
         results.find(
             workspace,
             area.id,
-            _key(kind, area, made, column, replace(options, weights=weights), quadrat_options),
+            _key(
+                "hotspots", area, made, column, replace(options, weights=weights), quadrat_options
+            ),
         )
         for column in columns
         for weights in CONTIGUITIES
-        for kind in ("hotspots", "moran")
-        if kind == "hotspots" or weights == options.weights
     )
 
 

@@ -150,6 +150,15 @@ def is_made(workspace: Workspace, area: Area, options: Options) -> bool:
     return all(results.find(workspace, area.id, key) for key in keys)
 
 
+def made_layers(workspace: Workspace, area: Area, options: Options) -> tuple[str, ...]:
+    """Return the ids of the layers whose statistics are there already, in the area's order."""
+    return tuple(
+        layer.id
+        for layer in area.layers
+        if layer.file and results.find(workspace, area.id, _key(workspace, area, layer, options))
+    )
+
+
 def quadrat_table(
     workspace: Workspace,
     area: Area,

@@ -5,7 +5,7 @@ from typing import Any
 
 from core import intake, prepare
 from core.errors import InputError
-from core.jobs import Report, ShouldStop
+from core.jobs import Report, ShouldStop, Work
 from core.legends import LegendClass
 from core.text import N_
 from core.workspace import Workspace
@@ -68,26 +68,39 @@ def make_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) 
 
 
 def default_area(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
-    """Make the simulated area; `config` holds `workspace`, `area` and `seed`."""
+    """Make the simulated area, then its quadrats, clusters and cozy zone by the defaults.
+
+    So a newcomer finds something on every page. `config` holds `workspace`, `area` and `seed`.
+    The area is whole after the first part; what comes after it can be cancelled without harm.
+    """
     from core.simulate.area import make_simulated_area
 
     area = make_simulated_area(
         Workspace(Path(config["workspace"])),
         config["area"],
         seed=config["seed"],
-        on_progress=report,
+        on_progress=_part(report, 0, 0.6),
         should_stop=should_stop,
     )
+    analysed = {"workspace": config["workspace"], "area": area.id}
+    parts: tuple[tuple[Work, float, float, str], ...] = (
+        (quadrats, 0.6, 0.7, N_("Summing up the layers in every square")),
+        (cozy_zone, 0.7, 0.8, N_("Looking for hot and cold spots")),
+        (clusters, 0.8, 1, N_("Sweeping over the numbers of clusters")),
+    )
+    for work, first, last, text in parts:
+        report(first, text)
+        work(analysed, _part(report, first, last, text), should_stop)
     return {"area": area.id}
 
 
 def quadrats(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
-    """Sum every layer up in the quadrats; `config` holds `workspace`, `area` and `options`."""
+    """Sum every layer up in the quadrats; `config` holds `workspace`, `area`, `options`."""
     from core.quadrat_table import Options, quadrat_table, write_quadrats
 
     space = Workspace(Path(config["workspace"]))
     area = space.area(config["area"])
-    options = Options(**_tuples(config["options"]))
+    options = Options(**_tuples(config.get("options", {})))
     made = quadrat_table(space, area, options, on_progress=report, should_stop=should_stop)
     write_quadrats(space, area, made)
     return {"area": area.id, "quadrats": len(made.lattice), "digest": made.digest}
@@ -161,26 +174,35 @@ def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
     span = Range(smallest=low, largest=high, step=step)
     options = cluster_steps.ClusterOptions(**_tuples(chosen), span=span)
 
-    told = -1.0
-
-    def part(first: float, last: float) -> Report:
-        def tell(share: float, text: str) -> None:
-            nonlocal told
-            whole = first + (last - first) * share
-            if whole >= told + 0.01:  # each report is a file, flushed to the disk
-                told = whole
-                report(whole, text)
-
-        return tell
-
     made = quadrat_table(
-        space, area, of_quadrats, on_progress=part(0, 0.3), should_stop=should_stop
+        space, area, of_quadrats, on_progress=_part(report, 0, 0.3), should_stop=should_stop
     )
     given = (space, area, made, of_quadrats, options)
-    found = cluster_steps.clusters(*given, on_progress=part(0.3, 0.5), should_stop=should_stop)
+    found = cluster_steps.clusters(
+        *given, on_progress=_part(report, 0.3, 0.5), should_stop=should_stop
+    )
     if options.reruns:
-        cluster_steps.cluster_stability(*given, on_progress=part(0.5, 1), should_stop=should_stop)
+        cluster_steps.cluster_stability(
+            *given, on_progress=_part(report, 0.5, 1), should_stop=should_stop
+        )
     return {"area": area.id, "digest": found.digest, "ks": list(found.sweep.ks)}
+
+
+def _part(report: Report, first: float, last: float, text: str = "") -> Report:
+    """Return what reports a part of the work as shares from `first` to `last` of the whole.
+
+    Each report is a file, flushed to the disk: steps of less than a hundredth are passed over.
+    """
+    told = -1.0
+
+    def tell(share: float, detail: str) -> None:
+        nonlocal told
+        whole = first + (last - first) * share
+        if whole >= told + 0.01:
+            told = whole
+            report(whole, text or detail)
+
+    return tell
 
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:

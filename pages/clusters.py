@@ -34,13 +34,14 @@ from ui.cluster_panel import (
 )
 from ui.cluster_words import merge_clusters, shown_clusters
 from ui.columns import columns_of, short_titles
+from ui.default_area import default_area_panel
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clusters
 from ui.language import _
-from ui.progress import job_panel
-from ui.quadrat_panel import options_of
+from ui.progress import is_watched, job_panel
+from ui.quadrat_panel import newer_layers_panel, options_of
 from ui.report import html_report
-from ui.server import workspace
+from ui.server import DEFAULT_AREA, workspace
 from ui.state import app_state
 
 # Inputs
@@ -52,11 +53,13 @@ if area is None:
     st.stop()
 stamp = workspace().stamp(area.id)
 view = app_state().cluster_view(area.id)
-squares = options_of(app_state().quadrat_view(area.id))
-job_panel(f"clusters-{area.id}", title=_("Sweeping over the numbers of clusters"))
+if area.id == DEFAULT_AREA:
+    default_area_panel()
+job_panel(f"clusters-{area.id}", title=_("Sweeping over the numbers of clusters"), area=area.id)
 
 # Call
 with stopping_errors():
+    squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
@@ -69,6 +72,7 @@ if not has_table:
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
+newer_layers_panel(area, app_state().quadrat_view(area.id))
 options = cluster_options(view)
 ready = False
 with shown_errors():  # the factors can be chosen otherwise, so the page goes on
@@ -76,7 +80,7 @@ with shown_errors():  # the factors can be chosen otherwise, so the page goes on
 if not ready:
     sweep_panel(area, made, view, is_open=True)
     st.info(_("The squares of {area} are not clustered yet.").format(area=plain(area.title)))
-    if f"clusters-{area.id}" not in app_state().jobs and st.button(
+    if not is_watched(f"clusters-{area.id}", "default-area") and st.button(
         _("Sweep over the numbers of clusters"), type="primary"
     ):
         start_sweep(area, view)

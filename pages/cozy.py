@@ -21,14 +21,15 @@ from ui.cozy_charts import (
 from ui.cozy_export import cozy_export, cozy_method
 from ui.cozy_map import cozy_map, rank_codes
 from ui.cozy_panel import cozy_options, cozy_panel, is_ready, start_cozy
+from ui.default_area import default_area_panel
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_cozy
 from ui.groups import NO_GROUP, group_choices, groups_of
 from ui.language import _
-from ui.progress import job_panel
-from ui.quadrat_panel import options_of
+from ui.progress import is_watched, job_panel
+from ui.quadrat_panel import newer_layers_panel, options_of
 from ui.report import html_report
-from ui.server import workspace
+from ui.server import DEFAULT_AREA, workspace
 from ui.state import app_state
 
 # Inputs
@@ -41,11 +42,13 @@ if area is None:
     st.stop()
 stamp = workspace().stamp(area.id)
 view = app_state().cozy_view(area.id)
-squares = options_of(app_state().quadrat_view(area.id))
-job_panel(f"cozy-{area.id}", title=_("Looking for hot and cold spots"))
+if area.id == DEFAULT_AREA:
+    default_area_panel()
+job_panel(f"cozy-{area.id}", title=_("Looking for hot and cold spots"), area=area.id)
 
 # Call
 with stopping_errors():
+    squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
 if not has_table:
@@ -58,12 +61,13 @@ if not has_table:
     st.stop()
 with stopping_errors():
     made = cached.quadrats(area.id, stamp, squares)
+    newer_layers_panel(area, app_state().quadrat_view(area.id))
     cozy_panel(area, made, view)
     options = cozy_options(view)
     ready = is_ready(area, made, options)
 if not ready:
     st.info(_("Hot and cold spots of the two seasons are not there yet for these settings."))
-    if f"cozy-{area.id}" not in app_state().jobs and st.button(
+    if not is_watched(f"cozy-{area.id}", "default-area") and st.button(
         _("Find hot spots of both seasons and the cozy zone"), type="primary"
     ):
         start_cozy(area, view)

@@ -26,7 +26,7 @@ if area is None:
 stamp = workspace().stamp(area.id)
 if area.id == DEFAULT_AREA:
     default_area_panel()
-job_panel(f"add-{area.id}", title=_("Bringing in a layer"), on_done=show_new_layer)
+job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=plain(area.title)))
     add_layer_form(area)

@@ -5,15 +5,16 @@ import streamlit as st
 from core.quadrat_table import chosen_layers, is_made
 from ui import cached
 from ui.columns import columns_of
+from ui.default_area import default_area_panel
 from ui.errors import plain, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_quadrats
 from ui.language import _
-from ui.progress import job_panel
+from ui.progress import is_watched, job_panel
 from ui.quadrat_charts import brushed_histogram, key_figures
 from ui.quadrat_export import export_panel, method_panel, quadrat_list
 from ui.quadrat_map import column_grid, quadrat_map
-from ui.quadrat_panel import column_panel, options_of, square_panel, start_job
-from ui.server import workspace
+from ui.quadrat_panel import column_panel, newer_layers_panel, options_of, square_panel, start_job
+from ui.server import DEFAULT_AREA, workspace
 from ui.squares import squares
 from ui.state import app_state
 
@@ -26,11 +27,13 @@ if area is None:
     st.stop()
 stamp = workspace().stamp(area.id)
 view = app_state().quadrat_view(area.id)
-options = options_of(view)
-job_panel(f"quadrats-{area.id}", title=_("Summing up the layers in every square"))
+if area.id == DEFAULT_AREA:
+    default_area_panel()
+job_panel(f"quadrats-{area.id}", title=_("Summing up the layers in every square"), area=area.id)
 
 # Call
 with stopping_errors():
+    options = options_of(area, view)
     chosen_layers(area, options)
     is_ready = is_made(workspace(), area, options)
 if not is_ready:
@@ -38,7 +41,7 @@ if not is_ready:
     st.info(
         _("The layers of {area} are not summed up in squares yet.").format(area=plain(area.title))
     )
-    if f"quadrats-{area.id}" not in app_state().jobs and st.button(
+    if not is_watched(f"quadrats-{area.id}", "default-area") and st.button(
         _("Compute statistics of every layer in every square"), type="primary"
     ):
         start_job(area, view)
@@ -48,6 +51,7 @@ with stopping_errors():
     filled = cached.filled_quadrats(area.id, stamp, options)
     normal = cached.normalised_quadrats(area.id, stamp, options)
     columns = columns_of(area, made.table)
+newer_layers_panel(area, view)
 column = column_panel(area, view, columns)
 table = normal.table if view.is_normalised else filled.table
 values = table[column.name].to_numpy(float)

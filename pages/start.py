@@ -14,6 +14,13 @@ areas = all_areas()
 page_top(_("Start"), _("Which city do we look at?"))
 
 # Outputs
+st.markdown(
+    _(
+        "Find the spatial patterns of a city in four steps: look at its maps on **Data**, sum them "
+        "up in squares on **Quadrats**, find what makes the city on **Clusters**, and where it is "
+        "cool in summer and not cold in winter on **Cozy zones**."
+    )
+)
 default_area_panel()
 area_cards(areas)
 broken_cards(workspace().broken())

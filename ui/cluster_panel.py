@@ -63,7 +63,8 @@ def sweep_panel(area: Area, made: QuadratTable, view: ClusterView, *, is_open: b
         shape = (len(made.lattice), made.table.shape[1])
         with shown_errors():
             check_range(shape, span, method=area.method)
-            seconds = expected_seconds(shape, span, method=area.method)
+            # The sweep itself, and once more for each run that tells how firm it is.
+            seconds = expected_seconds(shape, span, method=area.method) * (1 + options.reruns)
             st.caption(_("About {time} s.").format(time=value_text(max(1.0, round(seconds)))))
         if st.button(_("Sweep over k"), type="primary", width="stretch"):
             # All causes are the default: then what cannot be used is left out and told.
@@ -128,7 +129,7 @@ def start_sweep(area: Area, view: ClusterView) -> None:
 
 def is_swept(area: Area, made: QuadratTable, options: ClusterOptions) -> bool:
     """Tell whether sweep and stability are there, so that the page answers at once."""
-    quadrats = options_of(app_state().quadrat_view(area.id))
+    quadrats = options_of(area, app_state().quadrat_view(area.id))
     given = (workspace(), area, made, quadrats, options)
     return bool(cluster_steps.find_clusters(*given) and cluster_steps.find_stability(*given))
 

@@ -58,7 +58,7 @@ def shown_clusters(
     if view.grouping in notes.groupings:
         labels, _mapping = merged(own, notes.groupings[view.grouping])
     words = {
-        c.name: column_part(c).lower() if c.is_class else layer_title(c.layer).lower()
+        c.name: column_part(c) if c.is_class else layer_title(c.layer).lower()
         for c in columns_of(area, made.table)
     }
     parts = holdings(table, labels)

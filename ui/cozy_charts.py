@@ -305,6 +305,12 @@ def square_panel(made: QuadratTable, found: CozyZone, position: int | None) -> N
     if position is None:
         st.info(_("Click a square on the map to read both seasons there."))
         return
+    if found.zone.is_unknown[position]:
+        st.markdown(_("**Unknown**: a season is missing here."))
+    elif found.zone.is_cozy[position]:
+        st.markdown(_("**Cozy**: cool in summer and not cold in winter."))
+    else:
+        st.markdown(_("**Not cozy**: not cool in summer, or cold in winter."))
     names = {one.code: _(one.name) for one in CLASSES}
     rows = []
     for title, spots, labels in (

@@ -13,6 +13,7 @@ from core.grids import make_grid
 from core.hotspots.labels import CLASSES
 from core.legends import Legend, LegendClass
 from core.quadrat_table import QuadratTable
+from core.rendering import Style, ValueStyle
 from core.text import N_
 from core.tiles import grid_url
 from core.workspace import Area, Layer
@@ -49,7 +50,12 @@ def cozy_map(
     """Draw the chosen map; a click chooses the square under it."""
     left, right = _layers(area, made, found, view, stability, ranks)
     tiles = maps.base_tiles(app_state().base_map)
-    tiles.append(maps.TileSource(_url(area, left), opacity=0.95))
+    style, look = None, LayerView()
+    if view.shown == "stability" and stability is not None and left.kind == "values":
+        # Every square has a number: 0 of the settings is an answer too.
+        style = ValueStyle(colormap="viridis", low=0.0, high=float(len(stability.settings)))
+        look = LayerView(colormap=style.colormap, low=style.low, high=style.high)
+    tiles.append(maps.TileSource(_url(area, left, style), opacity=0.95))
     if right is not None:
         tiles.append(maps.TileSource(_url(area, right), pane="swipe"))
     if picked is not None and right is None:
@@ -62,7 +68,9 @@ def cozy_map(
     squares = []
     if view.square is not None and view.square < len(made.lattice):
         squares = [maps.Square(square_ring(made, view.square), label=_label(found, view.square))]
-    shown = [(one, LayerView()) for one in (left, right) if one is not None]
+    shown = [(left, look)]
+    if right is not None:
+        shown.append((right, LayerView()))
     group = maps.overlay(
         tiles=tiles,
         outline=cached.boundary_geojson(area.id, stamp),
@@ -107,15 +115,15 @@ def _layers(
         )
     if view.shown == "stability" and stability is not None:
         title = _("Cozy in so many of {count} settings").format(count=len(stability.settings))
-        values = np.where(stability.times > 0, stability.times, np.nan)
+        values = stability.times.astype(float)
         return grid(values, title, colormap="viridis"), None
     if view.shown == "rank" and ranks is not None:
         return grid(ranks, _("Rank of what lies under"), legend=RANKED), None
     return grid(zone_codes(found), _("Cozy zone"), legend=ZONE), None
 
 
-def _url(area: Area, grid: Layer) -> str:
-    return grid_url(area.id, grid, base=base_path())
+def _url(area: Area, grid: Layer, style: Style | None = None) -> str:
+    return grid_url(area.id, grid, style=style, base=base_path())
 
 
 def _label(found: CozyZone, position: int) -> str:

@@ -135,5 +135,5 @@ def start_cozy(area: Area, view: CozyView) -> None:
 
 def is_ready(area: Area, made: QuadratTable, options: Options) -> bool:
     """Tell whether the permutations for these options are there."""
-    squares = options_of(app_state().quadrat_view(area.id))
+    squares = options_of(area, app_state().quadrat_view(area.id))
     return cozy_steps.is_made(workspace(), area, made, options, squares)

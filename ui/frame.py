@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.workspace import Area
 from ui.choice import distinct
+from ui.errors import plain
 from ui.language import LANGUAGES, _, language
 from ui.server import warm_up, workspace
 from ui.state import (
@@ -109,6 +110,10 @@ def chosen_area(areas: list[Area]) -> Area | None:
         quadrats = state.quadrats.pop(state.area, None)
         clusters = state.clusters.pop(state.area, None)
         cozy = state.cozy.pop(state.area, None)
+        if state.area and areas:
+            state.notice = _("There is no study area {name}; {other} is shown.").format(
+                name=plain(state.area), other=plain(area_title(areas[0]))
+            )
         state.area = areas[0].id if areas else ""
         if view is not None:
             state.views.setdefault(state.area, view)

@@ -47,7 +47,7 @@ def groups_of(
 def _clusters(area: Area, made: QuadratTable, stamp: int) -> tuple[Labels, dict[int, str]]:
     """Return the clusters as the Clusters page shows them: its k, its names, its grouping."""
     view = app_state().cluster_view(area.id)
-    options, squares = cluster_options(view), options_of(app_state().quadrat_view(area.id))
+    options, squares = cluster_options(view), options_of(area, app_state().quadrat_view(area.id))
     found = cached.clusters(area.id, stamp, options, squares)
     ks = found.sweep.ks
     if view.k not in ks:

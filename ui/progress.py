@@ -12,22 +12,33 @@ from ui.quantities import left_text
 from ui.server import workspace
 from ui.state import app_state
 
+_WORKS = {
+    "add": ("add-layer", "make-layer"),
+    "quadrats": ("quadrats",),
+    "clusters": ("clusters",),
+    "cozy": ("cozy-zone",),
+}
+"""What the jobs of a purpose do, by the first part of its name."""
+
 
 def job_panel(
     purpose: str,
     *,
     title: str,
+    area: str = "",
     retry: Callable[[], str] | None = None,
     on_done: Callable[[jobs.Job], str] | None = None,
     watched_area: str = "",
 ) -> None:
     """Show the job that this session watches for `purpose`; nothing where there is none.
 
-    The panel polls the job's folder, so it also shows a job that another session started. When
-    the job ends the whole page runs again; `on_done` takes its result over and returns the
-    sentence to show. Where `watched_area` is given, the page also runs again whenever that area
-    changes.
+    Where `area` is given, a session that is new, as after a reload, looks once for a job of the
+    purpose that runs on it, whoever started it. When the job ends the whole page runs again;
+    `on_done` takes its result over and returns the sentence to show. Where `watched_area` is given,
+    the page also runs again whenever that area changes.
     """
+    if area and purpose not in app_state().jobs:
+        app_state().jobs[purpose] = _running_job(purpose, area)
     job_id = app_state().jobs.get(purpose)
     if not job_id:
         return
@@ -48,6 +59,21 @@ def job_panel(
         st.rerun()
     else:
         _ended(purpose, found, title, retry)
+
+
+def is_watched(*purposes: str) -> bool:
+    """Tell whether this session watches a job of one of the purposes."""
+    return any(app_state().jobs.get(purpose) for purpose in purposes)
+
+
+def _running_job(purpose: str, area: str) -> str:
+    """Return the id of the running job of a purpose on an area, "" where there is none."""
+    root = workspace().root / "jobs"
+    for work in _WORKS.get(purpose.split("-")[0], ()):
+        for found in jobs.jobs(root, work):
+            if found.state == "running" and found.config.get("area") == area:
+                return found.id
+    return ""
 
 
 @st.fragment(run_every=0.5)

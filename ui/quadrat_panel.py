@@ -1,26 +1,51 @@
 """The left column of the Quadrats page: which column is mapped, and how the squares are made."""
 
+from dataclasses import replace
 from typing import cast
 
 import streamlit as st
 
 from core import jobs
-from core.quadrat_table import Options
+from core.quadrat_table import Options, made_layers
 from core.rendering import COLORMAPS
 from core.workspace import Area, Method, Rule
 from ui import cached
 from ui.choice import choice, switch
 from ui.columns import STATISTICS, Column, column_part
-from ui.errors import shown_errors
+from ui.errors import plain, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title, rule_names
+from ui.progress import is_watched
 from ui.server import workspace
 from ui.state import QuadratView, app_state
 
 
-def options_of(view: QuadratView) -> Options:
-    """Return how this session sums layers up."""
-    return Options(**view.options)
+def options_of(area: Area, view: QuadratView) -> Options:
+    """Return how this session sums layers up.
+
+    A layer that came later leaves what was summed up before in place: then the options name the
+    layers that are there.
+    """
+    options = Options(**view.options)
+    made = made_layers(workspace(), area, options)
+    return replace(options, layers=made) if 0 < len(made) < _count(area) else options
+
+
+def newer_layers_panel(area: Area, view: QuadratView) -> None:
+    """Say which layers came after the squares were summed up, with the button to add them."""
+    options = options_of(area, view)
+    if not options.layers or is_watched(f"quadrats-{area.id}"):
+        return
+    newer = [layer for layer in area.layers if layer.file and layer.id not in options.layers]
+    text, button = st.columns([4, 1], vertical_alignment="center")
+    names = ", ".join(layer_title(layer) for layer in newer)
+    text.info(_("Not summed up in squares yet: {layers}.").format(layers=plain(names)))
+    if button.button(_("Sum up"), key=f"newer-{area.id}", width="stretch"):
+        start_job(area, view)
+
+
+def _count(area: Area) -> int:
+    return sum(bool(layer.file) for layer in area.layers)
 
 
 def column_panel(area: Area, view: QuadratView, columns: list[Column]) -> Column:
@@ -63,13 +88,15 @@ def column_panel(area: Area, view: QuadratView, columns: list[Column]) -> Column
 def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
     """Draw how the squares are made and summed up, with the button that computes them."""
     stamp = workspace().stamp(area.id)
-    options = options_of(view)
+    options = options_of(area, view)
     with st.sidebar.expander(_("Squares and statistics"), expanded=is_open):
         side = st.number_input(
             _("Side of a square (m)"), 1.0, 100_000.0, area.quadrat_m, key=f"side-{area.id}"
         )
+        is_possible = False
         with shown_errors():
             count = cached.estimated_quadrats(area.id, stamp, side)
+            is_possible = True
             st.caption(
                 _("About {count} squares.").format(count=f"{count:,}".replace(",", "\u202f"))
             )
@@ -110,7 +137,9 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
         engine = choice(
             _("Engine"), engines, value=options.engine or "lattice", key=f"engine-{area.id}"
         )
-        if st.button(_("Compute statistics"), type="primary", width="stretch"):
+        if st.button(
+            _("Compute statistics"), type="primary", width="stretch", disabled=not is_possible
+        ):
             view.options = {
                 "value_stats": tuple(stats) or ("mean",),
                 "zonal_rule": zonal_rule,
