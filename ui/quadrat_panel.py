@@ -24,9 +24,11 @@ def options_of(area: Area, view: QuadratView) -> Options:
     """Return how this session sums layers up.
 
     A layer that came later leaves what was summed up before in place: then the options name the
-    layers that are there.
+    layers that are there. While they are being summed up, parts are not shown for the whole.
     """
     options = Options(**view.options)
+    if is_watched(f"quadrats-{area.id}", "default-area"):
+        return options
     made = made_layers(workspace(), area, options)
     return replace(options, layers=made) if 0 < len(made) < _count(area) else options
 
@@ -34,7 +36,7 @@ def options_of(area: Area, view: QuadratView) -> Options:
 def newer_layers_panel(area: Area, view: QuadratView) -> None:
     """Say which layers came after the squares were summed up, with the button to add them."""
     options = options_of(area, view)
-    if not options.layers or is_watched(f"quadrats-{area.id}"):
+    if not options.layers:
         return
     newer = [layer for layer in area.layers if layer.file and layer.id not in options.layers]
     text, button = st.columns([4, 1], vertical_alignment="center")

@@ -1,11 +1,12 @@
 """Clusters: the sweep as a job, k, names, merging, typical squares, links, mistakes."""
 
 import shutil
+import time
 
 import numpy as np
 import pytest
 
-from core import jobs
+from core import jobs, prepare
 from core.cluster_notes import read_notes
 from core.cluster_steps import ClusterOptions, find_clusters
 from core.quadrat_table import Options, quadrat_table
@@ -101,7 +102,7 @@ def test_planted_patterns_are_clusters_named_after_what_they_hold(valley, open_p
     app = open_page("clusters", k="5")
     view(app).picked = int(labels_of(valley, 5)[0 * 20 + 19])  # on the lake
     app.run()
-    assert "water" in only(clean(app).text_input, f"Name of cluster {view(app).picked + 1}").value
+    assert "Water" in only(clean(app).text_input, f"Name of cluster {view(app).picked + 1}").value
 
 
 def test_a_name_of_the_user_s_is_kept_with_the_area(valley, open_page):
@@ -249,3 +250,27 @@ def test_a_link_to_what_is_not_there_does_no_harm(valley, open_page, address):
     assert view(app).picked is None
     assert "pick" not in app.query_params
     assert int(figures(app)["Clusters"]) == view(app).k
+
+
+def test_a_layer_that_came_later_leaves_the_clusters_in_place(valley, open_page):
+    before = figures(clean(open_page("clusters", k="5")))
+    area = valley.area(AREA)
+    about = prepare.About(layer_id="later", title="Later", kind="values", role="effect")
+    prepare.add_raster(valley, AREA, valley.layer_path(AREA, area.layers[-1]), about)
+    app = clean(open_page("clusters", k="5"))
+    assert "Not summed up in squares yet: Later." in text(app)
+    assert figures(app) == before
+    button(app, "Sum up").click().run()
+    ended(valley, app)
+    assert "Not summed up" not in text(app)
+
+
+def test_after_a_reload_the_running_job_is_shown_again(bare, open_page, monkeypatch):
+    summed_up(bare)
+    progress = jobs.Progress(0.5, "Trying other seeds")
+    running = jobs.Job("x", "clusters", {"area": AREA}, "running", progress, time.time())
+    monkeypatch.setattr(jobs, "jobs", lambda _root, work="*": [running] * (work == "clusters"))
+    monkeypatch.setattr(jobs, "job", lambda _root, _id: running)
+    app = open_page("clusters")
+    assert button(app, "Cancel")
+    assert not [one for one in app.button if one.label == SWEEP]

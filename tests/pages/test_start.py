@@ -8,7 +8,8 @@ import pytest
 import shapely
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
-from core import works
+from core import cluster_steps, cozy_steps, quadrat_table, works
+from tests.core.valley import make_valley
 from tests.pages.said import button, clean, only, text
 
 
@@ -231,16 +232,27 @@ def test_deleting_the_default_area_is_remembered(town, open_page, monkeypatch):
     assert told == [True]
 
 
-def test_the_job_of_the_default_area_returns_its_id(space, monkeypatch):
+def test_the_job_of_the_default_area_analyses_what_it_made(space, monkeypatch):
+    valley = make_valley(space.root)
     calls = []
 
     def made(workspace, area_id, **more):
         calls.append((workspace.root, area_id, more["seed"]))
-        return type("Area", (), {"id": area_id})
+        return workspace.area(area_id)
 
     monkeypatch.setattr("core.simulate.area.make_simulated_area", made)
-    config = {"workspace": str(space.root), "area": "chicago-simulated", "seed": 0}
-    assert works.default_area(config, lambda *_: None, lambda: False) == {
-        "area": "chicago-simulated"
-    }
-    assert calls == [(space.root, "chicago-simulated", 0)]
+    config = {"workspace": str(valley.root), "area": "valley", "seed": 3}
+    told = []
+    outcome = works.default_area(config, lambda share, _text: told.append(share), lambda: False)
+    assert outcome == {"area": "valley"}
+    assert calls == [(valley.root, "valley", 3)]
+    assert told == sorted(told)
+    area = valley.area("valley")
+    quadrats = quadrat_table.Options()
+    table = quadrat_table.quadrat_table(valley, area, quadrats)
+    assert all(step.cached for step in table.steps[1:])
+    options = cozy_steps.Options()
+    assert cozy_steps.is_made(valley, area, table, options, quadrats)
+    given = (valley, area, table, quadrats, cluster_steps.ClusterOptions())
+    assert cluster_steps.find_clusters(*given)
+    assert cluster_steps.find_stability(*given)
