@@ -220,6 +220,7 @@ class _View(MacroElement):  # type: ignore[misc]
     _template = Template("""{% macro script(this, kwargs) %}
 (function () {
   var map = {{ this._parent.get_name() }}, key = {{ this.key }}, bounds = {{ this.bounds }};
+  var is_own = false;
   function whole() { map.fitBounds(bounds, {animate: false, padding: [12, 12]}); }
   function restore() {
     try {
@@ -232,12 +233,14 @@ class _View(MacroElement):  # type: ignore[misc]
   // The frame gets its size after the map was made.
   // Hidden for a moment, or beside a panel that came or went: back to where the user was.
   new ResizeObserver(function () {
-    if (!map.getContainer().clientWidth) { return; }
+    if (!map.getContainer().clientWidth || !map.getContainer().clientHeight) { return; }
+    is_own = true;  // these moves are not the user's
     map.invalidateSize({animate: false, pan: false});
     restore();
+    is_own = false;
   }).observe(map.getContainer());
   map.on('moveend', function (event) {
-    if (!map.ups_user) { return; }
+    if (!map.ups_user || is_own) { return; }
     var center = map.getCenter();
     sessionStorage.setItem(key,
       JSON.stringify({center: [center.lat, center.lng], zoom: map.getZoom()}));
