@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import urllib.parse
 
 import geopandas as gpd
@@ -92,6 +93,7 @@ def test_the_map_is_painted_with_its_legend_and_nothing_overflows(visit, table, 
 
 def test_statistics_are_computed_as_a_job_with_progress(visit, server, small_city):
     copied_area(server.workspace, "other-city")
+    shutil.rmtree(server.workspace / "areas" / "other-city" / "results", ignore_errors=True)
     page = visit.open("quadrats", area="other-city")
     page.get_by_role("button", name="Compute statistics of every layer in every square").click()
     expect(page.get_by_role("progressbar").first).to_be_visible()
