@@ -1,0 +1,459 @@
+"""Cut a set of chips: windows from the plan, pixels from the sources, files of the set.
+
+Windows are read in the order of the ground, neighbours together, so that no block of a file is
+unpacked more often than needed. What comes out does not depend on the number of threads.
+"""
+
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from core import store
+from core.chips.blocks import TEST, TRAIN
+from core.chips.channels import encode, stored_dtype
+from core.chips.material import Material
+from core.chips.options import SPLITS, CutOptions, pack_bytes
+from core.chips.pack import PackWriter
+from core.chips.plan import Plan, Windows, check_found
+from core.chips.pyramid import pyramid
+from core.chips.sets import ChipSets, SetInfo, split_counts
+from core.chips.sources import Source
+from core.chips.tables import Row, chip_table, write_table
+from core.chips.under import Clusters, Cover
+from core.cog import OnProgress, ShouldStop, stop_if, writing
+from core.errors import ExtentError, InputError
+from core.georeference import Georeference
+from core.prepare import never, no_progress
+from core.record import code_version
+from core.settings import settings
+from core.text import N_
+from core.workspace import Area, Workspace, crs_name, now
+
+_TILE_PX = 1024
+_DENSE = 4
+"""Neighbours are read in one piece where that is at most so many times their own pixels."""
+_PIECE_BYTES = 64 << 20
+_AHEAD = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known of the ground: all of it may be missing."""
+
+    area: Area | None = None
+    boundary: shapely.Geometry | None = None
+    """In degrees; chips have their centre inside."""
+    cover: Cover | None = None
+    clusters: Clusters | None = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.cover is not None:
+            self.cover.source.close()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Chips of one piece of ground, those with too many missing pixels left out."""
+
+    chips: NDArray[Any]
+    rows: list[Row]
+    turned_down: int = 0
+
+
+@dataclass(slots=True)
+class _Found:
+    """What has come out so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    turned_down: int = 0
+
+    def missing(self, wanted: dict[int, int | None]) -> dict[int, int | None]:
+        """Return what is still wanted; nothing where everything was."""
+        left: dict[int, int | None] = {}
+        for split, count in wanted.items():
+            have = sum(row.split == SPLITS[split] for row in self.rows)
+            left[split] = 0 if count is None else count - have
+        return left
+
+
+def cut_set(
+    workspace: Workspace,
+    set_id: str,
+    material: Material,
+    options: CutOptions,
+    *,
+    around: Surroundings | None = None,
+    is_replaced: bool = False,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
+) -> SetInfo:
+    """Cut chips and keep them as a set.
+
+    Args:
+        workspace: Where the set goes.
+        set_id: Its name.
+        material: What is cut.
+        options: How.
+        around: Boundary, land cover and clusters, where they are known.
+        is_replaced: Whether a set of that name may be replaced; it stays until the new one is
+            whole.
+        on_progress: Called with a share from 0 to 1 and a word on what is done.
+        should_stop: Asked often; True ends the work and changes nothing.
+
+    Raises:
+        InputError, ExtentError: The name is taken, or no chip can be cut that way.
+        TooLargeError: It would not fit on the disk.
+        StoppedError: `should_stop` said so.
+    """
+    around = around or Surroundings()
+    sets = ChipSets(workspace.root)
+    sets.check_free(set_id, is_replaced=is_replaced)
+    dtype = stored_dtype(material.channels)
+    check_room(workspace.root, options, len(material.channels), dtype.itemsize)
+    plan = Plan(
+        [source.place for source in material.sources],
+        options,
+        boundary=around.boundary,
+        stratum_of=_stratum_of(options, material, around, lambda: stop_if(should_stop, set_id)),
+        on_batch=lambda: stop_if(should_stop, set_id),
+    )
+    cutter = _Cutter(plan, material, around, dtype)
+    folder = workspace.scratch()
+    try:
+        with writing(set_id):
+            writer = PackWriter(folder, options.sizes)
+            try:
+                found = _cut_all(cutter, writer, on_progress, should_stop, set_id)
+                check_found(writer.num, plan.wanted())
+                on_progress(0.92, N_("Packing"))
+                with store.atomic_path(folder / "pixels.npz") as packed:
+                    writer.pack(packed)
+            finally:
+                writer.close()
+            crs = material.sources[0].place.crs
+            table = chip_table(found.rows, crs)
+            write_table(table, folder / "chips.parquet")
+        on_progress(0.97, N_("Computing the digest"))
+        info = _info(set_id, plan, material, around, found, table, folder / "pixels.npz")
+        stop_if(should_stop, set_id)
+        return sets.put(
+            info, folder / "pixels.npz", folder / "chips.parquet", is_replaced=is_replaced
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_room(root: Path, options: CutOptions, channels: int, itemsize: int) -> None:
+    """Refuse a set that would not fit on the disk; a grid of unknown number is not counted.
+
+    Raises:
+        TooLargeError: The message holds the estimate.
+    """
+    count = options.count or 1
+    # The gathered pixels and the pack lie side by side while the last size is packed.
+    needed = 2 * pack_bytes(count, channels, options.size_px, itemsize)
+    store.require_space(root, needed, what=N_("The chip set"))
+
+
+def chip_at(
+    source: Source, material: Material, options: CutOptions, *, lon: float, lat: float
+) -> NDArray[Any]:
+    """Return the chip (C, size, size) whose middle is a place in degrees.
+
+    Near the edge of the source it is moved so that it lies inside.
+
+    Raises:
+        ExtentError: The place lies outside the source, or the source is smaller than a chip.
+        InputError: See `plan.window_shape`.
+    """
+    from core.chips.plan import window_shape
+
+    place = source.place
+    rows, cols = window_shape(place, options)
+    column, row = place.to_pixels(np.array([lon]), np.array([lat]), frame="lonlat")
+    if not (0 <= column[0] < place.width and 0 <= row[0] < place.height):
+        raise ExtentError(N_("{lon}, {lat} is not on {name}."), lon=lon, lat=lat, name=source.name)
+    left = int(np.clip(round(column[0] - cols / 2), 0, place.width - cols))
+    top = int(np.clip(round(row[0] - rows / 2), 0, place.height - rows))
+    raw, valid = source.read(Window(left, top, cols, rows))
+    dtype = stored_dtype(material.channels)
+    return encode(raw, valid, material.channels, size_px=options.size_px, dtype=dtype)
+
+
+class _Cutter:
+    """Cuts the windows of one piece of ground; several threads may use it at once."""
+
+    def __init__(
+        self, plan: Plan, material: Material, around: Surroundings, dtype: np.dtype[Any]
+    ) -> None:
+        self.plan, self.material, self.around, self.dtype = plan, material, around, dtype
+        self.options = plan.options
+
+    def pieces(self, windows: Windows) -> list[Windows]:
+        """Return the windows in pieces of neighbours, in the order of the ground."""
+        order = np.lexsort(
+            (windows.col, windows.row, windows.col // _TILE_PX, windows.row // _TILE_PX,
+             windows.source)
+        )  # fmt: skip
+        windows = windows.take(order)
+        tile = np.stack([windows.source, windows.row // _TILE_PX, windows.col // _TILE_PX])
+        starts = np.flatnonzero(np.any(np.diff(tile, axis=1, prepend=-1), axis=0))
+        rows, cols = self.plan.shapes[0]
+        most = max(1, _PIECE_BYTES // (rows * cols * len(self.material.channels) * 8))
+        found = []
+        for first, last in zip(starts, [*starts[1:], len(windows)], strict=True):
+            for at in range(first, last, most):
+                found.append(windows.take(np.arange(at, min(at + most, last))))
+        return found
+
+    def cut(self, windows: Windows) -> _Batch:
+        """Read, check and encode the windows of one piece."""
+        number = int(windows.source[0])
+        source = self.material.sources[number]
+        chips, rows, turned_down = [], [], 0
+        for at, window, (raw, valid) in self._read(source, number, windows):
+            share = float(valid.mean())
+            if share < self.options.min_valid:
+                turned_down += 1
+                continue
+            chips.append(
+                encode(
+                    raw,
+                    valid,
+                    self.material.channels,
+                    size_px=self.options.size_px,
+                    dtype=self.dtype,
+                )
+            )
+            rows.append(self._row(source, windows, at, window, share))
+        size = self.options.size_px
+        empty = np.empty((0, len(self.material.channels), size, size), self.dtype)
+        return _Batch(np.stack(chips) if chips else empty, rows, turned_down)
+
+    def _read(
+        self, source: Source, number: int, windows: Windows
+    ) -> Iterator[tuple[int, Window, tuple[NDArray[Any], NDArray[np.bool_]]]]:
+        """Read windows one by one, or all in one piece where they lie close together."""
+        rows, cols = self.plan.shapes[number]
+        top, left = int(windows.row.min()), int(windows.col.min())
+        height = int(windows.row.max()) + rows - top
+        width = int(windows.col.max()) + cols - left
+        whole = None
+        few = height * width * len(self.material.channels) * 8 <= _PIECE_BYTES
+        if few and height * width <= _DENSE * rows * cols * len(windows):
+            whole = source.read(Window(left, top, width, height))
+        for at in range(len(windows)):
+            row, col = int(windows.row[at]), int(windows.col[at])
+            window = Window(col, row, cols, rows)
+            if whole is None:
+                yield at, window, source.read(window)
+                continue
+            part = slice(row - top, row - top + rows), slice(col - left, col - left + cols)
+            yield at, window, (whole[0][:, *part], whole[1][part])
+
+    def _row(self, source: Source, windows: Windows, at: int, window: Window, valid: float) -> Row:
+        """Return what the table keeps of one chip."""
+        place, around = source.place, self.around
+        return Row(
+            split=SPLITS[int(windows.split[at])],
+            source=int(windows.source[at]),
+            source_name=source.name,
+            date=source.date,
+            place=place,
+            window=window,
+            valid=valid,
+            block=(int(windows.block_row[at]), int(windows.block_col[at])),
+            shares=around.cover.shares(place, window) if around.cover else {},
+            cluster=around.clusters.under(place, window) if around.clusters else -1,
+        )
+
+
+def _cut_all(
+    cutter: _Cutter,
+    writer: PackWriter,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+    set_id: str,
+) -> _Found:
+    """Cut until there are as many chips as wanted or no more windows."""
+    plan = cutter.plan
+    wanted = plan.wanted()
+    found = _Found()
+    left = wanted
+    while any(count != 0 for count in left.values()):
+        stop_if(should_stop, set_id)
+        on_progress(0.9 * _done(found, wanted), N_("Choosing places"))
+        windows = plan.take(left)
+        if not len(windows):
+            break
+        total = sum(count or 0 for count in wanted.values()) or len(windows)
+        for batch in _in_order(cutter.cut, cutter.pieces(windows)):
+            stop_if(should_stop, set_id)
+            if batch.rows:
+                writer.add(pyramid(batch.chips))
+            found.rows += batch.rows
+            found.turned_down += batch.turned_down
+            on_progress(0.9 * min(1.0, len(found.rows) / total), N_("Cutting chips"))
+        left = found.missing(wanted)
+    return found
+
+
+def _done(found: _Found, wanted: dict[int, int | None]) -> float:
+    total = sum(count or 0 for count in wanted.values())
+    return len(found.rows) / total if total else 0.0
+
+
+def _in_order(work: Callable[[Windows], _Batch], pieces: Sequence[Windows]) -> Iterator[_Batch]:
+    """Run the work on several threads, a few pieces ahead, and return what comes out in order."""
+    threads = min(settings().threads, 8)
+    waiting: deque[Future[_Batch]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for piece in pieces:
+                waiting.append(pool.submit(work, piece))
+                if len(waiting) >= threads + _AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _stratum_of(
+    options: CutOptions, material: Material, around: Surroundings, check: Callable[[], None]
+) -> Callable[[Windows], NDArray[np.int64]] | None:
+    if not options.balance:
+        return None
+    known = around.clusters if options.balance == "clusters" else around.cover
+    if known is None:
+        raise InputError(
+            N_("There is nothing to balance by: no {what} of the place are known."),
+            hint=N_("Compute the clusters of the study area, or name its land cover."),
+            what=N_("clusters") if options.balance == "clusters" else N_("classes of land cover"),
+        )
+    look = known.under if isinstance(known, Clusters) else known.dominant
+    shapes: dict[int, tuple[int, int]] = {}
+
+    def stratum_of(windows: Windows) -> NDArray[np.int64]:
+        found = np.empty(len(windows), np.int64)
+        # In the order of the ground, for the same blocks of the file.
+        for at in np.lexsort((windows.col, windows.row // _TILE_PX, windows.source)):
+            check()
+            number = int(windows.source[at])
+            place: Georeference = material.sources[number].place
+            if number not in shapes:
+                from core.chips.plan import window_shape
+
+                shapes[number] = window_shape(place, options)
+            rows, cols = shapes[number]
+            found[at] = look(place, Window(int(windows.col[at]), int(windows.row[at]), cols, rows))
+        return found
+
+    return stratum_of
+
+
+def _info(
+    set_id: str,
+    plan: Plan,
+    material: Material,
+    around: Surroundings,
+    found: _Found,
+    table: pd.DataFrame,
+    pixels: Path,
+) -> SetInfo:
+    options = plan.options
+    down, across = plan.side_m
+    cover = around.cover.legend if around.cover else ()
+    return SetInfo(
+        id=set_id,
+        created=now(),
+        made="cut",
+        count=len(found.rows),
+        splits=split_counts(table["split"].tolist()),
+        sizes=options.sizes,
+        side_m=float(np.sqrt(down * across)),
+        dtype=stored_dtype(material.channels).name,
+        channels=material.channels,
+        crs=crs_name(material.sources[0].place.crs),
+        area=around.area.id if around.area else "",
+        cover=tuple(asdict(entry) for entry in cover),
+        sources=material.facts,
+        options={**asdict(options), **_block_facts(plan)},
+        notes=tuple(_notes(plan, material, found)),
+        code=code_version(),
+        digest=store.file_digest(pixels),
+        num_bytes=pixels.stat().st_size,
+    )
+
+
+def _block_facts(plan: Plan) -> dict[str, Any]:
+    blocks = plan.blocks
+    if blocks is None:
+        return {}
+    rows, cols = blocks.is_test.shape
+    side = plan.side_m[0] / plan.shapes[0][0] * blocks.height_px
+    return {"block_m": side, "blocks": [rows, cols], "test_blocks": int(blocks.is_test.sum())}
+
+
+def _notes(plan: Plan, material: Material, found: _Found) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tell what a careful reader should know of the set."""
+    wanted = plan.wanted()
+    for split in (TRAIN, TEST):
+        count, have = wanted[split], sum(row.split == SPLITS[split] for row in found.rows)
+        if count is not None and have < count:
+            yield (
+                N_("Only {have:,} of {count:,} chips for {split} could be found."),
+                {"have": have, "count": count, "split": SPLITS[split]},
+            )
+        if plan.blocks is not None and have == 0:
+            yield N_("No chip is for {split}."), {"split": SPLITS[split]}
+    if found.turned_down:
+        yield (
+            N_("{count:,} places were passed over for missing pixels."),
+            {"count": found.turned_down},
+        )
+    times = _times_covered(plan, found.rows)
+    if times > 1:
+        yield (
+            N_("Chips overlap: a pixel of the ground they cover is in {times:.1f} of them."),
+            {"times": times},
+        )
+    gaps = sum(row.valid < 1 for row in found.rows)
+    if gaps:
+        yield (
+            N_("{count:,} chips have missing pixels, filled with the chip's own mean."),
+            {"count": gaps},
+        )
+    if len(material.sources) > 1 and plan.blocks is None:
+        yield N_("Several files, and no split by place: test chips cannot be told apart."), {}
+
+
+def _times_covered(plan: Plan, rows: Sequence[Row]) -> float:
+    """Return in how many chips of its source a pixel is, on average over the pixels in any."""
+    total = covered = 0.0
+    for number, (place, shape) in enumerate(zip(plan.places, plan.shapes, strict=True)):
+        windows = [row.window for row in rows if row.source == number]
+        if not windows:
+            continue
+        # On a lattice of 8 cells a chip's side: near enough for one figure.
+        step = max(1, min(shape) // 8)
+        counts = np.zeros((place.height // step + 2, place.width // step + 2), np.int32)
+        for window in windows:
+            top, left = round(window.row_off / step), round(window.col_off / step)
+            counts[top : top + shape[0] // step, left : left + shape[1] // step] += 1
+        total += float(counts.sum())
+        covered += float(np.count_nonzero(counts))
+    times = total / covered if covered else 0.0
+    return times if times >= 1.05 else 1.0
