@@ -89,10 +89,12 @@ def encode(
 def fractions(band: NDArray[Any], channel: Channel) -> NDArray[np.float64]:
     """Return a band in 0 to 1; what lies outside `low` to `high` is cut to it, NaN becomes 0."""
     if channel.kind == "class":
-        return (band == channel.code).astype(np.float64)
+        is_it: NDArray[np.bool_] = band == channel.code
+        return is_it.astype(np.float64)
     span = channel.high - channel.low
     found = (band.astype(np.float64) - channel.low) / (span if span > 0 else 1.0)
-    return np.clip(np.nan_to_num(found, nan=0.0, posinf=1.0, neginf=0.0), 0, 1)
+    shares: NDArray[np.float64] = np.nan_to_num(found, nan=0.0, posinf=1.0, neginf=0.0)
+    return shares.clip(0, 1)
 
 
 def decode(stored: NDArray[Any], channel: Channel) -> NDArray[np.float64]:

@@ -8,58 +8,39 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from core import store
-from core.chips.blocks import TEST, TRAIN
 from core.chips.channels import encode, stored_dtype
+from core.chips.describe import describe
 from core.chips.material import Material
 from core.chips.options import SPLITS, CutOptions, pack_bytes
 from core.chips.pack import PackWriter
 from core.chips.plan import Plan, Windows, check_found
 from core.chips.pyramid import pyramid
-from core.chips.sets import ChipSets, SetInfo, split_counts
+from core.chips.sets import ChipSets, SetInfo
 from core.chips.sources import Source
 from core.chips.tables import Row, chip_table, write_table
-from core.chips.under import Clusters, Cover
+from core.chips.under import Clusters, Surroundings
 from core.cog import OnProgress, ShouldStop, stop_if, writing
 from core.errors import ExtentError, InputError
 from core.georeference import Georeference
 from core.prepare import never, no_progress
-from core.record import code_version
 from core.settings import settings
 from core.text import N_
-from core.workspace import Area, Workspace, crs_name, now
+from core.workspace import Workspace
 
 _TILE_PX = 1024
 _DENSE = 4
 """Neighbours are read in one piece where that is at most so many times their own pixels."""
 _PIECE_BYTES = 64 << 20
 _AHEAD = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What is known of the ground: all of it may be missing."""
-
-    area: Area | None = None
-    boundary: shapely.Geometry | None = None
-    """In degrees; chips have their centre inside."""
-    cover: Cover | None = None
-    clusters: Clusters | None = None
-
-    def close(self) -> None:
-        """Close what is open."""
-        if self.cover is not None:
-            self.cover.source.close()
 
 
 @dataclass(slots=True)
@@ -142,10 +123,17 @@ def cut_set(
             finally:
                 writer.close()
             crs = material.sources[0].place.crs
-            table = chip_table(found.rows, crs)
-            write_table(table, folder / "chips.parquet")
+            write_table(chip_table(found.rows, crs), folder / "chips.parquet")
         on_progress(0.97, N_("Computing the digest"))
-        info = _info(set_id, plan, material, around, found, table, folder / "pixels.npz")
+        info = describe(
+            set_id,
+            plan,
+            material,
+            around,
+            found.rows,
+            turned_down=found.turned_down,
+            pixels=folder / "pixels.npz",
+        )
         stop_if(should_stop, set_id)
         return sets.put(
             info, folder / "pixels.npz", folder / "chips.parquet", is_replaced=is_replaced
@@ -362,98 +350,3 @@ def _stratum_of(
         return found
 
     return stratum_of
-
-
-def _info(
-    set_id: str,
-    plan: Plan,
-    material: Material,
-    around: Surroundings,
-    found: _Found,
-    table: pd.DataFrame,
-    pixels: Path,
-) -> SetInfo:
-    options = plan.options
-    down, across = plan.side_m
-    cover = around.cover.legend if around.cover else ()
-    return SetInfo(
-        id=set_id,
-        created=now(),
-        made="cut",
-        count=len(found.rows),
-        splits=split_counts(table["split"].tolist()),
-        sizes=options.sizes,
-        side_m=float(np.sqrt(down * across)),
-        dtype=stored_dtype(material.channels).name,
-        channels=material.channels,
-        crs=crs_name(material.sources[0].place.crs),
-        area=around.area.id if around.area else "",
-        cover=tuple(asdict(entry) for entry in cover),
-        sources=material.facts,
-        options={**asdict(options), **_block_facts(plan)},
-        notes=tuple(_notes(plan, material, found)),
-        code=code_version(),
-        digest=store.file_digest(pixels),
-        num_bytes=pixels.stat().st_size,
-    )
-
-
-def _block_facts(plan: Plan) -> dict[str, Any]:
-    blocks = plan.blocks
-    if blocks is None:
-        return {}
-    rows, cols = blocks.is_test.shape
-    side = plan.side_m[0] / plan.shapes[0][0] * blocks.height_px
-    return {"block_m": side, "blocks": [rows, cols], "test_blocks": int(blocks.is_test.sum())}
-
-
-def _notes(plan: Plan, material: Material, found: _Found) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tell what a careful reader should know of the set."""
-    wanted = plan.wanted()
-    for split in (TRAIN, TEST):
-        count, have = wanted[split], sum(row.split == SPLITS[split] for row in found.rows)
-        if count is not None and have < count:
-            yield (
-                N_("Only {have:,} of {count:,} chips for {split} could be found."),
-                {"have": have, "count": count, "split": SPLITS[split]},
-            )
-        if plan.blocks is not None and have == 0:
-            yield N_("No chip is for {split}."), {"split": SPLITS[split]}
-    if found.turned_down:
-        yield (
-            N_("{count:,} places were passed over for missing pixels."),
-            {"count": found.turned_down},
-        )
-    times = _times_covered(plan, found.rows)
-    if times > 1:
-        yield (
-            N_("Chips overlap: a pixel of the ground they cover is in {times:.1f} of them."),
-            {"times": times},
-        )
-    gaps = sum(row.valid < 1 for row in found.rows)
-    if gaps:
-        yield (
-            N_("{count:,} chips have missing pixels, filled with the chip's own mean."),
-            {"count": gaps},
-        )
-    if len(material.sources) > 1 and plan.blocks is None:
-        yield N_("Several files, and no split by place: test chips cannot be told apart."), {}
-
-
-def _times_covered(plan: Plan, rows: Sequence[Row]) -> float:
-    """Return in how many chips of its source a pixel is, on average over the pixels in any."""
-    total = covered = 0.0
-    for number, (place, shape) in enumerate(zip(plan.places, plan.shapes, strict=True)):
-        windows = [row.window for row in rows if row.source == number]
-        if not windows:
-            continue
-        # On a lattice of 8 cells a chip's side: near enough for one figure.
-        step = max(1, min(shape) // 8)
-        counts = np.zeros((place.height // step + 2, place.width // step + 2), np.int32)
-        for window in windows:
-            top, left = round(window.row_off / step), round(window.col_off / step)
-            counts[top : top + shape[0] // step, left : left + shape[1] // step] += 1
-        total += float(counts.sum())
-        covered += float(np.count_nonzero(counts))
-    times = total / covered if covered else 0.0
-    return times if times >= 1.05 else 1.0

@@ -68,17 +68,21 @@ def area_mean(values: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float6
 def to_whole(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Round to whole numbers of a type without a sign; half rounds up."""
     # A sum of fractions may end a hair below the half that it means.
-    return np.clip(np.floor(values + (0.5 + 1e-9)), 0, np.iinfo(dtype).max).astype(dtype)
+    whole: NDArray[Any] = np.clip(np.floor(values + (0.5 + 1e-9)), 0, np.iinfo(dtype).max)
+    return whole.astype(dtype)
 
 
-def _fourfold(values: NDArray[Any]) -> NDArray[np.uint64] | NDArray[np.uint32]:
+def _fourfold(values: NDArray[Any]) -> NDArray[Any]:
     wide = np.uint32 if values.dtype in (np.uint8, np.uint32) else np.uint64
     rows = np.add(values[..., ::2, :], values[..., 1::2, :], dtype=wide)
-    return rows[..., ::2] + rows[..., 1::2]
+    found: NDArray[Any] = rows[..., ::2] + rows[..., 1::2]
+    return found
 
 
 def _rounded_mean(sums: NDArray[Any], count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    return ((sums + sums.dtype.type(count // 2)) // sums.dtype.type(count)).astype(dtype)
+    kind = sums.dtype.type
+    means: NDArray[Any] = (sums + kind(count // 2)) // kind(count)
+    return means.astype(dtype)
 
 
 @lru_cache(maxsize=64)
@@ -88,7 +92,7 @@ def _weights(many: int, few: int) -> NDArray[np.float64]:
     pixel = np.arange(many)
     low = np.maximum(edges[:-1, None], pixel[None, :])
     high = np.minimum(edges[1:, None], pixel[None, :] + 1)
-    shares = np.clip(high - low, 0, None)
+    shares: NDArray[np.float64] = np.clip(high - low, 0, None)
     shares /= shares.sum(axis=1, keepdims=True)
     shares.setflags(write=False)
     return shares

@@ -177,7 +177,8 @@ class ChipSet:
         if "label" not in self.table:
             return np.full(self.info.count, -1)
         numbers = {name: number for number, name in enumerate(self.info.labels)}
-        return self.table["label"].map(numbers).fillna(-1).to_numpy(np.int64)
+        found: NDArray[np.int64] = self.table["label"].map(numbers).fillna(-1).to_numpy(np.int64)
+        return found
 
 
 class ChipSets:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS, Geod, Transformer
 from rasterio.enums import ColorInterp
@@ -221,7 +222,8 @@ def _looked_up(
 def _hat_weights(points: int) -> NDArray[np.float64]:
     """Return (points, nodes): the linear interpolation to the centres of equal cells."""
     at = (np.arange(points) + 0.5) / points * (_NODES - 1)
-    return np.clip(1 - np.abs(at[:, None] - np.arange(_NODES)[None, :]), 0, None)
+    weights: NDArray[np.float64] = 1 - np.abs(at[:, None] - np.arange(_NODES)[None, :])
+    return weights.clip(0, None)
 
 
 def move(
@@ -231,11 +233,19 @@ def move(
     target: Georeference,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Turn columns and rows of one raster into those of another; infinite where there are none."""
-    x, y = (np.asarray(v, float) for v in source.transform @ (columns, rows))
+    x, y = _applied(source.transform, columns, rows)
     if source.crs != target.crs:
         x, y = _between(source.crs.to_wkt(), target.crs.to_wkt()).transform(x, y)
-    inverse = ~target.transform
-    return inverse.a * x + inverse.b * y + inverse.c, inverse.d * x + inverse.e * y + inverse.f
+    return _applied(~target.transform, x, y)
+
+
+def _applied(
+    transform: Affine, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    return (
+        transform.a * x + transform.b * y + transform.c,
+        transform.d * x + transform.e * y + transform.f,
+    )
 
 
 @lru_cache(maxsize=64)
@@ -252,7 +262,7 @@ def ground_px(place: Georeference) -> tuple[float, float]:
     column, row = place.width / 2, place.height / 2
     columns = np.array([column, column + 1, column])
     rows = np.array([row, row, row + 1])
-    lon, lat = transformer(place.crs, "lonlat").transform(*(place.transform @ (columns, rows)))
+    lon, lat = transformer(place.crs, "lonlat").transform(*_applied(place.transform, columns, rows))
     geod = place.crs.get_geod() or Geod(ellps="WGS84")
     _, _, far = geod.inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
     across, down = (float(value) for value in far)
@@ -308,7 +318,8 @@ def _same_grid(one: Georeference, other: Georeference) -> bool:
 def outline(place: Georeference, window: Window, crs: CRS) -> shapely.Polygon:
     """Return a window of a raster as a polygon in another CRS."""
     around = np.array([[0.0, 1, 1, 0], [0, 0, 1, 1]])
-    x, y = place.transform @ (
+    x, y = _applied(
+        place.transform,
         window.col_off + around[0] * window.width,
         window.row_off + around[1] * window.height,
     )

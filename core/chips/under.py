@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -145,3 +146,19 @@ def cover_of(workspace: Workspace, area: Area, layer: Layer) -> Cover:
     return Cover(
         RasterSource(workspace.layer_path(area.id, layer), name=layer.title), layer.title, legend
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What is known of the ground: all of it may be missing."""
+
+    area: Area | None = None
+    boundary: shapely.Geometry | None = None
+    """In degrees; chips have their centre inside."""
+    cover: Cover | None = None
+    clusters: Clusters | None = None
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self.cover is not None:
+            self.cover.source.close()

@@ -1,0 +1,330 @@
+"""Take in sets that others made: folders of images, and MNIST's IDX files.
+
+    DIR/*.jpg                          images (CelebA)
+    DIR/<class>/*.jpg                  a folder a class (EuroSAT)
+    DIR/train/…, DIR/test/…            either of them, already split
+    DIR/patches_64/*.jpg, DIR/…_512    a pyramid, as the document's and `core.chips.export`: its
+                                       largest size is taken, the others are averaged anew
+    DIR/*-images-idx3-ubyte[.gz]       digits, with their labels beside them
+
+Images without a place cannot be split by place; they are for training unless their folder says
+otherwise. Links are followed inside the folder only.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from core import store
+from core.chips import idx
+from core.chips.folders import Image, list_images, within
+from core.chips.material import image_channels
+from core.chips.options import CutOptions, pack_bytes
+from core.chips.pack import PackWriter
+from core.chips.pictures import read_picture
+from core.chips.pyramid import area_mean, pyramid, pyramid_sizes, to_whole
+from core.chips.sets import ChipSets, SetInfo, split_counts
+from core.chips.tables import write_table
+from core.cog import OnProgress, ShouldStop, stop_if, writing
+from core.errors import InputError, RefusedFileError
+from core.prepare import never, no_progress
+from core.record import code_version
+from core.text import N_
+from core.workspace import Workspace, now
+
+_AT_ONCE = 256
+_MOST_NAMED = 3
+_MOST_LABELS = 10_000
+
+
+@dataclass(slots=True)
+class _Told:
+    """What happened to images on the way."""
+
+    unread: list[str] = field(default_factory=list)
+    num_unread: int = 0
+    smaller: int = 0
+    cropped: int = 0
+    recoloured: int = 0
+    jpeg: int = 0
+    others: int = 0
+
+    def notes(self, size_px: int) -> list[tuple[str, dict[str, Any]]]:
+        """Return sentences on what was not zero."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        if self.num_unread:
+            found.append(
+                (
+                    N_("{count:,} images could not be read: {names}"),
+                    {"count": self.num_unread, "names": "; ".join(self.unread)},
+                )
+            )
+        for count, text in (
+            (self.smaller, N_("{count:,} images are smaller than {size} px and were left out.")),
+            (self.cropped, N_("{count:,} images are not square; their middle was taken.")),
+            (self.recoloured, N_("{count:,} images are grey among coloured ones, or the reverse.")),
+            (self.others, N_("{count:,} files are no PNG or JPEG and were left out.")),
+            (
+                self.jpeg,
+                N_(
+                    "{count:,} images are JPEG: blocks and lost detail are in them and a model"
+                    " learns them. Compare generated images with images that were packed alike."
+                ),
+            ),
+        ):
+            if count:
+                found.append((text, {"count": count, "size": size_px}))
+        return found
+
+
+def import_set(
+    workspace: Workspace,
+    set_id: str,
+    source: Path,
+    *,
+    size_px: int | None = None,
+    labels: Path | None = None,
+    is_replaced: bool = False,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
+) -> SetInfo:
+    """Take in a folder of images or an IDX file as a set.
+
+    Args:
+        workspace: Where the set goes.
+        set_id: Its name.
+        source: A folder or an IDX file.
+        size_px: Side of the chips; larger images are averaged down, smaller ones left out. None:
+            the shorter side of the first image.
+        labels: IDX file of labels; None takes the one beside the images.
+        is_replaced: Whether a set of that name may be replaced.
+        on_progress: Called with a share from 0 to 1 and a word on what is done.
+        should_stop: Asked often; True ends the work and changes nothing.
+
+    Raises:
+        InputError: The name is taken, there is no such folder or file, or no image in it.
+        RefusedFileError: A link leads out of the folder, or a file is not what it should be.
+        TooLargeError: It would not fit on the disk.
+        StoppedError: `should_stop` said so.
+    """
+    if size_px is not None:
+        CutOptions(size_px=size_px)  # checks the range
+    sets = ChipSets(workspace.root)
+    sets.check_free(set_id, is_replaced=is_replaced)
+    told = _Told()
+    parts = _parts(source, size_px, labels, told)
+    folder = workspace.scratch()
+    try:
+        return _keep(
+            workspace,
+            SetFiles(set_id, folder, is_replaced),
+            parts,
+            told,
+            on_progress,
+            should_stop,
+        )
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SetFiles:
+    """Where a set is being made."""
+
+    set_id: str
+    folder: Path
+    is_replaced: bool
+
+
+@dataclass(slots=True)
+class _Parts:
+    """Chips to come: how many at most, their size and channels, and batches of (chips, rows)."""
+
+    most: int
+    size_px: int
+    channels: int
+    batches: Iterable[tuple[NDArray[np.uint8], list[tuple[str, str, str]]]]
+    name: str
+
+
+def _parts(source: Path, size_px: int | None, labels: Path | None, told: _Told) -> _Parts:
+    if source.is_dir():
+        files = [
+            path for path in sorted(source.iterdir()) if "images" in path.name and path.is_file()
+        ]
+        digits = [path for path in files if idx.is_idx(within(source.resolve(), path))]
+        return _idx_parts(digits, size_px, None) if digits else _folder_parts(source, size_px, told)
+    if not source.is_file():
+        raise InputError(N_("There is no folder or file {path}."), path=str(source)[:200])
+    return _idx_parts([source], size_px, labels)
+
+
+def _idx_parts(paths: list[Path], size_px: int | None, labels: Path | None) -> _Parts:
+    shapes = [idx.idx_shape(path) for path in paths]
+    size = size_px or min(min(shape[1:]) for shape in shapes)
+    if any(min(shape[1:]) < size for shape in shapes):
+        raise InputError(N_("The images are smaller than {size} px."), size=size)
+    # One file alone is what the user wants to train on, whatever it is called.
+    splits = [
+        "test" if len(paths) > 1 and path.name.startswith(("t10k", "test")) else "train"
+        for path in paths
+    ]
+
+    def batches() -> Iterator[tuple[NDArray[np.uint8], list[tuple[str, str, str]]]]:
+        for path, shape, split in zip(paths, shapes, splits, strict=True):
+            beside = labels or idx.labels_beside(path)
+            names = idx.read_labels(beside, shape[0]).astype(str) if beside else None
+            done = 0
+            for images in idx.read_images(path):
+                chips = np.stack([_fitted(image, size)[None] for image in images])
+                rows = [
+                    (f"{path.name}#{done + at}", split, "" if names is None else names[done + at])
+                    for at in range(len(images))
+                ]
+                done += len(images)
+                yield chips, rows
+
+    return _Parts(sum(shape[0] for shape in shapes), size, 1, batches(), paths[0].parent.name)
+
+
+def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:
+    skipped: list[str] = []
+    images = list(list_images(source, skipped))
+    told.others = len(skipped)
+    readable = _first_readable(images, told)
+    if readable is None:
+        raise InputError(
+            N_("{name} holds no image that can be read. {reason}"),
+            hint=N_("Give a folder with PNG or JPEG files, or folders of them."),
+            name=source.name,
+            reason="; ".join(told.unread),
+        )
+    first = readable
+    size = size_px or min(first.shape[:2])
+    CutOptions(size_px=size)
+    is_grey = first.ndim == 2
+
+    def batches() -> Iterator[tuple[NDArray[np.uint8], list[tuple[str, str, str]]]]:
+        told.unread.clear()
+        told.num_unread = 0
+        chips, rows = [], []
+        for image in images:
+            found = _read(image, told)
+            if found is None:
+                continue
+            if min(found.shape[:2]) < size:
+                told.smaller += 1
+                continue
+            told.jpeg += image.path.suffix.lower() != ".png"
+            told.cropped += found.shape[0] != found.shape[1]
+            told.recoloured += (found.ndim == 2) != is_grey
+            chips.append(_channels_of(found, is_grey, size))
+            rows.append((image.name, image.split, image.label))
+            if len(chips) == _AT_ONCE:
+                yield np.stack(chips), rows
+                chips, rows = [], []
+        if chips:
+            yield np.stack(chips), rows
+
+    return _Parts(len(images), size, 1 if is_grey else 3, batches(), source.name)
+
+
+def _keep(
+    workspace: Workspace,
+    files: SetFiles,
+    parts: _Parts,
+    told: _Told,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> SetInfo:
+    needed = 2 * pack_bytes(parts.most, parts.channels, parts.size_px, 1)
+    store.require_space(workspace.root, needed, what=N_("The chip set"))
+    rows: list[tuple[str, str, str]] = []
+    sizes = pyramid_sizes(parts.size_px)
+    with writing(files.set_id):
+        writer = PackWriter(files.folder, sizes)
+        try:
+            for chips, of_them in parts.batches:
+                stop_if(should_stop, files.set_id)
+                writer.add(pyramid(chips))
+                rows += of_them
+                on_progress(0.9 * len(rows) / parts.most, N_("Reading images"))
+            if not rows:
+                raise InputError(N_("No image is at least {size} px."), size=parts.size_px)
+            on_progress(0.92, N_("Packing"))
+            with store.atomic_path(files.folder / "pixels.npz") as packed:
+                writer.pack(packed)
+        finally:
+            writer.close()
+        table = pd.DataFrame(rows, columns=["source", "split", "label"])
+        table.index.name = "chip"
+        labels = sorted(set(table["label"]) - {""}, key=lambda name: (len(name), name))
+        if not labels:
+            table = table.drop(columns="label")
+        write_table(table, files.folder / "chips.parquet")
+    on_progress(0.97, N_("Computing the digest"))
+    pixels = files.folder / "pixels.npz"
+    info = SetInfo(
+        id=files.set_id,
+        created=now(),
+        made="import",
+        count=len(rows),
+        splits=split_counts(table["split"].tolist()),
+        sizes=sizes,
+        dtype="uint8",
+        channels=tuple(image_channels(parts.channels)),
+        labels=tuple(labels[:_MOST_LABELS]),
+        sources=({"name": parts.name, "images": len(rows)},),
+        options={"size_px": parts.size_px},
+        notes=tuple(told.notes(parts.size_px)),
+        code=code_version(),
+        digest=store.file_digest(pixels),
+        num_bytes=pixels.stat().st_size,
+    )
+    stop_if(should_stop, files.set_id)
+    table_path = files.folder / "chips.parquet"
+    sets = ChipSets(workspace.root)
+    return sets.put(info, pixels, table_path, is_replaced=files.is_replaced)
+
+
+def _first_readable(images: list[Image], told: _Told) -> NDArray[np.uint8] | None:
+    for image in images:
+        found = _read(image, told)
+        if found is not None:
+            return found
+    return None
+
+
+def _read(image: Image, told: _Told) -> NDArray[np.uint8] | None:
+    try:
+        return read_picture(image.path)
+    except RefusedFileError as err:
+        told.num_unread += 1
+        if len(told.unread) < _MOST_NAMED:
+            told.unread.append(f"{image.name[-80:]} ({err.values['reason']})")
+        return None
+
+
+def _channels_of(found: NDArray[np.uint8], is_grey: bool, size: int) -> NDArray[np.uint8]:
+    """Return (C, size, size): grey or colours as wanted, the middle square, averaged down."""
+    if is_grey and found.ndim == 3:
+        # Rec. 601 luma, as Pillow takes it.
+        found = to_whole(found @ np.array([0.299, 0.587, 0.114]), np.dtype("u1"))
+    planes = [found] * (1 if is_grey else 3) if found.ndim == 2 else list(np.moveaxis(found, 2, 0))
+    return np.stack([_fitted(plane, size) for plane in planes])
+
+
+def _fitted(plane: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Take the middle square and average it down to `size`."""
+    side = min(plane.shape)
+    top, left = (plane.shape[0] - side) // 2, (plane.shape[1] - side) // 2
+    square = plane[top : top + side, left : left + side]
+    if side == size:
+        return square
+    return to_whole(area_mean(square, (size, size)), np.dtype("u1"))
