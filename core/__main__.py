@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import measure, preparing, run
+from core.commands import chips, measure, preparing, run
 from core.commands.terminal import progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
@@ -31,18 +31,20 @@ def main(argv: Sequence[str] | None = None) -> int:
             os.environ[f"{PREFIX}WORKSPACE"] = args.workspace
             settings.cache_clear()
         body = args.handler(args)
+        if args.json:
+            print(json.dumps(body, indent=1, ensure_ascii=False))
+        elif body.get("text"):
+            print(body["text"])
+        sys.stdout.flush()
     except AppError as err:
         print(err, file=sys.stderr)
         return 2
-    except BrokenPipeError:
+    except BrokenPipeError:  # whoever reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as err:  # no permission, a full disk, a folder that is a file
         print(f"{err.filename or 'The system'}: {err.strerror or err}.", file=sys.stderr)
         return 2
-    if args.json:
-        print(json.dumps(body, indent=1, ensure_ascii=False))
-    elif body.get("text"):
-        print(body["text"])
     return int(body.get("status", 0))
 
 
@@ -50,7 +52,7 @@ def _words(argv: Sequence[str]) -> list[str]:
     """Make `--bounds -87.7,…` one word: argparse takes a value with a minus for an option."""
     words: list[str] = []
     for word in argv:
-        if words and words[-1] == "--bounds":
+        if words and words[-1] in {"--bounds", "--range"}:
             words[-1] += f"={word}"
         else:
             words.append(word)
@@ -85,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(handler=_inspect)
 
     measure.register(commands, common)
+    chips.register(commands, common)
     area = commands.add_parser("area", help="make, fill and list study areas")
     area_commands = area.add_subparsers(required=True, metavar="COMMAND")
     _area_commands(area_commands, common)

@@ -45,6 +45,9 @@ WORKS = {
     "make-layer": "core.works:make_layer",
     "quadrats": "core.works:quadrats",
     "cozy-zone": "core.works:cozy_zone",
+    "cut-chips": "core.works:cut_chips",
+    "import-chips": "core.works:import_chips",
+    "export-chips": "core.works:export_chips",
 }
 _VERSION = 1
 _KEPT = 50

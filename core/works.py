@@ -188,6 +188,73 @@ def clusters(config: dict[str, Any], report: Report, should_stop: ShouldStop) ->
     return {"area": area.id, "digest": found.digest, "ks": list(found.sweep.ks)}
 
 
+def cut_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Cut a set of chips.
+
+    `config` holds `workspace`, and `request` with the fields of `chips.requests.Request` that are
+    to differ from the defaults, its `options` those of `chips.options.CutOptions`.
+    """
+    from core.chips import requests
+    from core.chips.options import CutOptions
+
+    space = Workspace(Path(config["workspace"]))
+    chosen = _tuples(config["request"])
+    options = CutOptions(**chosen.pop("options", {}))
+    request = requests.Request(**chosen, options=options)
+    info = requests.run(space, request, on_progress=_part(report, 0, 1), should_stop=should_stop)
+    return {"set": info.id, "count": info.count, "notes": [list(note) for note in info.notes]}
+
+
+def import_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Take in a folder of images or an IDX file as a set of chips.
+
+    `config` holds `workspace`, `out` (the set), `source` (a path), and if need be `size_px`,
+    `labels` (a path) and `replace`. An upload is deleted afterwards.
+    """
+    from core.chips.imports import import_set
+
+    space = Workspace(Path(config["workspace"]))
+    source = Path(config["source"])
+    labels = config.get("labels")
+    info = import_set(
+        space,
+        config["out"],
+        source,
+        size_px=config.get("size_px"),
+        labels=Path(labels) if labels else None,
+        is_replaced=bool(config.get("replace", False)),
+        on_progress=_part(report, 0, 1),
+        should_stop=should_stop,
+    )
+    intake.discard_upload(space.root, source)
+    return {"set": info.id, "count": info.count, "notes": [list(note) for note in info.notes]}
+
+
+def export_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Write a set of chips as image files.
+
+    `config` holds `workspace`, `set`, `folder`, and what differs from the defaults of
+    `chips.export.export_set` as `options`.
+    """
+    from core.chips.export import export_set
+    from core.chips.sets import ChipSets
+
+    chips = ChipSets(Path(config["workspace"])).open(config["set"])
+    done = export_set(
+        chips,
+        Path(config["folder"]),
+        **config.get("options", {}),
+        on_progress=_part(report, 0, 1),
+        should_stop=should_stop,
+    )
+    return {
+        "set": chips.info.id,
+        "files": done.num_files,
+        "outputs": [str(path) for path in done.outputs],
+        "notes": [list(note) for note in done.notes],
+    }
+
+
 def _part(report: Report, first: float, last: float, text: str = "") -> Report:
     """Return what reports a part of the work as shares from `first` to `last` of the whole.
 

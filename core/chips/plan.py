@@ -4,6 +4,7 @@ A plan hands out windows as they are asked for, so that chips with too many miss
 replaced by others. The same seed hands out the same windows.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from core.georeference import Georeference
 from core.text import N_
 
 _SAME_SIDE = 0.02
+_ON_LINE_PX = 1e-6
 _BATCH = 4096
 _LARGEST_BATCH = 1 << 18
 _MOST_IDLE_ROUNDS = 12
@@ -255,8 +257,9 @@ class Plan:
         source, row, col = [], [], []
         for number, (place, shape) in enumerate(zip(self.places, self.shapes, strict=True)):
             steps = [max(1, round(side * (1 - (self.options.overlap or 0)))) for side in shape]
-            rows = np.arange(0, place.height - shape[0] + 1, steps[0])
-            cols = np.arange(0, place.width - shape[1] + 1, steps[1])
+            top, left = self._first_on_grid(place, shape, steps)
+            rows = np.arange(top, place.height - shape[0] + 1, steps[0])
+            cols = np.arange(left, place.width - shape[1] + 1, steps[1])
             if len(rows) * len(cols) > _MOST_ON_GRID:
                 raise TooLargeError(
                     N_("The grid would have {count:,} chips."),
@@ -270,6 +273,21 @@ class Plan:
         order = self._rng.permutation(sum(map(len, row)))
         listed = (np.concatenate(part)[order] for part in (source, row, col))
         yield self._spaced(self._fitting(*listed))
+
+    def _first_on_grid(
+        self, place: Georeference, shape: tuple[int, int], steps: list[int]
+    ) -> tuple[int, int]:
+        """Return the first row and column of a source whose chips lie on the lines of the blocks.
+
+        Neighbouring files then share one grid; one that is shifted by part of a pixel cannot.
+        """
+        none = np.zeros(1, np.int64)
+        left, top = boxes_of(self.places[0], place, none, none, shape)[0, :2]
+        line = (0, 0) if self.blocks is None else (self.blocks.top, self.blocks.left)
+        return (
+            math.ceil((line[0] - top) % steps[0] - _ON_LINE_PX) % steps[0],
+            math.ceil((line[1] - left) % steps[1] - _ON_LINE_PX) % steps[1],
+        )
 
     def _fitting(
         self, source: NDArray[np.int64], row: NDArray[np.int64], col: NDArray[np.int64]
