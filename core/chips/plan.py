@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from core.chips.blocks import NEITHER, TEST, TRAIN, Blocks, Boxes, boxes_of, make_blocks
-from core.chips.options import CutOptions
+from core.chips.options import MOST_CHIPS, CutOptions
 from core.chips.sources import ground_px
 from core.chips.spacing import Spacing, in_turns
 from core.errors import ExtentError, InputError, TooLargeError
@@ -30,8 +30,8 @@ _MOST_DRAWN = 20_000_000
 _MOST_TRIALS = 2_000_000
 _MOST_READY = 1 << 16
 _MOST_ON_GRID = 10_000_000
-_POOL = 4
-"""Windows looked at for each one that a balanced set takes."""
+_POOLS = (4, 16)
+"""Windows looked at for each one that a balanced set takes; the second where a kind is rare."""
 
 StratumOf = Callable[["Windows"], NDArray[np.int64]]
 """Tells of windows which of the kinds to be balanced they are; -1 where unknown."""
@@ -214,20 +214,28 @@ class Plan:
     def _pool(self, wanted: dict[int, int | None]) -> None:
         """Draw more windows than needed and order them so that the kinds take turns."""
         self._is_pooled = True
-        assert self._stratum_of is not None
         for split, count in wanted.items():
             if count == 0:
                 continue
-            self._fill(split, None if count is None else _POOL * count)
-            drawn = [part for part in self._ready[split] if len(part)]
-            if not drawn:
-                continue
-            pool = Windows.join(drawn)
-            if count is not None:
-                pool = pool.take(np.arange(min(len(pool), _POOL * count)))
-            strata = self._stratum_of(pool)
+            pool, strata = _no_windows(), np.empty(0, np.int64)
+            for times in _POOLS:
+                self._fill(split, None if count is None else times * count)
+                drawn = Windows.join([_no_windows(), *self._ready[split]])
+                new = drawn.take(
+                    np.arange(len(pool), min(len(drawn), times * (count or MOST_CHIPS)))
+                )
+                pool = Windows.join([pool, new])
+                strata = np.concatenate([strata, self._kinds(new)])
+                _, of_kind = np.unique(strata[strata >= 0], return_counts=True)
+                # Enough of the rarest for its turn to come as often as that of the others.
+                if len(new) == 0 or of_kind.min(initial=len(pool)) * len(of_kind) >= (count or 0):
+                    break
             self._ready[split] = deque([pool.take(in_turns(strata))])
         self._stream = iter(())
+
+    def _kinds(self, windows: Windows) -> NDArray[np.int64]:
+        assert self._stratum_of is not None
+        return self._stratum_of(windows)
 
     def _at_random(self) -> Iterator[Windows]:
         """Draw windows batch by batch; ends when next to none fits any more."""
