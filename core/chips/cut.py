@@ -41,6 +41,8 @@ _DENSE = 4
 """Neighbours are read in one piece where that is at most so many times their own pixels."""
 _PIECE_BYTES = 64 << 20
 _AHEAD = 2
+_PATIENCE = 50
+"""A ground where fewer than one place in so many has enough valid pixels is given up."""
 
 
 @dataclass(slots=True)
@@ -102,14 +104,18 @@ def cut_set(
     sets.check_free(set_id, is_replaced=is_replaced)
     dtype = stored_dtype(material.channels)
     check_room(workspace.root, options, len(material.channels), dtype.itemsize)
+
+    def check() -> None:
+        stop_if(should_stop, set_id)
+
     plan = Plan(
         [source.place for source in material.sources],
         options,
         boundary=around.boundary,
-        stratum_of=_stratum_of(options, material, around, lambda: stop_if(should_stop, set_id)),
-        on_batch=lambda: stop_if(should_stop, set_id),
+        stratum_of=_stratum_of(options, material, around, check),
+        on_batch=check,
     )
-    cutter = _Cutter(plan, material, around, dtype)
+    cutter = _Cutter(plan, material, around, dtype, check)
     folder = workspace.scratch()
     try:
         with writing(set_id):
@@ -183,9 +189,15 @@ class _Cutter:
     """Cuts the windows of one piece of ground; several threads may use it at once."""
 
     def __init__(
-        self, plan: Plan, material: Material, around: Surroundings, dtype: np.dtype[Any]
+        self,
+        plan: Plan,
+        material: Material,
+        around: Surroundings,
+        dtype: np.dtype[Any],
+        check: Callable[[], None],
     ) -> None:
         self.plan, self.material, self.around, self.dtype = plan, material, around, dtype
+        self._check = check
         self.options = plan.options
 
     def pieces(self, windows: Windows) -> list[Windows]:
@@ -211,6 +223,7 @@ class _Cutter:
         source = self.material.sources[number]
         chips, rows, turned_down = [], [], 0
         for at, window, (raw, valid) in self._read(source, number, windows):
+            self._check()
             share = float(valid.mean())
             if share < self.options.min_valid:
                 turned_down += 1
@@ -294,6 +307,8 @@ def _cut_all(
             found.turned_down += batch.turned_down
             on_progress(0.9 * min(1.0, len(found.rows) / total), N_("Cutting chips"))
         left = found.missing(wanted)
+        if found.turned_down > _PATIENCE * max(1000, len(found.rows)):
+            break
     return found
 
 

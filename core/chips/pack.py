@@ -5,6 +5,7 @@ nothing in it is compressed, the arrays lie in it as they are and `open_pack` ma
 a copy out of the page cache, without decoding, without a lock, for any number of threads.
 """
 
+import math
 import re
 import shutil
 import struct
@@ -26,7 +27,12 @@ _PADDING_ID = 0xD935  # the same field that Android's zipalign uses
 _ALIGNED = 64
 _COPY_BYTES = 8 << 20
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day: the same chips make the same bytes
-_DTYPES = (np.dtype("u1"), np.dtype("<u2"))
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+_NPY_PREFIX = struct.Struct("<8sH")
+_NPY_HEAD = re.compile(
+    r"\{'descr': '(\|u1|<u2)', 'fortran_order': False,"
+    r" 'shape': \(([1-9]\d{0,9}(?:, [1-9]\d{0,9}){3})\), \} *\n"
+)
 
 
 class PackWriter:
@@ -124,13 +130,15 @@ def _mapped(path: Path, file: BinaryIO, info: zipfile.ZipInfo) -> NDArray[Any]:
     if magic != b"PK\x03\x04":
         raise ValueError("a header is not where it should be")
     start = file.seek(name_bytes + extra_bytes, 1)
-    if npy.read_magic(file) != (1, 0):
-        raise ValueError("an array is of another version")
-    shape, is_fortran, dtype = npy.read_array_header_1_0(file)
-    if is_fortran or dtype not in _DTYPES or len(shape) != 4 or min(shape) < 1:
-        raise ValueError(f"an array is {dtype} {shape}")
+    prefix = file.read(_NPY_PREFIX.size)
+    magic, num_head = _NPY_PREFIX.unpack(prefix)
+    # Read by its own pattern: the general reader evaluates the head as Python.
+    head = _NPY_HEAD.fullmatch(file.read(num_head).decode("latin-1"))
+    if magic != _NPY_MAGIC or head is None:
+        raise ValueError("an array does not begin as it should")
+    dtype, shape = np.dtype(head[1]), tuple(int(length) for length in head[2].split(","))
     offset = file.tell()
-    num_bytes = int(np.prod(shape, dtype=object)) * dtype.itemsize
+    num_bytes = math.prod(shape) * dtype.itemsize
     if offset + num_bytes != start + info.file_size or offset + num_bytes > path.stat().st_size:
         raise ValueError("an array is shorter or longer than it says")
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)

@@ -88,7 +88,10 @@ class RasterSource:
             self.dtype = np.dtype(dataset.dtypes[self.bands[0] - 1])
             self.descriptions = tuple(dataset.descriptions[band - 1] or "" for band in self.bands)
             self._nodata = [rasters.nodata_of(dataset, band) for band in self.bands]
-            self._is_masked = rasters.has_mask(dataset, self.bands[0])
+            # Infrared as the fourth band of a GeoTIFF is often declared as alpha by mistake: who
+            # asks for the band gets it, and it is no mask then.
+            own_mask = {dataset.colorinterp[band - 1] for band in self.bands} & {ColorInterp.alpha}
+            self._is_masked = not own_mask and rasters.has_mask(dataset, self.bands[0])
         self._own = threading.local()
         self._opened: list[DatasetReader] = []
         self._lock = threading.Lock()
