@@ -33,6 +33,8 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         RefusedFileError: No PNG or JPEG, too large, damaged, or of more than 8 bits.
     """
     try:
+        if not path.is_file():  # a pipe would never end
+            raise _refused(path, N_("it is no plain file"))
         if path.stat().st_size > _LARGEST_BYTES:
             raise _refused(path, N_("the file is too large"))
         with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
@@ -42,9 +44,10 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
             return np.array(image if image.mode == wanted else image.convert(wanted))
     except RefusedFileError:
         raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as err:
+        raise _refused(path, N_("it has too many pixels")) from err
     except (
         OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error, zlib.error,
-        Image.DecompressionBombError,
     ) as err:  # fmt: skip
         raise _refused(path, str(err).split("\n", 1)[0][:120] or N_("it is damaged")) from err
 
@@ -52,7 +55,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
 def _check_header(path: Path, image: Any) -> None:
     width, height = image.size
     if width * height > _LARGEST_PX:
-        raise _refused(path, f"{width} × {height} px")
+        raise _refused(path, N_("it has too many pixels"))
     if image.mode in _DEEP:
         raise _refused(path, N_("it has more than 8 bits"))
 
