@@ -37,8 +37,6 @@ from core.text import N_
 from core.workspace import Workspace
 
 _TILE_PX = 1024
-_DENSE = 4
-"""Neighbours are read in one piece where that is at most so many times their own pixels."""
 _PIECE_BYTES = 64 << 20
 _AHEAD = 2
 _PATIENCE = 50
@@ -252,7 +250,7 @@ class _Cutter:
         width = int(windows.col.max()) + cols - left
         whole = None
         few = height * width * len(self.material.channels) * 8 <= _PIECE_BYTES
-        if few and height * width <= _DENSE * rows * cols * len(windows):
+        if few and height * width <= source.spread * rows * cols * len(windows):
             whole = source.read(Window(left, top, width, height))
         for at in range(len(windows)):
             row, col = int(windows.row[at]), int(windows.col[at])

@@ -48,6 +48,10 @@ class Source(Protocol):
     def place(self) -> Georeference:
         """CRS, transform, width and height."""
 
+    @property
+    def spread(self) -> float:
+        """Neighbours are read in one piece where that is at most so many times their pixels."""
+
     def read(self, window: Window) -> Read:
         """Return the bands (B, h, w) of a window inside, and True where valid (h, w)."""
 
@@ -65,6 +69,8 @@ class RasterSource:
         InputError, RefusedFileError, CrsError: See `rasters.open_raster` and `georeference`.
         InputError: A band that the file has not.
     """
+
+    spread = 4.0
 
     def __init__(
         self,
@@ -143,6 +149,7 @@ class StackedSource:
         self.name = " + ".join(source.name for source in sources)
         self.date = next((source.date for source in sources if source.date), "")
         self.place = sources[0].place
+        self.spread = min(source.spread for source in sources)
 
     def read(self, window: Window) -> Read:
         """Return the bands of all, in order."""

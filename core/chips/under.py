@@ -58,6 +58,7 @@ class Clusters:
 
     name = "clusters"
     date = ""
+    spread = 4.0
 
     def __init__(self, labels: NDArray[np.int32], place: Georeference) -> None:
         self.labels = labels

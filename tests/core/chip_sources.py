@@ -23,6 +23,8 @@ def place(rows, cols, *, west=445_000.0, north=4_635_000.0, pixel=1.0, crs=UTM):
 class Drawn:
     """A source without a file: three bands, whatever is asked for, all of it valid by default."""
 
+    spread = 4.0
+
     def __init__(self, rows, cols, *, date="2020-08-31", name="drawn", valid=None, **where):
         self.name, self.date = name, date
         self.place = place(rows, cols, **where)

@@ -1,5 +1,7 @@
 """Cutting: pixels and places right, other bands and classes, what lies under, real imagery."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import rasterio
@@ -10,13 +12,15 @@ from rasterio.windows import Window, from_bounds
 from core import prepare
 from core.chips.channels import Channel, decode
 from core.chips.cut import chip_at, cut_set
+from core.chips.drawn import DrawnCover, DrawnSource
 from core.chips.material import file_material, layer_material
 from core.chips.options import CutOptions
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
 from core.chips.sources import RasterSource, checked_date, date_in, sample
-from core.chips.under import area_clusters
+from core.chips.under import Cover, Surroundings, area_clusters
 from core.errors import AppError, CrsError, InputError, RefusedFileError, TooLargeError
+from core.legends import LegendClass
 from core.settings import settings
 from core.workspace import Workspace
 from tests.core.chip_sources import Drawn, cut, drawn_material, place
@@ -442,6 +446,39 @@ def test_a_stacked_layer_in_another_projection_is_the_nearest_pixel(tmp_path):
     lons, _ = Transformer.from_crs(CRS(32616), CRS(4326), always_xy=True).transform(east, north)
     assert_array_equal(values[1], np.floor((lons - (lon - 0.01)) / 0.0002))
     material.close()
+
+
+class Imagery:
+    """Draws 1 m windows; counts the drawings."""
+
+    crs = place(1, 1).crs
+    bounds = (445_000, 4_634_800, 445_240, 4_635_000)
+    resolution_m = 1.0
+
+    def __init__(self):
+        self.pixels = np.maximum(Drawn(200, 240).pixels, 1)
+        self.codes = (self.pixels[2] % 4).astype(np.uint8)
+        self.drawings = 0
+
+    def read(self, bounds):
+        self.drawings += 1
+        west, south, east, north = (int(value) for value in bounds)
+        part = slice(4_635_000 - north, 4_635_000 - south), slice(west - 445_000, east - 445_000)
+        return SimpleNamespace(image=self.pixels[:, *part], cover=self.codes[part])
+
+
+def test_drawn_imagery_is_drawn_once_for_its_pixels_and_its_land_cover(tmp_path):
+    imagery = Imagery()
+    source = DrawnSource(imagery, name="drawn", date="2024-07-01")
+    legend = tuple(LegendClass(code, str(code), "") for code in range(4))
+    around = Surroundings(cover=Cover(DrawnCover(source), "truth", legend))
+    chips = cut(tmp_path, source, around=around)
+    assert imagery.drawings <= 8
+    for number, row in enumerate(chips.table.itertuples()):
+        part = slice(row.row, row.row + 16), slice(row.col, row.col + 16)
+        assert_array_equal(chips.pixels()[number], imagery.pixels[:, *part])
+        share = (imagery.codes[part] == 2).mean()
+        assert row.cover_2 == pytest.approx(share, abs=1e-6)
 
 
 needs_naip = pytest.mark.skipif(
