@@ -9,6 +9,7 @@ from core.simulate.legend import Build, Use
 from core.simulate.noise import Floats, Keys
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, COS, SIN, Form, from_lattice
 from core.simulate.scene.decals import CAR, THING, Decals, decals, shifted
+from core.simulate.scene.keys import place_keys
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.scene.streets import beds, track_offsets
 from core.simulate.shapes import Rects
@@ -40,12 +41,6 @@ def vehicles(b: Blocks, things: Objects) -> Decals:
     parts += _expressway(things.ways, b.plan.seed) + _waggons(things, b.plan.seed)
     parts += _lorries(things, b.plan.seed)
     return Decals.join(parts)
-
-
-def place_keys(seed: int, salt: int, x: Floats, y: Floats) -> Keys:
-    """Return keys of objects from where they stand, to the millimetre."""
-    east, north = (np.rint(v * 1000.0).astype(np.int64) for v in (x, y))
-    return noise.key(noise.key(noise.root(seed, salt), east), north)
 
 
 def _cars(body: Rects, key: Keys, on: int) -> list[Decals]:
@@ -121,16 +116,19 @@ def _at(b: Blocks, n: Item, east: Floats, north: Floats, *, is_across: bool) -> 
 
 
 _STALL_M, _STALL_LONG_M, _ROW_M = 2.75, 5.4, 17.6
-_FULL = {Form.PARKING: 0.62, Form.MALL: 0.45, Form.INDUSTRY: 0.16, Form.TERMINAL: 0.3}
+_FULL = {
+    Form.PARKING: (Stuff.LOT, 0.62), Form.MALL: (Stuff.LOT, 0.45),
+    Form.INDUSTRY: (Stuff.WORKS_YARD, 0.16), Form.TERMINAL: (Stuff.APRON, 0.3),
+    Form.CENTRE: (Stuff.PLAZA, 0.66),
+}  # fmt: skip
 
 
 def _car_parks(b: Blocks, things: Objects) -> list[tuple[Rects, Floats, int]]:
     """Return paved boxes with the share of their stalls that are taken and their material."""
     found = []
-    for form, full in _FULL.items():
+    for form, (stuff, full) in _FULL.items():
         at = np.flatnonzero(b.form == form)
         box = rects(b, at, (b.west[at] + 2, b.east[at] - 2, b.south[at] + 2, b.north[at] - 2), 0)
-        stuff = {Form.INDUSTRY: Stuff.WORKS_YARD, Form.TERMINAL: Stuff.APRON}.get(form, Stuff.LOT)
         some = place_keys(b.plan.seed, 320, box.x, box.y)
         found.append((box, full * noise.uniform(some, 1, 0.3, 1.5), any_of(stuff)))
     lots = things.parcels.take(np.isin(things.parcels.code, (Use.PARKING, Use.SHOPS, Use.MIXED)))

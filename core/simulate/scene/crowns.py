@@ -18,6 +18,7 @@ _LEAVES = np.array([
     (0.245, 0.345, 0.215, 0.72), (0.310, 0.270, 0.225, 0.66),
 ])  # fmt: skip
 _COMMON = np.array([0.27, 0.48, 0.66, 0.78, 0.87, 0.94, 0.985])
+_CROWN = int(Stuff.CROWN)
 _HEIGHT_M, _RISE = 2.5, 1.35  # height of a crown of radius 0, and metres more per metre of radius
 
 
@@ -55,8 +56,8 @@ def _grow(stuff, albedo, height, light, place, table, colour, keys, towards, cot
                 facing = 1.0 - (gx * towards[0] + gy * towards[1]) * cot
                 facing /= np.sqrt(1.0 + gx * gx + gy * gy)
                 height[r, c] = z
-                light[r, c] = max(0.30, 0.25 + 0.75 * facing) * (1.0 + 0.75 * clumps)
-                stuff[r, c] = 25
+                light[r, c] = max(0.42, 0.34 + 0.72 * facing) * (1.0 + 0.7 * clumps)
+                stuff[r, c] = _CROWN
                 for band in range(4):
                     albedo[r, c, band] = colour[n, band] * (1.0 + 0.22 * clumps)
 
@@ -79,5 +80,3 @@ def grow_crowns(
     table = np.stack([crowns.x, crowns.y, crowns.radius, tall], axis=1)
     _grow(stuff, albedo, height, light, place, table, colour, keys, *sun)
 
-
-assert Stuff.CROWN == 25  # the kernel's number

@@ -116,7 +116,7 @@ def lay(stuff, albedo, height, light, place, shape, colour, alpha, top, on, sort
         r1 = min(int(np.floor(north - y + reach_y)) + 1, rows)
         if c0 >= c1 or r0 >= r1:
             continue
-        if sort[n] != 0 and not _stands(stuff, place, x, y, hu, hv, ux, uy, on[n]):
+        if sort[n] != PAINT and not _stands(stuff, place, x, y, hu, hv, ux, uy, on[n]):
             continue
         widest_u, widest_v = min(1.0, 2.0 * hu), min(1.0, 2.0 * hv)
         for r in range(r0, r1):
@@ -135,10 +135,10 @@ def lay(stuff, albedo, height, light, place, shape, colour, alpha, top, on, sort
                     continue
                 share *= across * alpha[n]
                 tone = 1.0
-                if sort[n] == 2 and v < hv:
+                if sort[n] == CAR and v < hv:
                     ahead /= hu
                     if 0.08 < ahead < 0.46 or -0.84 < ahead < -0.52:
-                        tone = 0.35
+                        tone = 0.55
                 for band in range(4):
                     albedo[r, c, band] += (colour[n, band] * tone - albedo[r, c, band]) * share
                 if top[n] >= 0.0 and u < hu and v < hv:

@@ -31,6 +31,7 @@ _ALLEY_HALF_M = 3.0
 _SIDEWALK_M = (2.3, 3.9)  # from the kerb
 _WALK_HALF_M = 0.55
 _DEEP_M = 1400.0
+_LAKE, _CROWN = int(Stuff.LAKE), int(Stuff.CROWN)
 
 
 def block_of(x: Floats, y: Floats) -> Item:
@@ -142,11 +143,11 @@ def _colour(stuff, albedo, place, seed, look, shore, lattice):
         y = north - (r + 0.5)
         for c in range(cols):
             code = stuff[r, c]
-            if code == 0 or code >= 25:
+            if code == 0 or code >= _CROWN:
                 continue
             x = west + (c + 0.5)
             k = look[code]
-            if code == 22:
+            if code == _LAKE:
                 dx, dy = x - origin_x, y - origin_y
                 gi = (dx * cos - dy * sin) / block_e - 0.5 - first_i
                 gj = (dx * sin + dy * cos) / block_n - 0.5 - first_j
@@ -157,7 +158,7 @@ def _colour(stuff, albedo, place, seed, look, shore, lattice):
                 s = (shore[j, i] * (1 - fi) + shore[j, i + 1] * fi) * (1 - fj) + (
                     shore[j + 1, i] * (1 - fi) + shore[j + 1, i + 1] * fi
                 ) * fj
-                far = clip01(-s / 1400.0)
+                far = clip01(-s / _DEEP_M)
                 t = (1.0 - far) * (1.0 - far)
                 t += 0.25 * (patches(seed, x / 160.0, y / 260.0) - 0.5)
                 wave = patches(seed, (x + 0.5 * y) / 17.0, (y - 0.5 * x) / 5.0) - 0.5

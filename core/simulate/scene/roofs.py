@@ -17,6 +17,7 @@ from core.simulate.shapes import Rects
 
 STOREY_M = 3.0
 _FLAT, _GABLE, _HIP = 0, 1, 2
+_ROOF, _SHED = int(Stuff.ROOF), int(Build.SHED)
 # Metres added to the storeys of a building; the slope and the share of pitched roofs.
 _EXTRA_M = {Build.MALL: 3.0, Build.SHED: 4.0, Build.TERMINAL: 3.0, Build.GARAGE: -0.4}
 _PITCHED = {
@@ -121,7 +122,7 @@ def _roof(stuff, albedo, height, light, place, table, shape, kind, colour, keys,
                 if in_u <= -0.5 or in_v <= -0.5:
                     continue
                 z, facing, tone = eave, 1.0, 1.0
-                if shape[n] == 0:
+                if shape[n] == _FLAT:
                     edge = min(in_u, in_v)
                     if edge < 0.7:
                         z, tone = eave + 0.9, 1.10
@@ -130,8 +131,8 @@ def _roof(stuff, albedo, height, light, place, table, shape, kind, colour, keys,
                         spot = patches(keys[n], u / 1.9, v / 1.9 + 0.4) - 0.5
                         tone = 1.0 + 0.13 * stain + 0.06 * spot
                 else:
-                    on_u = in_u < in_v if shape[n] == 2 else not long_u
-                    if shape[n] == 1:
+                    on_u = in_u < in_v if shape[n] == _HIP else not long_u
+                    if shape[n] == _GABLE:
                         rise = in_v if long_u else in_u
                     else:
                         rise = min(in_u, in_v)
@@ -144,7 +145,7 @@ def _roof(stuff, albedo, height, light, place, table, shape, kind, colour, keys,
                         rise = 0.0
                     if (rise < 0.5 and share < 1.0) or slope < 0.2:
                         tone *= 0.97
-                if kind[n] == 6:
+                if kind[n] == _SHED:
                     # Seams of metal sheets, and rust that runs along them.
                     along = u if long_u else v
                     tone *= 1.0 + 0.07 * (patches(keys[n], along / 1.1, 0.5) - 0.5)
@@ -156,7 +157,7 @@ def _roof(stuff, albedo, height, light, place, table, shape, kind, colour, keys,
                     value = clip01(colour[n, band] * tone)
                     albedo[r, c, band] += (value - albedo[r, c, band]) * share
                 if inside:
-                    height[r, c], light[r, c], stuff[r, c] = z, max(facing, 0.0), 26
+                    height[r, c], light[r, c], stuff[r, c] = z, max(facing, 0.0), _ROOF
 
 
 def draw_roofs(
@@ -179,7 +180,7 @@ def draw_roofs(
     )  # fmt: skip
 
 
-_UNIT_GRID_M = 9.0
+_UNIT_GRID_M = 7.5
 _UNIT_SHARE = {
     Build.FLATS: 0.16, Build.SHOP: 0.42, Build.TOWER: 0.30, Build.MALL: 0.42, Build.SHED: 0.14,
     Build.SCHOOL: 0.26, Build.HALL: 0.28, Build.TERMINAL: 0.35,
@@ -199,13 +200,14 @@ def roof_units(table: Roofs) -> Decals:
 def _tops(table: Roofs) -> Decals:
     """Return set-back storeys and machine rooms of high buildings."""
     b, key = table.body, table.key
-    at = np.flatnonzero((table.shape == _FLAT) & (b.code >= 5) & (np.minimum(b.half_u, b.half_v) > 6))
+    is_high = (table.shape == _FLAT) & (b.code >= 5) & (np.minimum(b.half_u, b.half_v) > 6.0)
+    at = np.flatnonzero(is_high & (noise.uniform(key, 30) < 0.75))
     some, key, b = table.eave[at], key[at], b.take(at)
-    fill = noise.uniform(key, 31, 0.30, 0.62)
+    fill_u, fill_v = noise.uniform(key, 31, 0.18, 0.66), noise.uniform(key, 35, 0.18, 0.66)
     du = noise.uniform(key, 32, -0.25, 0.25) * b.half_u
     dv = noise.uniform(key, 33, -0.25, 0.25) * b.half_v
     rise = 3.5 + np.floor(noise.uniform(key, 34) * 3) * 2.0 + 0.03 * some
-    body = shifted(b, du, dv, fill * b.half_u, fill * noise.uniform(key, 35, 0.7, 1.3) * b.half_v)
+    body = shifted(b, du, dv, fill_u * b.half_u, fill_v * b.half_v)
     colour = _MEMBRANES[np.floor(noise.uniform(key, 36) * len(_MEMBRANES)).astype(np.int64)]
     return decals(body, colour, _ON_ROOF, top=some + rise)
 
@@ -264,5 +266,3 @@ def _chimneys(table: Roofs) -> Decals:
     rise = 1.0 + table.slope[at] * np.minimum(b.half_u, b.half_v) * 0.8
     return decals(body, (0.45, 0.34, 0.30, 0.40), _ON_ROOF, top=table.eave[at] + rise)
 
-
-assert (Stuff.ROOF, Build.SHED) == (26, 6)  # the kernel's numbers

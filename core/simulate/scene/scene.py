@@ -12,7 +12,8 @@ from core.simulate.city import City
 from core.simulate.geography import CRS_NAME
 from core.simulate.paint import Canvas, make_grid
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, EAST, NORTH, SOUTH, WEST, Form, to_lattice
-from core.simulate.scene import cars, crowns, decals, ground, light, roofs, streets
+from core.simulate.scene import cars, crowns, decals, ground, light, roofs, streets, yards
+from core.simulate.scene.keys import place_keys
 from core.simulate.scene.light import Sun
 from core.simulate.scene.materials import COVER_OF
 
@@ -61,12 +62,13 @@ def _draw(
     layers = (stuff, albedo, height, sunlit, place)
     towards = sun.towards, sun.cot
     ground.colour_ground(stuff, albedo, place, city, seed)
+    decals.lay_all(*layers, yards.yards(things.chosen, things))
     decals.lay_all(*layers, streets.markings(things.chosen, things))
     decals.lay_all(*layers, cars.vehicles(things.chosen, things))
-    keys = cars.place_keys(city.seed, 402, things.crowns.x, things.crowns.y)
+    keys = place_keys(city.seed, 402, things.crowns.x, things.crowns.y)
     crowns.grow_crowns(*layers, things.crowns, keys, towards)
     b = things.buildings
-    keys = cars.place_keys(city.seed, 403, b.x, b.y)
+    keys = place_keys(city.seed, 403, b.x, b.y)
     table = roofs.roofs(b, things.building_kind, keys)
     roofs.draw_roofs(*layers, table, towards)
     decals.lay_all(*layers, roofs.roof_units(table))
