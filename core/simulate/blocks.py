@@ -25,11 +25,12 @@ from core.simulate.plan import (
     Plan,
     from_lattice,
 )
-from core.simulate.shapes import Discs, Rects
+from core.simulate.shapes import Discs, Rects, codes_of, column
 
 _SEAM_M = 0.01  # blocks overlap by this, so that rounding leaves no pixel between them
 Item = NDArray[np.int64]
-Box = tuple[Floats, Floats, Floats, Floats]
+Edge = Floats | float
+Box = tuple[Edge, Edge, Edge, Edge]
 """West, east, south, north in metres from the south-west corners of blocks."""
 
 
@@ -109,14 +110,14 @@ class Parts:
 
 def rects(b: Blocks, at: Item, box: Box, code: NDArray[np.int16] | int) -> Rects:
     """Return rectangles west, east, south, north (metres in blocks `at`)."""
-    west, east, south, north = (np.broadcast_to(v, at.shape) for v in box)
+    west, east, south, north = box
     x, y = from_lattice(
         b.i[at] * BLOCK_E_M + 0.5 * (west + east), b.j[at] * BLOCK_N_M + 0.5 * (south + north)
     )
     return Rects(
-        x, y, 0.5 * (east - west), 0.5 * (north - south),
-        np.full(at.shape, COS), np.full(at.shape, -SIN),
-        np.broadcast_to(np.asarray(code, np.int16), at.shape).copy(),
+        x, y, column(0.5 * (east - west), len(at)), column(0.5 * (north - south), len(at)),
+        np.full(len(at), COS), np.full(len(at), -SIN),
+        codes_of(len(at), code) if isinstance(code, int) else code.astype(np.int16),
     )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
     at = np.arange(len(b.index))
     whole = (-_SEAM_M, BLOCK_E_M + _SEAM_M, -_SEAM_M, BLOCK_N_M + _SEAM_M)
     is_lake = b.form == Form.LAKE
-    cells = rects(b, at, whole, is_lake)  # type: ignore[arg-type]
+    cells = rects(b, at, whole, is_lake.astype(np.int16))
     verge = np.where(paved_to_the_kerb(b), Cover.PAVED, Cover.GRASS)
     verge = np.where(is_lake, Cover.WATER, verge).astype(np.int16)
     # Without a street on a side the box reaches a hair beyond the block.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.simulate.noise import Floats
 
 
-class _Table:
+class Table:
     """Columns of one length; a dataclass of arrays adds the columns."""
 
     def __len__(self) -> int:
@@ -28,7 +28,7 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Rects(_Table):
+class Rects(Table):
     """Rectangles, each column of shape (N,); metres in EPSG:32616.
 
     The side of half length `half_u` runs along the unit vector (`ux`, `uy`), that of `half_v` at a
@@ -46,13 +46,18 @@ class Rects(_Table):
 
 
 @dataclass(frozen=True, slots=True)
-class Discs(_Table):
+class Discs(Table):
     """Discs, each column of shape (N,); metres in EPSG:32616."""
 
     x: Floats
     y: Floats
     radius: Floats
     code: NDArray[np.int16]
+
+
+def column(value: Floats | float, count: int) -> Floats:
+    """Return `value` as a column of `count` rows, one number for all of them or one for each."""
+    return np.full(count, value, np.float64) if np.ndim(value) == 0 else np.asarray(value)
 
 
 def codes_of(count: int, code: int) -> NDArray[np.int16]:

@@ -258,4 +258,3 @@ def _waggons(things: Objects, seed: int) -> list[Decals]:
         )
         parts.append(decals(shape, colour, on, top=_WAGGON_TOP_M, sort=THING))
     return parts
-

@@ -6,13 +6,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import InputError
+from core.simulate.scene.materials import Stuff
 from core.simulate.scene.texture import clip01, grain, jit
 from core.text import N_
 
 _LEAST_ELEVATION_DEG, _MOST_ELEVATION_DEG = 20.0, 85.0
+_VOID = int(Stuff.VOID)
 _DECIMALS = 9  # sines differ in their last bit from one processor to the next
 
 
@@ -46,13 +47,18 @@ class Sun:
         return round(math.sin(turn), _DECIMALS), round(math.cos(turn), _DECIMALS)
 
     @property
+    def slant(self) -> tuple[float, float]:
+        """Metres east and north towards the sun for each metre up."""
+        return self.towards[0] * self.cot, self.towards[1] * self.cot
+
+    @property
     def cot(self) -> float:
         """Length of the shadow of one metre."""
         return round(1.0 / math.tan(math.radians(self.elevation_deg)), _DECIMALS)
 
 
 @jit
-def shade(height, place, towards, cot):
+def shade(picture, towards, cot):
     """Return the share of sunlight that is kept off each pixel (R, C), 0 to 1.
 
     A ray is a digital line towards the sun, anchored to the map, so that each pixel lies on one
@@ -60,11 +66,11 @@ def shade(height, place, towards, cot):
     shadow sinks by the sun's slope and rises to what stands in the way.
 
     Args:
-        height: (R, C) metres above ground.
-        place: West and north edge, whole metres.
+        picture: With what stands in it.
         towards: Unit vector east, north towards the sun.
         cot: Cotangent of the sun's elevation.
     """
+    height = picture.height
     rows, cols = height.shape
     sun_e, sun_n = towards
     shadow = np.zeros((rows, cols), np.float32)
@@ -72,10 +78,10 @@ def shade(height, place, towards, cot):
     by_rows = abs(sun_n) >= abs(sun_e)
     if by_rows:
         lines, across, slope, from_first = rows, cols, sun_e / abs(sun_n), sun_n > 0.0
-        number, sign = np.int64(place[1]), -1 if sun_n > 0.0 else 1
+        number, sign = picture.north, -1 if sun_n > 0.0 else 1
     else:
         lines, across, slope, from_first = cols, rows, -sun_n / abs(sun_e), sun_e < 0.0
-        number, sign = np.int64(place[0]), -1 if sun_e < 0.0 else 1
+        number, sign = picture.west, -1 if sun_e < 0.0 else 1
     drop = np.float32(np.sqrt(1.0 + slope * slope) / cot)
     for n in range(lines):
         line = n if from_first else lines - 1 - n
@@ -122,7 +128,7 @@ _GAIN, _NOISE = 0.96, 0.010
 
 
 @jit
-def expose(albedo, light, shadow, stuff, place, seed, window):
+def expose(picture, shadow, seed, window):
     """Return the picture (4, h, w) of a window of the scene: row, column, height, width.
 
     The window keeps two pixels off the edges of the scene. Pixels of material 0 stay 0, all others
@@ -136,11 +142,11 @@ def expose(albedo, light, shadow, stuff, place, seed, window):
         for r in range(rows + 2):
             for c in range(cols + 2):
                 i, j = row + r - 1, col + c - 1
-                sun = (1.0 - shadow[i, j]) * light[i, j]
-                wide[r, c] = albedo[i, j, band] * (sky + (1.0 - sky) * sun)
+                sun = (1.0 - shadow[i, j]) * picture.light[i, j]
+                wide[r, c] = picture.albedo[i, j, band] * (sky + (1.0 - sky) * sun)
         for r in range(rows):
             for c in range(cols):
-                if stuff[row + r, col + c] == 0:
+                if picture.stuff[row + r, col + c] == _VOID:
                     continue
                 above = wide[r, c + 1] * (1 - 2 * _SPREAD) + _SPREAD * (wide[r, c] + wide[r, c + 2])
                 level = wide[r + 1, c + 1] * (1 - 2 * _SPREAD)
@@ -148,13 +154,8 @@ def expose(albedo, light, shadow, stuff, place, seed, window):
                 below = wide[r + 2, c + 1] * (1 - 2 * _SPREAD)
                 below += _SPREAD * (wide[r + 2, c] + wide[r + 2, c + 2])
                 value = level * (1 - 2 * _SPREAD) + _SPREAD * (above + below)
-                x, y = np.int64(place[0]) + col + c, np.int64(place[1]) - row - r
+                x, y = picture.west + col + c, picture.north - row - r
                 value = _HAZE[band] + _GAIN * value
                 value += _NOISE * (grain(seed + np.uint64(band), x, y) - 0.5)
                 image[band, r, c] = np.uint8(min(max(value * 255.0 + 0.5, 1.0), 255.0))
     return image
-
-
-def no_light(shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return sunlight on level ground everywhere."""
-    return np.ones(shape, np.float32)

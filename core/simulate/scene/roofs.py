@@ -12,12 +12,14 @@ from core.simulate.legend import Build
 from core.simulate.noise import Floats, Keys
 from core.simulate.scene.decals import Decals, decals, shifted
 from core.simulate.scene.materials import Stuff, any_of
+from core.simulate.scene.picture import Picture, span
 from core.simulate.scene.texture import clip01, grain, jit, patches
 from core.simulate.shapes import Rects
 
 STOREY_M = 3.0
 _FLAT, _GABLE, _HIP = 0, 1, 2
-_ROOF, _SHED = int(Stuff.ROOF), int(Build.SHED)
+_VOID, _ROOF = int(Stuff.VOID), int(Stuff.ROOF)
+_PARAPET_M, _PARAPET_UP_M = 0.7, 0.9
 # Metres added to the storeys of a building; the slope and the share of pitched roofs.
 _EXTRA_M = {Build.MALL: 3.0, Build.SHED: 4.0, Build.TERMINAL: 3.0, Build.GARAGE: -0.4}
 _PITCHED = {
@@ -67,7 +69,8 @@ class Roofs:
 
 def height_m(kind: NDArray[np.int16], storeys: NDArray[np.int16]) -> Floats:
     """Return the height of the eaves in metres."""
-    return storeys * STOREY_M + _EXTRA_OF[kind]
+    height: Floats = storeys * STOREY_M + _EXTRA_OF[kind]
+    return height
 
 
 def roofs(buildings: Rects, kind: NDArray[np.int16], keys: Keys) -> Roofs:
@@ -94,90 +97,81 @@ def roofs(buildings: Rects, kind: NDArray[np.int16], keys: Keys) -> Roofs:
 
 
 @jit
-def _roof(stuff, albedo, height, light, place, table, shape, kind, colour, keys, towards, cot):
-    west, north = place
-    rows, cols = stuff.shape
-    for n in range(len(table)):
-        x, y, hu, hv, ux, uy, eave, slope = table[n]
-        # Towards the sun, in the building's own directions, metres sideways per metre down.
-        sun_u = (towards[0] * ux + towards[1] * uy) * cot
-        sun_v = (towards[1] * ux - towards[0] * uy) * cot
-        reach_x = hu * abs(ux) + hv * abs(uy) + 0.75
-        reach_y = hu * abs(uy) + hv * abs(ux) + 0.75
-        c0 = max(int(np.floor(x - reach_x - west)), 0)
-        c1 = min(int(np.floor(x + reach_x - west)) + 1, cols)
-        r0 = max(int(np.floor(north - y - reach_y)), 0)
-        r1 = min(int(np.floor(north - y + reach_y)) + 1, rows)
-        tilt = 1.0 / np.sqrt(1.0 + slope * slope)
-        long_u = hu >= hv
-        for r in range(r0, r1):
-            dy = north - (r + 0.5) - y
-            for c in range(c0, c1):
-                if stuff[r, c] == 0:
-                    continue
-                dx = west + (c + 0.5) - x
-                u, v = dx * ux + dy * uy, dy * ux - dx * uy
-                in_u, in_v = hu - abs(u), hv - abs(v)
-                share = min(in_u + 0.5, 1.0) * min(in_v + 0.5, 1.0)
-                if in_u <= -0.5 or in_v <= -0.5:
-                    continue
-                z, facing, tone = eave, 1.0, 1.0
-                if shape[n] == _FLAT:
-                    edge = min(in_u, in_v)
-                    if edge < 0.7:
-                        z, tone = eave + 0.9, 1.10
-                    else:
-                        stain = patches(keys[n], u / 6.0, v / 6.0) - 0.5
-                        spot = patches(keys[n], u / 1.9, v / 1.9 + 0.4) - 0.5
-                        tone = 1.0 + 0.13 * stain + 0.06 * spot
-                else:
-                    on_u = in_u < in_v if shape[n] == _HIP else not long_u
-                    if shape[n] == _GABLE:
-                        rise = in_v if long_u else in_u
-                    else:
-                        rise = min(in_u, in_v)
-                    z = eave + max(rise, 0.0) * slope
-                    side = (u if on_u else v) >= 0.0
-                    grade = (sun_u if on_u else sun_v) * slope
-                    facing = (1.0 + (grade if side else -grade)) * tilt
-                    tone = 1.0 + 0.10 * (patches(keys[n], u / 1.8, v / 1.8) - 0.5)
-                    if rise < 0.0:
-                        rise = 0.0
-                    if (rise < 0.5 and share < 1.0) or slope < 0.2:
-                        tone *= 0.97
-                if kind[n] == _SHED:
-                    # Seams of metal sheets, and rust that runs along them.
-                    along = u if long_u else v
-                    tone *= 1.0 + 0.07 * (patches(keys[n], along / 1.1, 0.5) - 0.5)
-                    tone *= 1.0 + 0.10 * (patches(keys[n], along / 7.0, 3.5) - 0.5)
-                i, j = np.int64(west) + c, np.int64(north) - r
-                tone *= 1.0 + 0.05 * (grain(keys[n], i, j) - 0.5)
-                inside = in_u > 0.0 and in_v > 0.0
-                for band in range(4):
-                    value = clip01(colour[n, band] * tone)
-                    albedo[r, c, band] += (value - albedo[r, c, band]) * share
-                if inside:
-                    height[r, c], light[r, c], stuff[r, c] = z, max(facing, 0.0), _ROOF
+def _flat(u, v, inside, eave, key):
+    """Return height and tone of a flat roof `inside` metres from its edge."""
+    if inside < _PARAPET_M:
+        return eave + _PARAPET_UP_M, 1.10
+    stains = patches(key, u / 6.0, v / 6.0) - 0.5
+    spots = patches(key, u / 1.9, v / 1.9 + 0.4) - 0.5
+    return eave, 1.0 + 0.13 * stains + 0.06 * spots
 
 
-def draw_roofs(
-    stuff: NDArray[np.uint8],
-    albedo: NDArray[np.float32],
-    height: NDArray[np.float32],
-    light: NDArray[np.float32],
-    place: tuple[float, float],
-    table: Roofs,
-    sun: tuple[tuple[float, float], float],
-) -> None:
-    """Draw roofs over all that stands there; `sun` is the vector towards it and the cotangent."""
+@jit
+def _pitched(u, v, half, slope, shape, sun_u, sun_v):
+    """Return metres above the eaves and sunlight on a sloping roof."""
+    in_u, in_v = half[0] - abs(u), half[1] - abs(v)
+    # The ridge of a gable runs along the longer side.
+    falls_u = in_u < in_v if shape == _HIP else half[0] < half[1]
+    rise, at, to_sun = (in_u, u, sun_u) if falls_u else (in_v, v, sun_v)
+    facing = 1.0 + (slope if at >= 0.0 else -slope) * to_sun
+    return max(rise, 0.0) * slope, max(facing, 0.0) / np.sqrt(1.0 + slope * slope)
+
+
+@jit
+def _seams(along, key):
+    """Return the tone of metal sheets, with rust that runs along them."""
+    sheet = patches(key, along / 1.1, 0.5) - 0.5
+    rust = patches(key, along / 7.0, 3.5) - 0.5
+    return (1.0 + 0.07 * sheet) * (1.0 + 0.10 * rust)
+
+
+@jit
+def _draw_one(picture, body, look, shape, is_metal, key, sun):
+    """Draw one roof; `body` is x, y, half_u, half_v, ux, uy, `look` eave, slope and colour."""
+    x, y, hu, hv, ux, uy = body
+    eave, slope = look[0], look[1]
+    sun_u, sun_v = sun[0] * ux + sun[1] * uy, sun[1] * ux - sun[0] * uy
+    reach_x, reach_y = hu * abs(ux) + hv * abs(uy) + 0.75, hu * abs(uy) + hv * abs(ux) + 0.75
+    r0, r1, c0, c1 = span(picture, x, y, reach_x, reach_y)
+    for r in range(r0, r1):
+        dy = picture.north - (r + 0.5) - y
+        for c in range(c0, c1):
+            dx = picture.west + (c + 0.5) - x
+            u, v = dx * ux + dy * uy, dy * ux - dx * uy
+            in_u, in_v = hu - abs(u), hv - abs(v)
+            if in_u <= -0.5 or in_v <= -0.5 or picture.stuff[r, c] == _VOID:
+                continue
+            if shape == _FLAT:
+                z, tone = _flat(u, v, min(in_u, in_v), eave, key)
+                facing = 1.0
+            else:
+                rise, facing = _pitched(u, v, (hu, hv), slope, shape, sun_u, sun_v)
+                z, tone = eave + rise, 1.0 + 0.10 * (patches(key, u / 1.8, v / 1.8) - 0.5)
+            if is_metal:
+                tone *= _seams(u if hu >= hv else v, key)
+            tone *= 1.0 + 0.05 * (grain(key, picture.west + c, picture.north - r) - 0.5)
+            share = min(in_u + 0.5, 1.0) * min(in_v + 0.5, 1.0)
+            for band in range(4):
+                under = picture.albedo[r, c, band]
+                over = clip01(look[2 + band] * tone)
+                picture.albedo[r, c, band] = under + (over - under) * share
+            if in_u > 0.0 and in_v > 0.0:
+                picture.height[r, c], picture.light[r, c] = z, facing
+                picture.stuff[r, c] = _ROOF
+
+
+@jit
+def _draw(picture, body, look, shape, is_metal, keys, sun):
+    for n in range(len(body)):
+        _draw_one(picture, body[n], look[n], shape[n], is_metal[n], keys[n], sun)
+
+
+def draw_roofs(picture: Picture, table: Roofs, sun: tuple[float, float]) -> None:
+    """Draw roofs over all that is there; `sun` is metres east and north towards it a metre up."""
     b = table.body
-    columns = np.stack(
-        [b.x, b.y, b.half_u, b.half_v, b.ux, b.uy, table.eave, table.slope], axis=1
-    )
-    _roof(
-        stuff, albedo, height, light, place, columns, table.shape, table.kind.astype(np.int64),
-        table.colour, table.key, *sun,
-    )  # fmt: skip
+    body = np.stack([b.x, b.y, b.half_u, b.half_v, b.ux, b.uy], axis=1)
+    look = np.column_stack([table.eave, table.slope, table.colour])
+    _draw(picture, body, look, table.shape, table.kind == Build.SHED, table.key, sun)
 
 
 _UNIT_GRID_M = 7.5
@@ -261,8 +255,10 @@ def _chimneys(table: Roofs) -> Decals:
     """Return chimneys and vents on houses."""
     at = np.flatnonzero(np.isin(table.kind, (Build.HOUSE, Build.FLATS)))
     b, key = table.body.take(at), table.key[at]
-    du, dv = noise.uniform(key, 61, -0.6, 0.6) * b.half_u, noise.uniform(key, 62, -0.6, 0.6) * b.half_v
+    du, dv = (
+        noise.uniform(key, 61, -0.6, 0.6) * b.half_u,
+        noise.uniform(key, 62, -0.6, 0.6) * b.half_v,
+    )
     body = shifted(b, du, dv, np.full(len(at), 0.45), np.full(len(at), 0.45))
     rise = 1.0 + table.slope[at] * np.minimum(b.half_u, b.half_v) * 0.8
     return decals(body, (0.45, 0.34, 0.30, 0.40), _ON_ROOF, top=table.eave[at] + rise)
-

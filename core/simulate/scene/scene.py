@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 
@@ -12,10 +11,13 @@ from core.simulate.city import City
 from core.simulate.geography import CRS_NAME
 from core.simulate.paint import Canvas, make_grid
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, EAST, NORTH, SOUTH, WEST, Form, to_lattice
-from core.simulate.scene import cars, crowns, decals, ground, light, roofs, streets, yards
+from core.simulate.scene import cars, ground, light, roofs, streets, yards
+from core.simulate.scene.crowns import grow_crowns
+from core.simulate.scene.decals import lay
 from core.simulate.scene.keys import place_keys
 from core.simulate.scene.light import Sun
 from core.simulate.scene.materials import COVER_OF
+from core.simulate.scene.picture import blank
 
 _MARGIN_M = 24  # longer than any vehicle, whose whole ground is looked at
 _BLOCKS_M = 40.0  # crowns, streets and bridges reach out of their blocks
@@ -53,32 +55,21 @@ def _draw(
     canvas = Canvas(grid, np.zeros(shape, np.uint8))
     things = city.objects(*canvas.bounds(_BLOCKS_M))
     ground.lay_ground(canvas, city, things)
-    stuff = canvas.values
-    place = float(left), float(top)
+    picture = blank(canvas.values, left, top)
     seed = noise.root(city.seed, 401)[()]
-    albedo = np.zeros((*shape, 4), np.float32)
-    height = np.zeros(shape, np.float32)
-    sunlit = light.no_light(shape)
-    layers = (stuff, albedo, height, sunlit, place)
-    towards = sun.towards, sun.cot
-    ground.colour_ground(stuff, albedo, place, city, seed)
-    decals.lay_all(*layers, yards.yards(things.chosen, things))
-    decals.lay_all(*layers, streets.markings(things.chosen, things))
-    decals.lay_all(*layers, cars.vehicles(things.chosen, things))
-    keys = place_keys(city.seed, 402, things.crowns.x, things.crowns.y)
-    crowns.grow_crowns(*layers, things.crowns, keys, towards)
+    ground.colour_ground(picture, city, seed)
+    for decals_of in (yards.yards, streets.markings, cars.vehicles):
+        lay(picture, decals_of(things.chosen, things))
+    crowns = things.crowns
+    grow_crowns(picture, crowns, place_keys(city.seed, 402, crowns.x, crowns.y), sun.slant)
     b = things.buildings
-    keys = place_keys(city.seed, 403, b.x, b.y)
-    table = roofs.roofs(b, things.building_kind, keys)
-    roofs.draw_roofs(*layers, table, towards)
-    decals.lay_all(*layers, roofs.roof_units(table))
-    shadow = light.shade(height, place, *towards)
+    table = roofs.roofs(b, things.building_kind, place_keys(city.seed, 403, b.x, b.y))
+    roofs.draw_roofs(picture, table, sun.slant)
+    lay(picture, roofs.roof_units(table))
     west, south, east, north = inner
-    window = top - north, west - left, north - south, east - west
-    image = light.expose(albedo, sunlit, shadow, stuff, place, seed, window)
-    row, col, rows, cols = window
-    cover = COVER_OF[stuff[row : row + rows, col : col + cols]]
-    return Rendered(image, cover)
+    window = row, col, rows, cols = top - north, west - left, north - south, east - west
+    image = light.expose(picture, light.shade(picture, sun.towards, sun.cot), seed, window)
+    return Rendered(image, COVER_OF[picture.stuff[row : row + rows, col : col + cols]])
 
 
 def _shadow_reach(city: City, box: tuple[int, int, int, int], sun: Sun) -> float:
@@ -98,8 +89,3 @@ def _shadow_reach(city: City, box: tuple[int, int, int, int], sun: Sun) -> float
     )  # fmt: skip
     forms = np.unique(city.plan.form[j[0] : j[1] + 1, i[0] : i[1] + 1])
     return max(_HIGHEST_M.get(Form(form), _USUAL_M) for form in forms) * sun.cot
-
-
-def transform_of(west: int, north: int) -> Affine:
-    """Return the transform of pixels of one metre."""
-    return Affine(1.0, 0.0, float(west), 0.0, -1.0, float(north))

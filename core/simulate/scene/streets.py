@@ -7,7 +7,7 @@ from core.simulate.blocks import Blocks, Item, rects, street_widths
 from core.simulate.city import Objects
 from core.simulate.noise import Floats
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, MILE_E, MILE_N
-from core.simulate.scene.decals import Decals, decals, shifted
+from core.simulate.scene.decals import Decals, Metres, decals, shifted
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.shapes import Rects
 from core.simulate.sketch import Way
@@ -57,7 +57,7 @@ def _street_lines(b: Blocks, is_across: bool) -> list[Decals]:
     # Between the carriageways of the cross streets at both ends.
     first, last = street_widths(number, mile)[1], long_m - street_widths(number + 1, mile)[1]
 
-    def box(which: Item, from_m: Floats, to_m: Floats, off: Floats, wide: float) -> Rects:
+    def box(which: Item, from_m: Metres, to_m: Metres, off: Floats, wide: Metres) -> Rects:
         low, high = off - wide, off + wide
         sides = (from_m, to_m, low, high) if is_across else (low, high, from_m, to_m)
         return rects(b, at[which], sides, 0)
@@ -72,10 +72,7 @@ def _street_lines(b: Blocks, is_across: bool) -> list[Decals]:
         parts.append(decals(box(main, start, stop, edge, 0.09), _WHITE, _STREET, alpha=0.8))
         bar = stop if side * (1 if is_across else -1) < 0 else start
         middle = side * 0.5 * (half[main] - _PARKED_M)
-        bars = box(main, bar - 0.3, bar + 0.3, middle, 1.0)
-        long = 0.5 * (half[main] - _PARKED_M)
-        halves = (bars.half_u, long) if is_across else (long, bars.half_v)
-        bars = shifted(bars, np.zeros(len(main)), np.zeros(len(main)), *halves)
+        bars = box(main, bar - 0.3, bar + 0.3, middle, np.abs(middle))
         parts.append(decals(bars, _WHITE, _STREET, alpha=0.8))
         dashes = int(long_m // _DASH_EVERY_M) + 1
         n, k = np.repeat(wide, dashes), np.tile(np.arange(dashes), len(wide))

@@ -43,9 +43,7 @@ def _lots(things: Objects, seed: int) -> list[Decals]:
     # From the back of the house to the alley.
     back = east - side * homes.half_u
     end = 0.5 * BLOCK_E_M + side * 2.6
-    yard = shifted(
-        homes, 0.5 * (back + end) - east, none, 0.5 * np.abs(back - end), 0.5 * wide
-    )
+    yard = shifted(homes, 0.5 * (back + end) - east, none, 0.5 * np.abs(back - end), 0.5 * wide)
     colour = _LAWNS[np.floor(noise.uniform(key, 3) * len(_LAWNS)).astype(np.int64)]
     parts.append(decals(yard, colour, _ON_LAWN, alpha=noise.uniform(key, 4, 0.0, 0.65)))
     fence = shifted(homes, 0.5 * (back + end) - east, 0.5 * wide, yard.half_u, none + 0.16)
