@@ -103,10 +103,9 @@ def snapped(bounds: Bounds) -> Box:
             hint=N_("Give west, south, east and north, west and south first."),
             bounds=", ".join(f"{value:g}" for value in bounds),
         )
-    return (
-        math.floor(west + _SLACK_M), math.floor(south + _SLACK_M),
-        math.ceil(east - _SLACK_M), math.ceil(north - _SLACK_M),
-    )  # fmt: skip
+    left, bottom = math.floor(west + _SLACK_M), math.floor(south + _SLACK_M)
+    right, top = math.ceil(east - _SLACK_M), math.ceil(north - _SLACK_M)
+    return left, bottom, max(right, left + 1), max(top, bottom + 1)
 
 
 def transform_of(box: Box) -> Affine:

@@ -118,7 +118,7 @@ def _at(b: Blocks, n: Item, east: Floats, north: Floats, *, is_across: bool) -> 
 _STALL_M, _STALL_LONG_M, _ROW_M = 2.75, 5.4, 17.6
 _FULL = {
     Form.PARKING: (Stuff.LOT, 0.62), Form.MALL: (Stuff.LOT, 0.45),
-    Form.INDUSTRY: (Stuff.WORKS_YARD, 0.16), Form.TERMINAL: (Stuff.APRON, 0.3),
+    Form.INDUSTRY: (Stuff.WORKS_YARD, 0.16),
     Form.CENTRE: (Stuff.PLAZA, 0.66),
 }  # fmt: skip
 

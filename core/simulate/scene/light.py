@@ -95,7 +95,9 @@ def shade(picture, towards, cot):
             j = k + jump
             if 0 <= before < lines and 0 <= j < across:
                 come = (level[before, j] if by_rows else level[j, before]) - drop
-            dark = np.float32(clip01((come - here) / drop))
+            # What stands in the way ends half a pixel before its middle. Slopes gentler than half
+            # the sun's keep no light off themselves.
+            dark = np.float32(clip01((come - here) / (0.5 * drop) + 1.0))
             top = max(here, come)
             if by_rows:
                 shadow[line, k], level[line, k] = dark, top

@@ -11,7 +11,7 @@ from core.simulate.city import City
 from core.simulate.geography import CRS_NAME
 from core.simulate.paint import Canvas, make_grid
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, EAST, NORTH, SOUTH, WEST, Form, to_lattice
-from core.simulate.scene import cars, ground, light, roofs, streets, yards
+from core.simulate.scene import cars, ground, light, planes, roofs, streets, yards
 from core.simulate.scene.crowns import grow_crowns
 from core.simulate.scene.decals import lay
 from core.simulate.scene.keys import place_keys
@@ -22,7 +22,7 @@ from core.simulate.scene.picture import blank
 _MARGIN_M = 24  # longer than any vehicle, whose whole ground is looked at
 _BLOCKS_M = 40.0  # crowns, streets and bridges reach out of their blocks
 # The highest that stands in a block of each form, metres with what is on the roof; see the tests.
-_HIGHEST_M = {Form.CENTRE: 345.0, Form.FLATS: 140.0, Form.HOUSES: 140.0}
+_HIGHEST_M = {Form.CENTRE: 345.0, Form.FLATS: 125.0}
 _USUAL_M = 40.0
 
 
@@ -58,7 +58,7 @@ def _draw(
     picture = blank(canvas.values, left, top)
     seed = noise.root(city.seed, 401)[()]
     ground.colour_ground(picture, city, seed)
-    for decals_of in (yards.yards, streets.markings, cars.vehicles):
+    for decals_of in (yards.yards, streets.markings, cars.vehicles, planes.planes):
         lay(picture, decals_of(things.chosen, things))
     crowns = things.crowns
     grow_crowns(picture, crowns, place_keys(city.seed, 402, crowns.x, crowns.y), sun.slant)

@@ -55,7 +55,8 @@ def _street_lines(b: Blocks, is_across: bool) -> list[Decals]:
     number, mile = (b.i[at], MILE_E) if is_across else (b.j[at], MILE_N)
     long_m = BLOCK_E_M if is_across else BLOCK_N_M
     # Between the carriageways of the cross streets at both ends.
-    first, last = street_widths(number, mile)[1], long_m - street_widths(number + 1, mile)[1]
+    first: Floats = street_widths(number, mile)[1]
+    last: Floats = long_m - street_widths(number + 1, mile)[1]
 
     def box(which: Item, from_m: Metres, to_m: Metres, off: Floats, wide: Metres) -> Rects:
         low, high = off - wide, off + wide
@@ -76,7 +77,7 @@ def _street_lines(b: Blocks, is_across: bool) -> list[Decals]:
         parts.append(decals(bars, _WHITE, _STREET, alpha=0.8))
         dashes = int(long_m // _DASH_EVERY_M) + 1
         n, k = np.repeat(wide, dashes), np.tile(np.arange(dashes), len(wide))
-        dash = k * _DASH_EVERY_M
+        dash = (k * _DASH_EVERY_M).astype(np.float64)
         fits = (dash > first[n] + 8.0) & (dash + _DASH_M < last[n] - 8.0)
         n, dash = n[fits], dash[fits]
         off = np.full(len(n), side * _LANE_M)
