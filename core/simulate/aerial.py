@@ -6,6 +6,7 @@ the seed, its place and the sun, never on the window, so that windows meet and o
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from affine import Affine
@@ -30,6 +31,7 @@ Box = tuple[int, int, int, int]
 _TILE_PX = 1024
 _BYTES_PX = 5  # four bands and the land cover
 _SLACK_M = 1e-6
+_FARTHEST_M = 1e8  # well beyond the Earth
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,13 @@ def aerial(city: City, bounds: Bounds, *, sun: Sun | None = None) -> AerialWindo
             part = render(city, left, bottom, right, top, sun or Sun())
             rows, cols = slice(north - top, north - bottom), slice(left - west, right - west)
             image[:, rows, cols], cover[rows, cols] = part.image, part.cover
-    return AerialWindow(image, cover, transform_of(box), CRS.from_user_input(CRS_NAME))
+    return AerialWindow(image, cover, transform_of(box), utm())
+
+
+@cache
+def utm() -> CRS:
+    """Return EPSG:32616, made once."""
+    return CRS.from_user_input(CRS_NAME)
 
 
 def snapped(bounds: Bounds) -> Box:
@@ -97,7 +105,8 @@ def snapped(bounds: Bounds) -> Box:
         InputError: The bounds are no numbers or enclose nothing.
     """
     west, south, east, north = bounds
-    if not all(map(math.isfinite, bounds)) or west >= east or south >= north:
+    near = all(abs(value) < _FARTHEST_M for value in bounds)  # false for NaN
+    if not near or west >= east or south >= north:
         raise InputError(
             N_("{bounds} encloses nothing."),
             hint=N_("Give west, south, east and north, west and south first."),
@@ -158,7 +167,7 @@ class AerialSource:
     def __init__(self, city: City, *, sun: Sun | None = None) -> None:
         self.city = city
         self.sun = sun or Sun()
-        self.crs = CRS.from_user_input(CRS_NAME)
+        self.crs = utm()
         self.bounds = extent(city)
 
     def read(self, bounds: Bounds) -> AerialWindow:

@@ -19,7 +19,7 @@ from core.simulate.shapes import Rects, Table, column
 FLAT = -1.0
 """Height of a decal that is only paint."""
 PAINT, THING, CAR = 0, 1, 2
-_GLASS = 0.55  # of the brightness of the paint
+_GLASS = 0.6  # of the brightness of the paint
 
 
 @dataclass(frozen=True, slots=True)

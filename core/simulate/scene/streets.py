@@ -158,6 +158,8 @@ def _dashes(ways: Rects, off: Floats, half: float, long_m: float, every_m: float
 def _diagonals(ways: Rects) -> list[Decals]:
     on = any_of(Stuff.ASPHALT)
     s = ways.take((ways.code == Way.STREET) | (ways.code == Way.BRIDGE))
+    if not len(s):
+        return []
     parts = [decals(_lines_along(s, np.zeros(len(s)), 0.27), _YELLOW, on, alpha=0.85)]
     s = ways.take(ways.code == Way.STREET)
     for side in (-1, 1):
@@ -173,6 +175,8 @@ _FAST_LANE_M, _MEDIAN_M, _SHOULDER_M = 3.7, 2.2, 2.6
 def _expressways(ways: Rects) -> list[Decals]:
     on = any_of(Stuff.CONCRETE_ROAD)
     s = ways.take(ways.code == Way.EXPRESSWAY)
+    if not len(s):
+        return []
     zero = np.zeros(len(s))
     dark = (0.47, 0.46, 0.44, 0.43)
     parts = []
@@ -233,6 +237,8 @@ def _tracks(things: Objects) -> list[Decals]:
 def _runways(ways: Rects) -> list[Decals]:
     on = any_of(Stuff.RUNWAY)
     s = ways.take(ways.code == Way.RUNWAY)
+    if not len(s):
+        return []
     zero = np.zeros(len(s))
     rubber = (0.24, 0.24, 0.25, 0.23)
     parts = []
