@@ -26,7 +26,6 @@ from core.simulate.aerial import (
 from core.text import N_
 
 TITLE = N_("Aerial image (simulated), 1 m")
-COVER_TITLE = N_("Land cover (simulated), 1 m")
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined)
 # The raw copy, and the finished file with its overviews: noise hardly compresses.
 _BYTES_PX, _BYTES_PX_COVER = 4 * 2.4, 1.2
