@@ -66,7 +66,7 @@ def write_aerial(
         The files.
 
     Raises:
-        InputError: The bounds enclose nothing.
+        InputError: The bounds enclose nothing, or both files are one.
         ExtentError: They do not meet the city.
         TooLargeError: There is no room.
         StoppedError: `should_stop` said so.
@@ -75,6 +75,12 @@ def write_aerial(
     check_meets(source.city, box)
     files = [_File(path, 4, "average")]
     if cover_path:
+        if cover_path.resolve() == path.resolve():
+            raise InputError(
+                N_("Picture and land cover cannot both be written to {name}."),
+                hint=N_("Name two files."),
+                name=path.name,
+            )
         files.append(_File(cover_path, 1, "mode"))
     num = (box[2] - box[0]) * (box[3] - box[1])
     needed = num * (_BYTES_PX + (_BYTES_PX_COVER if cover_path else 0.0))

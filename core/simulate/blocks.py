@@ -25,12 +25,11 @@ from core.simulate.plan import (
     Plan,
     from_lattice,
 )
-from core.simulate.shapes import Discs, Rects, codes_of, column
+from core.simulate.shapes import Discs, OneOrEach, Rects, codes_of, column
 
 _SEAM_M = 0.01  # blocks overlap by this, so that rounding leaves no pixel between them
 Item = NDArray[np.int64]
-Edge = Floats | float
-Box = tuple[Edge, Edge, Edge, Edge]
+Box = tuple[OneOrEach, OneOrEach, OneOrEach, OneOrEach]
 """West, east, south, north in metres from the south-west corners of blocks."""
 
 

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from core.simulate.noise import Floats
 
+OneOrEach = Floats | float
+"""One number for all rows, or one for each."""
+
 
 class Table:
     """Columns of one length; a dataclass of arrays adds the columns."""
@@ -55,11 +58,27 @@ class Discs(Table):
     code: NDArray[np.int16]
 
 
-def column(value: Floats | float, count: int) -> Floats:
+def column(value: OneOrEach, count: int) -> Floats:
     """Return `value` as a column of `count` rows, one number for all of them or one for each."""
     return np.full(count, value, np.float64) if np.ndim(value) == 0 else np.asarray(value)
+
+
+def each(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (row, number within the row) of all items, where row n has `count[n]` of them."""
+    row = np.repeat(np.arange(len(count)), count)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
 
 
 def codes_of(count: int, code: int) -> NDArray[np.int16]:
     """Return one code for `count` rows."""
     return np.full(count, code, np.int16)
+
+
+def shifted(
+    r: Rects, along: OneOrEach, across: OneOrEach, half_u: OneOrEach, half_v: OneOrEach
+) -> Rects:
+    """Return rectangles of other sizes at metres along and left of the middles of `r`."""
+    return Rects(
+        r.x + along * r.ux - across * r.uy, r.y + along * r.uy + across * r.ux,
+        column(half_u, len(r)), column(half_v, len(r)), r.ux, r.uy, r.code,
+    )  # fmt: skip

@@ -8,11 +8,11 @@ from core.simulate.city import Objects
 from core.simulate.legend import Build, Use
 from core.simulate.noise import Floats, Keys
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, COS, SIN, Form, from_lattice
-from core.simulate.scene.decals import CAR, THING, Decals, decals, shifted
+from core.simulate.scene.decals import CAR, THING, Decals, decals
 from core.simulate.scene.keys import place_keys
 from core.simulate.scene.materials import Stuff, any_of
-from core.simulate.scene.streets import beds, track_offsets
-from core.simulate.shapes import Rects
+from core.simulate.scene.streets import FAST_LANE_M, MEDIAN_M, beds, fast_lanes, track_offsets
+from core.simulate.shapes import Rects, codes_of, each, shifted
 from core.simulate.sketch import Way
 
 _PAINT = np.array([
@@ -43,14 +43,11 @@ def vehicles(b: Blocks, things: Objects) -> Decals:
     return Decals.join(parts)
 
 
-def _cars(body: Rects, key: Keys, on: int) -> list[Decals]:
-    """Return cars of some colour and size with dark windows; `u` runs along them."""
-    long = noise.uniform(key, 91, 2.0, 2.55)
-    none = np.zeros(len(body))
-    wide = noise.uniform(key, 92, 0.88, 1.02)
-    shape = shifted(body, none, none, long, wide)
+def _cars(body: Rects, key: Keys, on: int) -> Decals:
+    """Return cars of some colour and size; `u` runs along them."""
+    long, wide = noise.uniform(key, 91, 2.0, 2.55), noise.uniform(key, 92, 0.88, 1.02)
     colour = _PAINT[np.floor(noise.uniform(key, 93) * len(_PAINT)).astype(np.int64)]
-    return [decals(shape, colour, on, top=_CAR_TOP_M, sort=CAR)]
+    return decals(shifted(body, 0.0, 0.0, long, wide), colour, on, top=_CAR_TOP_M, sort=CAR)
 
 
 _PARKED_EVERY_M = 6.3
@@ -78,9 +75,7 @@ def _kerbside(b: Blocks) -> list[Decals]:
         kept &= (step > ends[0][n] + 11.0) & (step < along - ends[1][n] - 11.0)
         n, step, key = n[kept], step[kept], key[kept]
         off = road[n] - 1.25 + noise.uniform(key, 3, -0.12, 0.12)
-        east = (off, BLOCK_E_M - off, step, step)[side]
-        north = (step, step, off, BLOCK_N_M - off)[side]
-        parts += _cars(_at(b, n, east, north, is_across=side >= 2), key, _ROAD)
+        parts.append(_cars(_beside(b, n, side, step, off), key, _ROAD))
     return parts
 
 
@@ -99,20 +94,21 @@ def _driving(b: Blocks) -> list[Decals]:
             n, k, key = n[kept], k[kept], key[kept]
             step = (k + noise.uniform(key, 2, 0.25, 0.75)) * (along / places)
             off = np.full(len(n), off_m)
-            east = (off, BLOCK_E_M - off, step, step)[side]
-            north = (step, step, off, BLOCK_N_M - off)[side]
-            parts += _cars(_at(b, n, east, north, is_across=side >= 2), key, _ROAD)
+            parts.append(_cars(_beside(b, n, side, step, off), key, _ROAD))
     return parts
 
 
-def _at(b: Blocks, n: Item, east: Floats, north: Floats, *, is_across: bool) -> Rects:
-    """Return points in blocks as rectangles without a size, `u` along the street."""
+def _beside(b: Blocks, n: Item, side: int, step: Floats, off: Floats) -> Rects:
+    """Return points `step` metres along and `off` metres inside a side of blocks.
+
+    Sides are west, east, south, north; the points are rectangles without a size, `u` along it.
+    """
+    east = (off, BLOCK_E_M - off, step, step)[side]
+    north = (step, step, off, BLOCK_N_M - off)[side]
     x, y = from_lattice(b.i[n] * BLOCK_E_M + east, b.j[n] * BLOCK_N_M + north)
     none = np.zeros(len(n))
-    ux, uy = (COS, -SIN) if is_across else (SIN, COS)
-    return Rects(
-        x, y, none, none, np.full(len(n), ux), np.full(len(n), uy), np.zeros(len(n), np.int16)
-    )
+    ux, uy = (SIN, COS) if side < 2 else (COS, -SIN)
+    return Rects(x, y, none, none, none + ux, none + uy, codes_of(len(n), 0))
 
 
 _STALL_M, _STALL_LONG_M, _ROW_M = 2.75, 5.4, 17.6
@@ -145,8 +141,7 @@ def _stalls(fields: list[tuple[Rects, Floats, int]], seed: int) -> list[Decals]:
         rows = np.maximum(np.floor(2 * body.half_u / _ROW_M + 0.5), 1).astype(np.int64) * 2
         places = np.floor((2 * body.half_v - 1.0) / _STALL_M).astype(np.int64)
         count = rows * np.maximum(places, 0)
-        n = np.repeat(np.arange(len(body)), count)
-        k = np.arange(len(n)) - np.repeat(np.cumsum(count) - count, count)
+        n, k = each(count)
         row, place = k // places[n], k % places[n]
         pair, second = row // 2, row % 2
         depth = 2 * body.half_u[n] / (rows[n] // 2)
@@ -155,16 +150,14 @@ def _stalls(fields: list[tuple[Rects, Floats, int]], seed: int) -> list[Decals]:
         along = (pair + 0.5) * depth - body.half_u[n] + (2 * second - 1) * (half + 0.1)
         across = (place - 0.5 * (places[n] - 1)) * _STALL_M
         box = body.take(n)
-        stall = shifted(box, along, across, np.full(len(n), half), np.full(len(n), 1.2))
-        lines = shifted(
-            box, along, across + 0.5 * _STALL_M, np.full(len(n), half), np.full(len(n), 0.09)
-        )
+        stall = shifted(box, along, across, half, 1.2)
+        lines = shifted(box, along, across + 0.5 * _STALL_M, half, 0.09)
         parts.append(decals(lines, (0.90, 0.90, 0.88, 0.85), on, alpha=0.9, sort=THING))
         key = noise.key(place_keys(seed, 330, body.x, body.y)[n], k)
         # Full near one end, emptier towards the other.
         near = 1.35 - 0.7 * np.abs(across / np.maximum(body.half_v[n], 1.0))
         taken = np.flatnonzero(noise.uniform(key, 1) < full[n] * near)
-        parts += _cars(stall.take(taken), key[taken], on)
+        parts.append(_cars(stall.take(taken), key[taken], on))
     return parts
 
 
@@ -173,32 +166,32 @@ def _expressway(ways: Rects, seed: int) -> list[Decals]:
     s = ways.take(ways.code == Way.EXPRESSWAY)
     on = any_of(Stuff.CONCRETE_ROAD)
     parts = []
-    lanes = np.floor((s.half_v - 4.8) / 3.7).astype(np.int64)
+    lanes = fast_lanes(s.half_v)
     for side in (-1, 1):
         for lane in range(int(lanes.max(initial=0))):
             some = s.take(lanes > lane)
             count = np.floor(2 * some.half_u / 26.0).astype(np.int64)
-            n = np.repeat(np.arange(len(some)), count)
-            k = np.arange(len(n)) - np.repeat(np.cumsum(count) - count, count)
+            n, k = each(count)
             key = noise.key(place_keys(seed, 340 + 10 * side + lane, some.x, some.y)[n], k)
             along = (k + noise.uniform(key, 2, 0.2, 0.8)) * 26.0 - some.half_u[n]
             kept = np.flatnonzero(noise.uniform(key, 1) < 0.55)
             n, key, along = n[kept], key[kept], along[kept]
-            off = np.full(len(n), side * (2.2 + 3.7 * (lane + 0.5)))
-            none = np.zeros(len(n))
-            body = shifted(some.take(n), along, off, none, none)
+            off = side * (MEDIAN_M + FAST_LANE_M * (lane + 0.5))
+            body = shifted(some.take(n), along, off, 0.0, 0.0)
             heavy = noise.uniform(key, 3) < 0.04 + 0.05 * lane
-            parts += _cars(body.take(~heavy), key[~heavy], on)
-            parts.append(_boxes(body.take(heavy), key[heavy], on, _BOXES))
+            parts.append(_cars(body.take(~heavy), key[~heavy], on))
+            parts.append(_boxes(body.take(heavy), key[heavy], on))
     return parts
 
 
-def _boxes(body: Rects, key: Keys, on: int, colours: Floats) -> Decals:
+def _boxes(body: Rects, key: Keys, on: int) -> Decals:
     """Return lorries' trailers."""
-    none = np.zeros(len(body))
-    shape = shifted(body, none, none, noise.uniform(key, 91, 5.5, 8.0), none + 1.3)
-    colour = colours[np.floor(noise.uniform(key, 93) * len(colours)).astype(np.int64)]
+    shape = shifted(body, 0.0, 0.0, noise.uniform(key, 91, 5.5, 8.0), 1.3)
+    colour = _BOXES[np.floor(noise.uniform(key, 93) * len(_BOXES)).astype(np.int64)]
     return decals(shape, colour, on, top=_BOX_TOP_M, sort=THING)
+
+
+_DOCK_M = 4.2
 
 
 def _lorries(things: Objects, seed: int) -> list[Decals]:
@@ -208,21 +201,16 @@ def _lorries(things: Objects, seed: int) -> list[Decals]:
     parts = []
     for side in (-1, 1):
         key = place_keys(seed, 360 + side, sheds.x, sheds.y)
-        docks = np.where(
-            noise.uniform(key, 1) < 0.5, np.floor((2 * sheds.half_v - 4.0) / 4.2), 0
-        ).astype(np.int64)
-        docks = np.maximum(docks, 0)
-        n = np.repeat(np.arange(len(sheds)), docks)
-        k = np.arange(len(n)) - np.repeat(np.cumsum(docks) - docks, docks)
+        has_docks = noise.uniform(key, 1) < 0.5
+        docks = np.where(has_docks, np.floor((2 * sheds.half_v - 4.0) / _DOCK_M), 0)
+        docks = np.maximum(docks, 0).astype(np.int64)
+        n, k = each(docks)
         one = noise.key(key[n], k)
         kept = np.flatnonzero(noise.uniform(one, 2) < 0.42)
         n, k, one = n[kept], k[kept], one[kept]
-        across = (k - 0.5 * (docks[n] - 1)) * 4.2
-        body = shifted(
-            sheds.take(n), side * (sheds.half_u[n] + 8.6), across, np.zeros(len(n)),
-            np.zeros(len(n)),
-        )  # fmt: skip
-        parts.append(_boxes(body, one, on, _BOXES))
+        across = (k - 0.5 * (docks[n] - 1)) * _DOCK_M
+        body = shifted(sheds.take(n), side * (sheds.half_u[n] + 8.6), across, 0.0, 0.0)
+        parts.append(_boxes(body, one, on))
     return parts
 
 
@@ -241,8 +229,7 @@ def _waggons(things: Objects, seed: int) -> list[Decals]:
         key = place_keys(seed, 380 + track, s.x, s.y)
         busy = noise.uniform(key, 1) < np.where(is_yard[some], 0.75, 0.10)
         count = np.where(busy, np.floor(2 * s.half_u / _WAGGON_M), 0).astype(np.int64)
-        n = np.repeat(np.arange(len(s)), count)
-        k = np.arange(len(n)) - np.repeat(np.cumsum(count) - count, count)
+        n, k = each(count)
         # A string of one kind, with gaps between the strings.
         string = noise.key(key[n], k // 5)
         kept = np.flatnonzero(noise.uniform(string, 2) < 0.7)
@@ -253,8 +240,6 @@ def _waggons(things: Objects, seed: int) -> list[Decals]:
         pick = np.where(same, noise.uniform(string, 4), noise.uniform(one, 4))
         colour = _FREIGHT[np.floor(pick * len(_FREIGHT)).astype(np.int64)]
         colour = colour * noise.uniform(one, 5, 0.85, 1.12)[:, None]
-        shape = shifted(
-            s.take(n), along, off[n], np.full(len(n), 0.5 * _WAGGON_M - 0.6), np.full(len(n), 1.5)
-        )
+        shape = shifted(s.take(n), along, off[n], 0.5 * _WAGGON_M - 0.6, 1.5)
         parts.append(decals(shape, colour, on, top=_WAGGON_TOP_M, sort=THING))
     return parts

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from core.simulate.noise import Floats
 from core.simulate.scene.picture import Picture, span
 from core.simulate.scene.texture import jit
-from core.simulate.shapes import Rects, Table, column
+from core.simulate.shapes import OneOrEach, Rects, Table, column
 
 FLAT = -1.0
 """Height of a decal that is only paint."""
 PAINT, THING, CAR = 0, 1, 2
-_GLASS = 0.6  # of the brightness of the paint
+_WINDSCREEN, _REAR = 0.42, 0.8  # of the brightness of the paint
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Decals(Table):
         top: Metres above ground; `FLAT` for paint, which leaves the height as it is.
         on: Materials that they may lie on, as bits.
         sort: `PAINT` is cut where it may not lie; a `THING` stands only where all of its ground is
-            of those materials; a `CAR` is a thing with dark windows, `u` towards its front.
+            of those materials; a `CAR` is a thing with dark glass, `u` towards its front.
     """
 
     x: Floats
@@ -53,8 +53,8 @@ def decals(
     colour: Floats | tuple[float, ...],
     on: int,
     *,
-    alpha: Floats | float = 1.0,
-    top: Floats | float = FLAT,
+    alpha: OneOrEach = 1.0,
+    top: OneOrEach = FLAT,
     sort: int = PAINT,
 ) -> Decals:
     """Return rectangles as decals; what is one number or one colour goes for all."""
@@ -62,21 +62,9 @@ def decals(
     if isinstance(colour, tuple):
         colour = np.full((count, 4), colour)
     return Decals(
-        rects.x, rects.y, rects.half_u, rects.half_v, rects.ux, rects.uy,
-        colour,
+        rects.x, rects.y, rects.half_u, rects.half_v, rects.ux, rects.uy, colour,
         column(alpha, count), column(top, count), np.full(count, on, np.int64),
         np.full(count, sort),
-    )  # fmt: skip
-
-
-Metres = Floats | float
-
-
-def shifted(r: Rects, along: Metres, across: Metres, half_u: Metres, half_v: Metres) -> Rects:
-    """Return rectangles of other sizes at metres along and left of the middles of `r`."""
-    return Rects(
-        r.x + along * r.ux - across * r.uy, r.y + along * r.uy + across * r.ux,
-        column(half_u, len(r)), column(half_v, len(r)), r.ux, r.uy, r.code,
     )  # fmt: skip
 
 
@@ -118,8 +106,10 @@ def _lay_one(picture, shape, colour, alpha, top, on, sort):
             tone = 1.0
             if sort == CAR and abs(left) < hv:
                 part = ahead / hu
-                if 0.08 < part < 0.46 or -0.84 < part < -0.52:
-                    tone = _GLASS
+                if 0.1 < part < 0.5:
+                    tone = _WINDSCREEN
+                elif part < -0.55:
+                    tone = _REAR
             for band in range(4):
                 under = picture.albedo[r, c, band]
                 picture.albedo[r, c, band] = under + (colour[band] * tone - under) * share

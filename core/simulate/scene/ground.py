@@ -26,9 +26,10 @@ from core.simulate.plan import (
 from core.simulate.scene.materials import GROUND_OF, LOOK, WAY_STUFF, Stuff
 from core.simulate.scene.picture import Picture
 from core.simulate.scene.texture import clip01, grain, jit, patches
-from core.simulate.shapes import Rects, codes_of
+from core.simulate.shapes import Rects, codes_of, shifted
 
-_ALLEY_HALF_M = 3.0
+_ALLEY_HALF_M = 2.5
+_TO_SIDEWALK_M = 1.2  # from the lots
 _SIDEWALK_M = (2.3, 3.9)  # from the kerb
 _WALK_HALF_M = 0.55
 _DEEP_M = 1400.0
@@ -57,7 +58,7 @@ def lay_ground(canvas: Canvas, city: City, things: Objects) -> None:
     ground = things.ground
     form = city.plan.form.ravel()[block_of(ground.x, ground.y)]
     stuff = GROUND_OF[ground.code, form]
-    is_alley = (ground.code == Cover.PAVED) & (ground.half_u < _ALLEY_HALF_M)
+    is_alley = (ground.code == Cover.PAVED) & (ground.half_u < _ALLEY_HALF_M + 0.1)
     stuff = np.where(is_alley & (stuff == Stuff.LOT), Stuff.ALLEY, stuff).astype(np.int16)
     canvas.rects(ground, stuff)
     for walks, code in ((_alley_mouths(things.chosen), Stuff.ALLEY), (_walks(things), Stuff.PATH)):
@@ -108,7 +109,7 @@ def _alley_mouths(b: Blocks) -> Rects:
     """Return where alleys cross the verges north and south of their blocks."""
     at = np.flatnonzero(np.isin(b.form, (Form.HOUSES, Form.FLATS)))
     middle = 0.5 * (b.west + b.east)[at]
-    box = (middle - 2.5, middle + 2.5)
+    box = (middle - _ALLEY_HALF_M, middle + _ALLEY_HALF_M)
     return Rects.join(
         [
             rects(b, at, (*box, b.road_south[at], b.south[at]), 0),
@@ -118,21 +119,24 @@ def _alley_mouths(b: Blocks) -> Rects:
 
 
 def _walks(things: Objects) -> Rects:
-    """Return walks from the fronts and backs of homes to the sidewalk and towards the alley."""
+    """Return walks from the fronts of homes to the sidewalk and from their backs to the alley."""
+    b = things.chosen
     home = np.isin(things.building_kind, (Build.HOUSE, Build.FLATS))
     houses = things.buildings.take(home)
-    east, _ = to_lattice(houses.x, houses.y)
-    side = np.where(east - np.floor(east / BLOCK_E_M) * BLOCK_E_M < 0.5 * BLOCK_E_M, -1.0, 1.0)
-    wide = np.full(len(houses), _WALK_HALF_M)
-    parts = []
-    for towards, long_m, off in ((side, 3.6, 0.0), (-side, 8.0, 0.8)):
-        along = towards * (houses.half_u + long_m)
-        across = off * (houses.half_v - 0.6) * np.ones(len(houses))
-        x = houses.x + along * houses.ux - across * houses.uy
-        y = houses.y + along * houses.uy + across * houses.ux
-        half = np.full(len(houses), long_m)
-        parts.append(Rects(x, y, half, wide, houses.ux, houses.uy, houses.code))
-    return Rects.join(parts)
+    at = np.searchsorted(b.index, block_of(houses.x, houses.y))
+    east = to_lattice(houses.x, houses.y)[0] - b.i[at] * BLOCK_E_M
+    side = np.where(east < 0.5 * BLOCK_E_M, -1.0, 1.0)
+    # Metres from the street's end of the lot to the house, and from there to the alley.
+    front = np.where(side < 0, east - b.west[at], b.east[at] - east) - houses.half_u
+    back = 0.5 * (b.east - b.west)[at] - _ALLEY_HALF_M - front - 2 * houses.half_u
+    walks = []
+    for towards, long_m, across in (
+        (side, front + _TO_SIDEWALK_M, 0.0),
+        (-side, back, 0.8 * houses.half_v),
+    ):
+        along = towards * (houses.half_u + 0.5 * long_m)
+        walks.append(shifted(houses, along, across, 0.5 * np.maximum(long_m, 0.0), _WALK_HALF_M))
+    return Rects.join(walks)
 
 
 @jit

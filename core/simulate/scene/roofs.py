@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from core.simulate import noise
 from core.simulate.legend import Build
 from core.simulate.noise import Floats, Keys
-from core.simulate.scene.decals import Decals, decals, shifted
+from core.simulate.scene.decals import Decals, decals
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.scene.picture import Picture, span
 from core.simulate.scene.texture import clip01, grain, jit, patches
-from core.simulate.shapes import Rects
+from core.simulate.shapes import Rects, each, shifted
 
 STOREY_M = 3.0
 _FLAT, _GABLE, _HIP = 0, 1, 2
@@ -215,8 +215,7 @@ def _machines(table: Roofs) -> Decals:
     across = np.maximum(np.floor(2 * room_u / _UNIT_GRID_M), 1).astype(np.int64)
     along = np.maximum(np.floor(2 * room_v / _UNIT_GRID_M), 1).astype(np.int64)
     count = across * along
-    n = np.repeat(np.arange(len(at)), count)
-    k = np.arange(len(n)) - np.repeat(np.cumsum(count) - count, count)
+    n, k = each(count)
     key = noise.key(noise.key(table.key[at], 41)[n], k)
     kept = noise.uniform(key, 1) < share[at][n]
     n, k, key = n[kept], k[kept], key[kept]
@@ -238,8 +237,7 @@ def _skylights(table: Roofs) -> Decals:
     long_u = b.half_u[at] >= b.half_v[at]
     half = np.where(long_u, b.half_u[at], b.half_v[at])
     count = np.maximum(np.floor(2 * half / 9.0) - 1, 1).astype(np.int64)
-    n = np.repeat(np.arange(len(at)), 2 * count)
-    k = np.arange(len(n)) - np.repeat(2 * (np.cumsum(count) - count), 2 * count)
+    n, k = each(2 * count)
     step = ((k // 2 + 1.0) / (count[n] + 1) - 0.5) * 2 * half[n]
     short = np.where(long_u, b.half_v[at], b.half_u[at])[n]
     off = (k % 2 - 0.5) * short

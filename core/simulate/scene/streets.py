@@ -1,15 +1,16 @@
 """What is painted and laid on streets, railways and runways."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.simulate import noise
 from core.simulate.blocks import Blocks, Item, rects, street_widths
 from core.simulate.city import Objects
 from core.simulate.noise import Floats
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, MILE_E, MILE_N
-from core.simulate.scene.decals import Decals, Metres, decals, shifted
+from core.simulate.scene.decals import Decals, decals
 from core.simulate.scene.materials import Stuff, any_of
-from core.simulate.shapes import Rects
+from core.simulate.shapes import OneOrEach, Rects, each, shifted
 from core.simulate.sketch import Way
 
 _WHITE, _YELLOW = (0.92, 0.92, 0.90, 0.88), (0.80, 0.66, 0.30, 0.78)
@@ -58,7 +59,7 @@ def _street_lines(b: Blocks, is_across: bool) -> list[Decals]:
     first: Floats = street_widths(number, mile)[1]
     last: Floats = long_m - street_widths(number + 1, mile)[1]
 
-    def box(which: Item, from_m: Metres, to_m: Metres, off: Floats, wide: Metres) -> Rects:
+    def box(which: Item, from_m: OneOrEach, to_m: OneOrEach, off: Floats, wide: OneOrEach) -> Rects:
         low, high = off - wide, off + wide
         sides = (from_m, to_m, low, high) if is_across else (low, high, from_m, to_m)
         return rects(b, at[which], sides, 0)
@@ -105,9 +106,8 @@ def _crossings(
         is_main = ((number + end) % (mile // 2) == 0) | (half > _HALF_STREET_M)
         some = np.flatnonzero(is_main)
         bars = np.floor((2 * half[some] - 0.8) / _BAR_EVERY_M).astype(np.int64)
-        n = np.repeat(some, bars)
-        k = np.arange(len(n)) - np.repeat(np.cumsum(bars) - bars, bars)
-        off = (k - 0.5 * (np.repeat(bars, bars) - 1)) * _BAR_EVERY_M
+        row, k = each(bars)
+        n, off = some[row], (k - 0.5 * (bars[row] - 1)) * _BAR_EVERY_M
         middle = edge[n] + (1 - 2 * end) * 2.6
         along = (middle - 0.5 * _BAR_LONG_M, middle + 0.5 * _BAR_LONG_M)
         over = (off - 0.5 * _BAR_M, off + 0.5 * _BAR_M)
@@ -141,18 +141,15 @@ def _street_patches(
 
 def _lines_along(ways: Rects, off: Floats, half: float) -> Rects:
     """Return lines along the whole of straight pieces, `off` metres left of their middles."""
-    return shifted(ways, np.zeros(len(ways)), off, ways.half_u, np.full(len(ways), half))
+    return shifted(ways, 0.0, off, ways.half_u, half)
 
 
 def _dashes(ways: Rects, off: Floats, half: float, long_m: float, every_m: float) -> Rects:
     """Return dashes along straight pieces, counted from their starts."""
     count = np.floor(2 * ways.half_u / every_m).astype(np.int64)
-    n = np.repeat(np.arange(len(ways)), count)
-    k = np.arange(len(n)) - np.repeat(np.cumsum(count) - count, count)
+    n, k = each(count)
     along = k * every_m + 0.5 * every_m - ways.half_u[n]
-    return shifted(
-        ways.take(n), along, off[n], np.full(len(n), 0.5 * long_m), np.full(len(n), half)
-    )
+    return shifted(ways.take(n), along, off[n], 0.5 * long_m, half)
 
 
 def _diagonals(ways: Rects) -> list[Decals]:
@@ -169,7 +166,12 @@ def _diagonals(ways: Rects) -> list[Decals]:
     return parts
 
 
-_FAST_LANE_M, _MEDIAN_M, _SHOULDER_M = 3.7, 2.2, 2.6
+FAST_LANE_M, MEDIAN_M, _SHOULDER_M = 3.7, 2.2, 2.6
+
+
+def fast_lanes(half: Floats) -> NDArray[np.int64]:
+    """Return the number of lanes on each side of expressways of a half width in metres."""
+    return np.floor((half - _SHOULDER_M - MEDIAN_M) / FAST_LANE_M).astype(np.int64)
 
 
 def _expressways(ways: Rects) -> list[Decals]:
@@ -177,20 +179,19 @@ def _expressways(ways: Rects) -> list[Decals]:
     s = ways.take(ways.code == Way.EXPRESSWAY)
     if not len(s):
         return []
-    zero = np.zeros(len(s))
+    zero, lanes = np.zeros(len(s)), fast_lanes(s.half_v)
     dark = (0.47, 0.46, 0.44, 0.43)
     parts = []
     for side in (-1, 1):
         shoulder = _lines_along(s, side * (s.half_v - 0.5 * _SHOULDER_M), 0.5 * _SHOULDER_M)
         parts.append(decals(shoulder, dark, on, alpha=0.6))
-        for off, colour in ((s.half_v - _SHOULDER_M, _WHITE), (zero + _MEDIAN_M, _YELLOW)):
+        for off, colour in ((s.half_v - _SHOULDER_M, _WHITE), (zero + MEDIAN_M, _YELLOW)):
             parts.append(decals(_lines_along(s, side * off, 0.12), colour, on, alpha=0.9))
-        lanes = np.floor((s.half_v - _SHOULDER_M - _MEDIAN_M) / _FAST_LANE_M)
-        for lane in range(1, 7):
+        for lane in range(1, int(lanes.max())):
             some = s.take(lanes > lane)
-            off = np.full(len(some), side * (_MEDIAN_M + lane * _FAST_LANE_M))
+            off = np.full(len(some), side * (MEDIAN_M + lane * FAST_LANE_M))
             parts.append(decals(_dashes(some, off, 0.13, 3.0, 12.0), _WHITE, on, alpha=0.9))
-            stain = off - side * 0.5 * _FAST_LANE_M
+            stain = off - side * 0.5 * FAST_LANE_M
             parts.append(decals(_lines_along(some, stain, 0.8), dark, on, alpha=0.22))
     parts.append(decals(_lines_along(s, zero, 1.5), dark, on, alpha=0.5))
     parts.append(decals(_lines_along(s, zero, 0.4), (0.80, 0.79, 0.75, 0.75), on, top=1.0))
@@ -244,13 +245,11 @@ def _runways(ways: Rects) -> list[Decals]:
     parts = []
     for end in (-1, 1):
         at = end * (s.half_u - 400.0)
-        streak = shifted(s, at, zero, np.full(len(s), 260.0), np.full(len(s), 5.0))
+        streak = shifted(s, at, 0.0, 260.0, 5.0)
         parts.append(decals(streak, rubber, on, alpha=0.45))
         for bar in range(-6, 7):
             if bar:
-                bars = shifted(
-                    s, end * (s.half_u - 30.0), zero + 3.2 * bar, zero + 15.0, zero + 0.9
-                )
+                bars = shifted(s, end * (s.half_u - 30.0), 3.2 * bar, 15.0, 0.9)
                 parts.append(decals(bars, _WHITE, on))
     parts.append(decals(_dashes(s, zero, 0.45, 36.0, 60.0), _WHITE, on))
     for side in (-1, 1):

@@ -8,9 +8,10 @@ from core.simulate.city import Objects
 from core.simulate.legend import Build, Cover
 from core.simulate.noise import Floats
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, Form, to_lattice
-from core.simulate.scene.decals import THING, Decals, decals, shifted
+from core.simulate.scene.decals import THING, Decals, decals
 from core.simulate.scene.keys import place_keys
 from core.simulate.scene.materials import Stuff, any_of
+from core.simulate.shapes import each, shifted
 
 _LAWNS = np.array([
     (0.58, 0.56, 0.39, 0.58), (0.27, 0.40, 0.20, 0.82), (0.40, 0.50, 0.28, 0.76),
@@ -35,18 +36,17 @@ def _lots(things: Objects, seed: int) -> list[Decals]:
     east = east - np.floor(east / BLOCK_E_M) * BLOCK_E_M
     side = np.where(east < 0.5 * BLOCK_E_M, -1.0, 1.0)
     middle = 0.5 * BLOCK_E_M + side * 22.0
-    none = np.zeros(len(homes))
     key = place_keys(seed, 410, homes.x, homes.y)
     colour = _LAWNS[np.floor(noise.uniform(key, 1) * len(_LAWNS)).astype(np.int64)]
-    lawn = shifted(homes, middle - east, none, none + 19.5, 0.5 * wide)
+    lawn = shifted(homes, middle - east, 0.0, 19.5, 0.5 * wide)
     parts = [decals(lawn, colour, _ON_LAWN, alpha=noise.uniform(key, 2, 0.1, 0.75))]
     # From the back of the house to the alley.
     back = east - side * homes.half_u
     end = 0.5 * BLOCK_E_M + side * 2.6
-    yard = shifted(homes, 0.5 * (back + end) - east, none, 0.5 * np.abs(back - end), 0.5 * wide)
+    yard = shifted(homes, 0.5 * (back + end) - east, 0.0, 0.5 * np.abs(back - end), 0.5 * wide)
     colour = _LAWNS[np.floor(noise.uniform(key, 3) * len(_LAWNS)).astype(np.int64)]
     parts.append(decals(yard, colour, _ON_LAWN, alpha=noise.uniform(key, 4, 0.0, 0.65)))
-    fence = shifted(homes, 0.5 * (back + end) - east, 0.5 * wide, yard.half_u, none + 0.16)
+    fence = shifted(homes, 0.5 * (back + end) - east, 0.5 * wide, yard.half_u, 0.16)
     parts.append(decals(fence, _FENCE, _ON_LAWN, alpha=noise.uniform(key, 5, 0.2, 0.9)))
     return parts
 
@@ -103,22 +103,20 @@ def _courts(things: Objects, seed: int) -> list[Decals]:
     yard = things.ground.take((things.ground.code == Cover.PAVED) & (things.ground.half_u > 10.0))
     on = any_of(Stuff.COURT)
     across = np.clip(np.floor(yard.half_u / (_COURT_HALF_M[0] + 1.5)), 0, 3).astype(np.int64)
-    n = np.repeat(np.arange(len(yard)), across)
-    k = np.arange(len(n)) - np.repeat(np.cumsum(across) - across, across)
+    n, k = each(across)
     key = noise.key(place_keys(seed, 430, yard.x, yard.y)[n], k)
     kept = np.flatnonzero(noise.uniform(key, 1) < 0.6)
     n, k, key = n[kept], k[kept], key[kept]
     off = (k - 0.5 * (across[n] - 1)) * 2 * (_COURT_HALF_M[0] + 1.5)
-    none = np.zeros(len(n))
-    half_u, half_v = none + _COURT_HALF_M[0], none + _COURT_HALF_M[1]
-    base = shifted(yard.take(n), off, none, half_u, half_v)
+    half_u, half_v = _COURT_HALF_M
+    base = shifted(yard.take(n), off, 0.0, half_u, half_v)
     colour = _COURTS[np.floor(noise.uniform(key, 2) * len(_COURTS)).astype(np.int64)]
     parts = [decals(base, colour, on, alpha=0.85)]
     for side in (-1, 0, 1):
-        line = shifted(base, none, side * (half_v - 1.2), half_u - 1.0, none + 0.1)
+        line = shifted(base, 0.0, side * (half_v - 1.2), half_u - 1.0, 0.1)
         parts.append(decals(line, _LINE, on, alpha=0.9))
         if side:
-            line = shifted(base, side * (half_u - 1.0), none, none + 0.1, half_v - 1.2)
+            line = shifted(base, side * (half_u - 1.0), 0.0, 0.1, half_v - 1.2)
             parts.append(decals(line, _LINE, on, alpha=0.9))
     return parts
 
