@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from core import rasters, store
 from core.cog import BLOCK, OnProgress, ShouldStop, copy_cog, new_tiff, stop_if, writing
+from core.errors import InputError
 from core.simulate.aerial import (
     BANDS,
     AerialSource,
