@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import chips, measure, preparing, run
-from core.commands.terminal import progress_line, workspace
+from core.commands import chips, measure, preparing, run, simulating
+from core.commands.terminal import four_numbers, progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
 from core.text import N_
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     measure.register(commands, common)
     chips.register(commands, common)
+    simulating.register(commands, common)
     area = commands.add_parser("area", help="make, fill and list study areas")
     area_commands = area.add_subparsers(required=True, metavar="COMMAND")
     _area_commands(area_commands, common)
@@ -295,7 +296,7 @@ def _new(args: argparse.Namespace) -> dict[str, Any]:
         set_id, _, names = args.zones.partition(":")
         boundary = zones.zone_boundary(set_id, names.split(",") if names else None)
     else:
-        boundary = boundaries.from_bounds(*_four_numbers(args.bounds))
+        boundary = boundaries.from_bounds(*four_numbers(args.bounds))
     frame = boundaries.in_metres(boundary.frame, args.crs)
     area = workspace().create(
         args.name,
@@ -307,18 +308,6 @@ def _new(args: argparse.Namespace) -> dict[str, Any]:
         method=args.method,
     )
     return record("area", area=area, text=f"Made {area.title} ({area.id}) in {area.crs[:40]}.")
-
-
-def _four_numbers(text: str) -> tuple[float, float, float, float]:
-    try:
-        west, south, east, north = (float(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            N_("{text!r} is no rectangle."),
-            hint=N_("Give west,south,east,north in degrees: -87.7,41.8,-87.6,41.9"),
-            text=text[:80],
-        ) from None
-    return west, south, east, north
 
 
 def _add(args: argparse.Namespace) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def write_cog(
         summary, codes = _copy_raw(pixels, kind, raw, inside, on_progress, should_stop)
         on_progress(0.5, N_("Writing overviews"))
         overviews = "mode" if kind == "classes" else "average"
-        _copy_cog(raw, cog, overviews, pixels, should_stop)
+        copy_cog(raw, cog, overviews, pixels.name, pixels.num, should_stop)
         raw.unlink()
     _check_written(cog, pixels)
     pixels.steps.extend(pixels.tell())
@@ -149,7 +149,7 @@ def _copy_raw(
     }
     done = infinite = 0
     inner_mask = rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True)
-    with rasters.gdal_env(), inner_mask, _new_tiff(raw, profile) as target:
+    with rasters.gdal_env(), inner_mask, new_tiff(raw, profile) as target:
         for window in _chunks(place.height, place.width, pixels.dtype.itemsize):
             stop_if(should_stop, pixels.name)
             values, valid = pixels.read(window)
@@ -171,7 +171,8 @@ def _copy_raw(
     return tally.summary(), tuple(code for code, _ in whole.summary().counts)
 
 
-def _new_tiff(path: Path, profile: dict[str, Any]) -> Any:
+def new_tiff(path: Path, profile: dict[str, Any]) -> Any:
+    """Open a file that is not there yet for writing."""
     return rasterio.open(path, "w", **profile)  # noqa: TID251 (a new file of our own)
 
 
@@ -197,8 +198,8 @@ def _chunks(height: int, width: int, itemsize: int) -> Iterator[Window]:
             yield Window(left, top, min(across, width - left), min(BLOCK, height - top))
 
 
-def _copy_cog(
-    raw: Path, cog: Path, overviews: str, pixels: Pixels, should_stop: ShouldStop
+def copy_cog(
+    raw: Path, cog: Path, overviews: str, name: str, num_pixels: int, should_stop: ShouldStop
 ) -> None:
     """Turn the raw copy into a COG; a large one in a process of its own, which can be stopped."""
     options = {
@@ -211,7 +212,7 @@ def _copy_cog(
         "BIGTIFF": "IF_SAFER",
     }
     env = rasters.gdal_env()
-    if pixels.num < _OWN_PROCESS_PIXELS:
+    if num_pixels < _OWN_PROCESS_PIXELS:
         with env:
             rasterio.shutil.copy(raw, cog, driver="COG", **options)
         return
@@ -221,7 +222,7 @@ def _copy_cog(
     ) as process:
         try:
             while process.poll() is None:
-                stop_if(should_stop, pixels.name)
+                stop_if(should_stop, name)
                 time.sleep(0.1)
         finally:
             process.kill()

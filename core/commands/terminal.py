@@ -6,7 +6,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from core.errors import InputError
 from core.settings import settings
+from core.text import N_
 
 if TYPE_CHECKING:
     from core.workspace import Workspace
@@ -40,3 +42,20 @@ def progress_line(*, quiet: bool) -> Callable[[float, str], None]:
             sys.stderr.flush()
 
     return show
+
+
+def four_numbers(text: str) -> tuple[float, float, float, float]:
+    """Read `west,south,east,north` in degrees.
+
+    Raises:
+        InputError: It is something else.
+    """
+    try:
+        west, south, east, north = (float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            N_("{text!r} is no rectangle."),
+            hint=N_("Give west,south,east,north in degrees: -87.7,41.8,-87.6,41.9"),
+            text=text[:80],
+        ) from None
+    return west, south, east, north

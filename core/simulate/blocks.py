@@ -25,11 +25,11 @@ from core.simulate.plan import (
     Plan,
     from_lattice,
 )
-from core.simulate.shapes import Discs, Rects
+from core.simulate.shapes import Discs, OneOrEach, Rects, codes_of, column
 
 _SEAM_M = 0.01  # blocks overlap by this, so that rounding leaves no pixel between them
 Item = NDArray[np.int64]
-Box = tuple[Floats, Floats, Floats, Floats]
+Box = tuple[OneOrEach, OneOrEach, OneOrEach, OneOrEach]
 """West, east, south, north in metres from the south-west corners of blocks."""
 
 
@@ -62,7 +62,7 @@ class Blocks:
         return values
 
 
-def _street(number: Item, mile: int) -> tuple[Floats, Floats]:
+def street_widths(number: Item, mile: int) -> tuple[Floats, Floats]:
     """Return half the width between lots and half the carriageway of lattice streets."""
     is_mile, is_half = number % mile == 0, number % (mile // 2) == 0
     lots = np.where(is_mile, 15.0, np.where(is_half, 12.5, 10.0))
@@ -85,7 +85,7 @@ def choose(plan: Plan, index: Item) -> Blocks:
     lots, roads = {}, {}
     sides = (("west", i, MILE_E), ("east", i + 1, MILE_E), ("south", j, MILE_N))
     for side, number, mile in (*sides, ("north", j + 1, MILE_N)):
-        lot, road = _street(number, mile)
+        lot, road = street_widths(number, mile)
         lots[side], roads[side] = np.where(gone[side], 0.0, lot), np.where(gone[side], 0.0, road)
     return Blocks(
         plan, index, i, j, plan.key.ravel()[index], plan.form.ravel()[index],
@@ -102,20 +102,21 @@ class Parts:
     parcels: list[Rects]
     buildings: list[Rects]
     building_block: list[Item]
+    building_kind: list[NDArray[np.int16]]
     crowns: list[Discs]
     crown_block: list[Item]
 
 
 def rects(b: Blocks, at: Item, box: Box, code: NDArray[np.int16] | int) -> Rects:
     """Return rectangles west, east, south, north (metres in blocks `at`)."""
-    west, east, south, north = (np.broadcast_to(v, at.shape) for v in box)
+    west, east, south, north = box
     x, y = from_lattice(
         b.i[at] * BLOCK_E_M + 0.5 * (west + east), b.j[at] * BLOCK_N_M + 0.5 * (south + north)
     )
     return Rects(
-        x, y, 0.5 * (east - west), 0.5 * (north - south),
-        np.full(at.shape, COS), np.full(at.shape, -SIN),
-        np.broadcast_to(np.asarray(code, np.int16), at.shape).copy(),
+        x, y, column(0.5 * (east - west), len(at)), column(0.5 * (north - south), len(at)),
+        np.full(len(at), COS), np.full(len(at), -SIN),
+        codes_of(len(at), code) if isinstance(code, int) else code.astype(np.int16),
     )  # fmt: skip
 
 
@@ -141,13 +142,18 @@ _GROUND_OF = np.array([_GROUND[form] for form in Form], np.int16)
 _USE_OF = np.array([_USE[form] for form in Form], np.int16)
 
 
+def paved_to_the_kerb(b: Blocks) -> NDArray[np.bool_]:
+    """Return which blocks have pavement, not grass, between lots and carriageway."""
+    return np.isin(b.form, _PAVED_TO_THE_KERB)
+
+
 def streets_and_lots(b: Blocks, parts: Parts) -> Rects:
     """Add verges, lots and their use; return the whole blocks (code 1: water, 0: land)."""
     at = np.arange(len(b.index))
     whole = (-_SEAM_M, BLOCK_E_M + _SEAM_M, -_SEAM_M, BLOCK_N_M + _SEAM_M)
     is_lake = b.form == Form.LAKE
-    cells = rects(b, at, whole, is_lake)  # type: ignore[arg-type]
-    verge = np.where(np.isin(b.form, _PAVED_TO_THE_KERB), Cover.PAVED, Cover.GRASS)
+    cells = rects(b, at, whole, is_lake.astype(np.int16))
+    verge = np.where(paved_to_the_kerb(b), Cover.PAVED, Cover.GRASS)
     verge = np.where(is_lake, Cover.WATER, verge).astype(np.int16)
     # Without a street on a side the box reaches a hair beyond the block.
     inner = (

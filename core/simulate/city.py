@@ -47,6 +47,7 @@ class Objects:
     """Everything that stands or lies in a window; metres in EPSG:32616.
 
     Attributes:
+        chosen: The blocks themselves, with their streets.
         blocks: Whole blocks of the street grid; code 1 in the lake, 0 on land.
         ground: Surfaces by land cover, later ones on top of earlier ones.
         parcels: Land use, later ones on top.
@@ -55,8 +56,10 @@ class Objects:
         water: Closed rings (N, 2) of standing water, whole, not cut to the window.
         crowns: Tree crowns; code is the `plan.Form` of the block they grow in.
         buildings: Footprints; code is the number of storeys.
+        building_kind: What each building is, a `legend.Build`.
     """
 
+    chosen: Blocks
     blocks: Rects
     ground: Rects
     parcels: Rects
@@ -65,6 +68,7 @@ class Objects:
     water: tuple[Floats, ...]
     crowns: Discs
     buildings: Rects
+    building_kind: NDArray[np.int16]
 
 
 class City:
@@ -111,7 +115,7 @@ class City:
         Crowns may reach some metres out of their block; ask for a margin of 10 m.
         """
         b = blocks.choose(self.plan, self._index(west, south, east, north))
-        parts = Parts([], [], [], [], [], [])
+        parts = Parts([], [], [], [], [], [], [])
         cells = blocks.streets_and_lots(b, parts)
         rows.rows_of_lots(b, parts)
         sites.large_buildings(b, parts)
@@ -128,6 +132,7 @@ class City:
         )
         ways, bends = self._ways_in(west, south, east, north)
         return Objects(
+            chosen=b,
             blocks=cells,
             ground=Rects.join(parts.ground),
             parcels=Rects.join(parts.parcels),
@@ -136,6 +141,7 @@ class City:
             water=self.water,
             crowns=crowns.take(grown),
             buildings=buildings.take(free),
+            building_kind=np.concatenate(parts.building_kind)[free],
         )
 
     def _index(self, west: float, south: float, east: float, north: float) -> Item:

@@ -44,6 +44,22 @@ class Use(IntEnum):
     WATER = 81
 
 
+class Build(IntEnum):
+    """What a building is."""
+
+    HOUSE = 0
+    GARAGE = 1
+    FLATS = 2
+    SHOP = 3
+    TOWER = 4
+    MALL = 5
+    SHED = 6
+    SCHOOL = 7
+    HALL = 8
+    TERMINAL = 9
+    PAVILION = 10
+
+
 # Hue tells the group, lightness the member. Any two differ by at least 15 in CIE L*a*b*, also as
 # seen with each of the three kinds of colour blindness.
 LAND_USE: Legend = tuple(

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from core.simulate import noise
 from core.simulate.blocks import Blocks, Box, Item, Parts, rects
-from core.simulate.legend import Cover, Use
+from core.simulate.legend import Build, Cover, Use
 from core.simulate.noise import Floats, Keys
 from core.simulate.plan import MILE_E, MILE_N, ROWS_OF_LOTS, Form
+from core.simulate.shapes import codes_of
 from core.simulate.trees import plant
 
 _ALLEY_HALF_M = 2.5
@@ -120,6 +121,8 @@ def _buildings_on(b: Blocks, parts: Parts, lots: _Lots) -> None:
     box = _sorted(outer - side * depth, outer, lots.centre - half, lots.centre + half)
     parts.buildings.append(rects(b, lots.at, box, _row_storeys(b, lots)))
     parts.building_block.append(lots.at)
+    kind = np.where(shops, Build.SHOP, np.where(flats, Build.FLATS, Build.HOUSE))
+    parts.building_kind.append(kind.astype(np.int16))
     has_garage = ~shops & (noise.uniform(lots.key, 5) < _GARAGES)
     lots = lots.take(np.flatnonzero(has_garage))
     near = lots.back + side * 0.8
@@ -128,6 +131,7 @@ def _buildings_on(b: Blocks, parts: Parts, lots: _Lots) -> None:
     box = _sorted(near, near + side * 6.4, middle - half, middle + half)
     parts.buildings.append(rects(b, lots.at, box, 1))
     parts.building_block.append(lots.at)
+    parts.building_kind.append(codes_of(len(lots.at), Build.GARAGE))
 
 
 def _yard_trees(b: Blocks, parts: Parts, lots: _Lots) -> None:
@@ -185,6 +189,7 @@ def _strip(b: Blocks, parts: Parts, at: Item, side: int, use: NDArray[np.int16])
     storeys = _shop_storeys(noise.uniform(key[built], 3), dense[n[built]])
     parts.buildings.append(rects(b, at[n[built]], box, storeys.astype(np.int16)))
     parts.building_block.append(at[n[built]])
+    parts.building_kind.append(codes_of(len(built), Build.SHOP))
 
 
 def _sorted(one: Floats, other: Floats, south: Floats, north: Floats) -> Box:

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 
 from core.simulate.noise import Floats
 
+OneOrEach = Floats | float
+"""One number for all rows, or one for each."""
 
-class _Table:
+
+class Table:
     """Columns of one length; a dataclass of arrays adds the columns."""
 
     def __len__(self) -> int:
@@ -28,7 +31,7 @@ class _Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Rects(_Table):
+class Rects(Table):
     """Rectangles, each column of shape (N,); metres in EPSG:32616.
 
     The side of half length `half_u` runs along the unit vector (`ux`, `uy`), that of `half_v` at a
@@ -46,7 +49,7 @@ class Rects(_Table):
 
 
 @dataclass(frozen=True, slots=True)
-class Discs(_Table):
+class Discs(Table):
     """Discs, each column of shape (N,); metres in EPSG:32616."""
 
     x: Floats
@@ -55,6 +58,27 @@ class Discs(_Table):
     code: NDArray[np.int16]
 
 
+def column(value: OneOrEach, count: int) -> Floats:
+    """Return `value` as a column of `count` rows, one number for all of them or one for each."""
+    return np.full(count, value, np.float64) if np.ndim(value) == 0 else np.asarray(value)
+
+
+def each(count: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (row, number within the row) of all items, where row n has `count[n]` of them."""
+    row = np.repeat(np.arange(len(count)), count)
+    return row, np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
+
+
 def codes_of(count: int, code: int) -> NDArray[np.int16]:
     """Return one code for `count` rows."""
     return np.full(count, code, np.int16)
+
+
+def shifted(
+    r: Rects, along: OneOrEach, across: OneOrEach, half_u: OneOrEach, half_v: OneOrEach
+) -> Rects:
+    """Return rectangles of other sizes at metres along and left of the middles of `r`."""
+    return Rects(
+        r.x + along * r.ux - across * r.uy, r.y + along * r.uy + across * r.ux,
+        column(half_u, len(r)), column(half_v, len(r)), r.ux, r.uy, r.code,
+    )  # fmt: skip

@@ -6,9 +6,10 @@ import numpy as np
 
 from core.simulate import noise
 from core.simulate.blocks import Blocks, Parts, rects
-from core.simulate.legend import Cover
+from core.simulate.legend import Build, Cover
 from core.simulate.noise import Floats
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, Form
+from core.simulate.shapes import codes_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,12 @@ _LAYOUTS = (
     (Form.CEMETERY, 0, _Layout(3, 6, 0.004, (0.3, 0.5), (1, 1))),
 )
 
+_KIND = {
+    Form.CENTRE: Build.TOWER, Form.MALL: Build.MALL, Form.INDUSTRY: Build.SHED,
+    Form.SCHOOL: Build.SCHOOL, Form.CAMPUS: Build.HALL, Form.AIRPORT: Build.TERMINAL,
+    Form.TERMINAL: Build.TERMINAL, Form.PARK: Build.PAVILION, Form.CEMETERY: Build.PAVILION,
+}  # fmt: skip
+
 
 def large_buildings(b: Blocks, parts: Parts) -> None:
     """Fill blocks that are not rows of lots: a few large buildings, yards, parking, paths."""
@@ -68,6 +75,7 @@ def large_buildings(b: Blocks, parts: Parts) -> None:
         buildings = rects(b, n, box, storeys.astype(np.int16)).take(kept)
         parts.buildings.append(buildings)
         parts.building_block.append(n[kept])
+        parts.building_kind.append(codes_of(len(kept), _KIND[form]))
         if form in (Form.SCHOOL, Form.CAMPUS):
             yard = np.flatnonzero(~built & (noise.uniform(key, 8) < 0.45))
             parts.ground.append(rects(b, n, box, Cover.PAVED).take(yard))
