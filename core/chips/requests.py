@@ -9,6 +9,7 @@ from core.chips.cut import check_room, cut_set
 from core.chips.material import FileKind, Material, file_material, layer_material
 from core.chips.options import CutOptions
 from core.chips.sets import ChipSets, SetInfo
+from core.chips.simulated import simulated_material, with_truth
 from core.chips.under import Surroundings, area_clusters, cover_layer
 from core.cog import OnProgress, ShouldStop
 from core.errors import InputError
@@ -30,6 +31,8 @@ class Request:
     """Layers of the area, on the grid of the first."""
     files: tuple[str, ...] = ()
     """Raster files in place of layers."""
+    simulated: int | None = None
+    """Seed of the simulated city, whose aerial imagery is cut in place of layers or files."""
     kind: FileKind | None = None
     """Of files."""
     bands: tuple[int, ...] = ()
@@ -63,6 +66,8 @@ def run(
     material = None
     try:
         material = material_of(workspace, request)
+        if not request.cover:
+            around = with_truth(around, material)
         return cut_set(
             workspace,
             request.out,
@@ -80,7 +85,9 @@ def run(
 
 
 def material_of(workspace: Workspace, request: Request) -> Material:
-    """Open the layers or files of a request."""
+    """Open the layers, files or drawn imagery of a request."""
+    if request.simulated is not None:
+        return simulated_material(request.simulated)
     if request.files:
         return file_material(
             [Path(name) for name in request.files],
@@ -96,12 +103,21 @@ def material_of(workspace: Workspace, request: Request) -> Material:
 def surroundings(workspace: Workspace, request: Request) -> Surroundings:
     """Return boundary, land cover and clusters of the request's area, as far as there are any."""
     if not request.area:
+        if request.simulated is not None:
+            return Surroundings()
         if request.cover:
             raise InputError(
                 N_("Land cover is a layer of a study area."), hint=N_("Name the study area.")
             )
         return Surroundings()
     area = workspace.area(request.area)
+    if request.simulated is not None and area.boundary_source.get("seed") != request.simulated:
+        raise InputError(
+            N_("{area} is not the simulated city of the seed {seed}."),
+            hint=N_("Name the area that was simulated with that seed, or none."),
+            area=area.title,
+            seed=request.simulated,
+        )
     return Surroundings(
         area=area,
         boundary=prepare.boundary_lonlat(workspace, area.id),
@@ -111,10 +127,13 @@ def surroundings(workspace: Workspace, request: Request) -> Surroundings:
 
 
 def _check(request: Request) -> None:
-    if bool(request.layers) == bool(request.files):
+    given = (bool(request.layers), bool(request.files), request.simulated is not None)
+    if sum(given) != 1:
         raise InputError(
-            N_("Chips are cut from layers of a study area or from files."),
-            hint=N_("Name one of the two."),
+            N_(
+                "Chips are cut from layers of a study area, from files, or from the simulated city."
+            ),
+            hint=N_("Name one of the three."),
         )
     if request.layers and not request.area:
         raise InputError(N_("Layers belong to a study area."), hint=N_("Name the study area."))

@@ -45,6 +45,7 @@ def make_command(args: argparse.Namespace) -> dict[str, Any]:
         area=args.name,
         layers=tuple(args.layers),
         files=tuple(args.files),
+        simulated=args.simulated,
         kind=args.kind,
         bands=tuple(int(band) for band in _numbers(args.bands)),
         dates=tuple(names_of(args.dates) or ()),

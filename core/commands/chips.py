@@ -62,6 +62,10 @@ def _make(kinds: Any, common: argparse.ArgumentParser) -> None:
         "--file", dest="files", action="append", default=[], metavar="FILE",
         help="in place of layers; again for other places, or other dates of one",
     )  # fmt: skip
+    make.add_argument(
+        "--simulated", type=int, metavar="SEED", nargs="?", const=0,
+        help="cut the aerial imagery of the simulated city, in place of layers",
+    )  # fmt: skip
     make.add_argument("--out", required=True, metavar="SET")
     make.add_argument("--replace", action="store_true", help="in place of a set of that name")
     make.add_argument("--size", type=int, default=64, metavar="PX", help="side of a chip")

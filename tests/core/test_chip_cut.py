@@ -264,7 +264,7 @@ def test_balance_needs_something_to_balance_by(town):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({}, "from layers of a study area or from files"),
+        ({}, "from layers of a study area, from files"),
         ({"layers": ("cover",)}, "Layers belong to a study area"),
         ({"area": "town", "layers": ("nothing",)}, "has no layer 'nothing'"),
         ({"area": "nowhere", "layers": ("cover",)}, "There is no study area"),

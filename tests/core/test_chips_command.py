@@ -156,7 +156,7 @@ def test_import_and_export_go_and_come_back(core, space, tmp_path):
         ((*MAKE, "--out", "x", "--range", "1"), "is no range"),
         ((*MAKE, "--out", "x", "--bands", "a,b"), "is no list of numbers"),
         ((*MAKE, "--out", "x", "--block", "nan"), "side of a block must be"),
-        (("chips", "make", "town", "--out", "x"), "from layers of a study area or from files"),
+        (("chips", "make", "town", "--out", "x"), "from layers of a study area, from files"),
         (("chips", "make", "--layer", "cover", "--out", "x"), "Layers belong to a study area"),
         (("chips", "show", "nothing"), "There is no chip set 'nothing'"),
         (("chips", "show", "../../etc"), "cannot be used"),
