@@ -22,7 +22,7 @@ from core.chips.describe import describe
 from core.chips.material import Material
 from core.chips.options import SPLITS, CutOptions, pack_bytes
 from core.chips.pack import PackWriter
-from core.chips.plan import Plan, Windows, check_found
+from core.chips.plan import Plan, Windows, check_found, window_shape
 from core.chips.pyramid import pyramid
 from core.chips.sets import ChipSets, SetInfo
 from core.chips.sources import Source
@@ -169,8 +169,6 @@ def chip_at(
         ExtentError: The place lies outside the source, or the source is smaller than a chip.
         InputError: See `plan.window_shape`.
     """
-    from core.chips.plan import window_shape
-
     place = source.place
     rows, cols = window_shape(place, options)
     column, row = place.to_pixels(np.array([lon]), np.array([lat]), frame="lonlat")
@@ -355,8 +353,6 @@ def _stratum_of(
             number = int(windows.source[at])
             place: Georeference = material.sources[number].place
             if number not in shapes:
-                from core.chips.plan import window_shape
-
                 shapes[number] = window_shape(place, options)
             rows, cols = shapes[number]
             found[at] = look(place, Window(int(windows.col[at]), int(windows.row[at]), cols, rows))

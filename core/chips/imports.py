@@ -43,6 +43,15 @@ _MOST_NAMED = 3
 _MOST_LABELS = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """Where a set is being made."""
+
+    set_id: str
+    folder: Path
+    is_replaced: bool
+
+
 @dataclass(slots=True)
 class _Told:
     """What happened to images on the way."""
@@ -123,7 +132,7 @@ def import_set(
     try:
         return _keep(
             workspace,
-            SetFiles(set_id, folder, is_replaced),
+            _Making(set_id, folder, is_replaced),
             parts,
             told,
             on_progress,
@@ -131,15 +140,6 @@ def import_set(
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class SetFiles:
-    """Where a set is being made."""
-
-    set_id: str
-    folder: Path
-    is_replaced: bool
 
 
 @dataclass(slots=True)
@@ -237,7 +237,7 @@ def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:
 
 def _keep(
     workspace: Workspace,
-    files: SetFiles,
+    files: _Making,
     parts: _Parts,
     told: _Told,
     on_progress: OnProgress,
