@@ -123,7 +123,7 @@ def cut_set(
                 check_found(writer.num, plan.wanted())
                 on_progress(0.92, N_("Packing"))
                 with store.atomic_path(folder / "pixels.npz") as packed:
-                    writer.pack(packed)
+                    writer.pack(packed, check)
             finally:
                 writer.close()
             crs = material.sources[0].place.crs
