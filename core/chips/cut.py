@@ -198,12 +198,12 @@ class _Cutter:
 
     def pieces(self, windows: Windows) -> list[Windows]:
         """Return the windows in pieces of neighbours, in the order of the ground."""
-        order = np.lexsort(
-            (windows.col, windows.row, windows.col // _TILE_PX, windows.row // _TILE_PX,
-             windows.source)
-        )  # fmt: skip
+        # First corners lie within so much that a piece is a tile with all of its chips.
+        side = max(_TILE_PX - max(max(shape) for shape in self.plan.shapes), _TILE_PX // 4)
+        down, across = windows.row // side, windows.col // side
+        order = np.lexsort((windows.col, windows.row, across, down, windows.source))
         windows = windows.take(order)
-        tile = np.stack([windows.source, windows.row // _TILE_PX, windows.col // _TILE_PX])
+        tile = np.stack([windows.source, down[order], across[order]])
         starts = np.flatnonzero(np.any(np.diff(tile, axis=1, prepend=-1), axis=0))
         rows, cols = self.plan.shapes[0]
         most = max(1, _PIECE_BYTES // (rows * cols * len(self.material.channels) * 8))
