@@ -431,11 +431,11 @@ class Workspace:
             if f"layers/{path.name}" not in named:
                 with suppress(PermissionError):  # Windows: a tile still reads it; the next one
                     path.unlink(missing_ok=True)
-        _sweep_scratch(folder)
-        _sweep_scratch(self.root)
+        sweep_scratch(folder)
+        sweep_scratch(self.root)
 
 
-def _sweep_scratch(base: Path) -> None:
+def sweep_scratch(base: Path) -> None:
     """Delete scratch folders and temporary files that nobody can be at work on any more."""
     oldest = time.time() - _SCRATCH_SECONDS
     for path in (*base.glob(".scratch/*"), *base.glob(".tmp-*")):

@@ -20,7 +20,7 @@ from core.georeference import Georeference
 from core.text import N_
 
 TRAIN, TEST, NEITHER = 0, 1, -1
-_MOST_BLOCKS = 4_000_000
+_MOST_BLOCKS = 1_000_000
 _WANTED_BLOCKS = 48
 _FEWEST_CHIPS, _MOST_CHIPS = 2, 8
 _EDGE_PX = 1e-6

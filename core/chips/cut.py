@@ -22,7 +22,7 @@ from core.chips.describe import describe
 from core.chips.material import Material
 from core.chips.options import SPLITS, CutOptions, pack_bytes
 from core.chips.pack import PackWriter
-from core.chips.plan import Plan, Windows, check_found
+from core.chips.plan import Plan, Windows, check_found, window_shape
 from core.chips.pyramid import pyramid
 from core.chips.sets import ChipSets, SetInfo
 from core.chips.sources import Source
@@ -123,7 +123,7 @@ def cut_set(
                 check_found(writer.num, plan.wanted())
                 on_progress(0.92, N_("Packing"))
                 with store.atomic_path(folder / "pixels.npz") as packed:
-                    writer.pack(packed)
+                    writer.pack(packed, check)
             finally:
                 writer.close()
             crs = material.sources[0].place.crs
@@ -169,8 +169,6 @@ def chip_at(
         ExtentError: The place lies outside the source, or the source is smaller than a chip.
         InputError: See `plan.window_shape`.
     """
-    from core.chips.plan import window_shape
-
     place = source.place
     rows, cols = window_shape(place, options)
     column, row = place.to_pixels(np.array([lon]), np.array([lat]), frame="lonlat")
@@ -200,12 +198,12 @@ class _Cutter:
 
     def pieces(self, windows: Windows) -> list[Windows]:
         """Return the windows in pieces of neighbours, in the order of the ground."""
-        order = np.lexsort(
-            (windows.col, windows.row, windows.col // _TILE_PX, windows.row // _TILE_PX,
-             windows.source)
-        )  # fmt: skip
+        # First corners lie within so much that a piece is a tile with all of its chips.
+        side = max(_TILE_PX - max(max(shape) for shape in self.plan.shapes), _TILE_PX // 4)
+        down, across = windows.row // side, windows.col // side
+        order = np.lexsort((windows.col, windows.row, across, down, windows.source))
         windows = windows.take(order)
-        tile = np.stack([windows.source, windows.row // _TILE_PX, windows.col // _TILE_PX])
+        tile = np.stack([windows.source, down[order], across[order]])
         starts = np.flatnonzero(np.any(np.diff(tile, axis=1, prepend=-1), axis=0))
         rows, cols = self.plan.shapes[0]
         most = max(1, _PIECE_BYTES // (rows * cols * len(self.material.channels) * 8))
@@ -355,8 +353,6 @@ def _stratum_of(
             number = int(windows.source[at])
             place: Georeference = material.sources[number].place
             if number not in shapes:
-                from core.chips.plan import window_shape
-
                 shapes[number] = window_shape(place, options)
             rows, cols = shapes[number]
             found[at] = look(place, Window(int(windows.col[at]), int(windows.row[at]), cols, rows))

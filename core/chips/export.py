@@ -26,7 +26,7 @@ from core.text import N_
 
 Format = Literal["png", "jpeg"]
 QUALITY = 95
-_AT_ONCE = 256
+_PIXELS_AT_ONCE = 1 << 20
 _SAMPLE = 200
 _FILE_BYTES = 700
 """A small image takes this much beside its pixels: headers, and the end of a disk's block."""
@@ -123,9 +123,10 @@ def export_set(
                 for size in wanted:
                     target = scratch / f"{prefix}patches_{size}"
                     target.mkdir(parents=True)
-                    for first in range(0, len(members), _AT_ONCE):
+                    at_once = max(1, _PIXELS_AT_ONCE // size**2)
+                    for first in range(0, len(members), at_once):
                         stop_if(should_stop, chips.info.id)
-                        some = members[first : first + _AT_ONCE]
+                        some = members[first : first + at_once]
                         _save(chips, some, size, target, form, quality, bands)
                         done += len(some)
                         share = done / (len(index) * len(wanted))

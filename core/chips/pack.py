@@ -7,9 +7,9 @@ a copy out of the page cache, without decoding, without a lock, for any number o
 
 import math
 import re
-import shutil
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -63,8 +63,11 @@ class PackWriter:
         for file in self._files.values():
             file.close()
 
-    def pack(self, path: Path) -> None:
-        """Write the pack; the plain files are deleted as they go in."""
+    def pack(self, path: Path, check: Callable[[], None] = lambda: None) -> None:
+        """Write the pack; the plain files are deleted as they go in.
+
+        `check` is called every some megabytes and may raise to end it.
+        """
         self.close()
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
             for size, raw in sorted(self._paths.items()):
@@ -78,7 +81,9 @@ class PackWriter:
                 }
                 with archive.open(info, "w", force_zip64=True) as member, raw.open("rb") as source:
                     npy.write_array_header_1_0(member, head)
-                    shutil.copyfileobj(source, member, _COPY_BYTES)
+                    while chunk := source.read(_COPY_BYTES):
+                        check()
+                        member.write(chunk)
                 raw.unlink()
 
 

@@ -143,7 +143,6 @@ def near_duplicates(chips: ChipSet, limit: float = NEAR) -> Duplicates:
     coarse_px = _COARSE_PX if _COARSE_PX in sizes else sizes[0]
     shown = shown_channels(chips.info.channels)
     scale = 255 / np.iinfo(np.dtype(chips.info.dtype)).max
-    fine = chips.pixels(look_px)[:, shown].reshape(len(chips), -1).astype(np.float32) * scale
     coarse = chips.pixels(coarse_px)[:, shown].reshape(len(chips), -1).astype(np.float32) * scale
     # A step more for the rounding of both.
     reach = (limit + 1.0) * np.sqrt(coarse.shape[1])
@@ -158,8 +157,9 @@ def near_duplicates(chips: ChipSet, limit: float = NEAR) -> Duplicates:
     difference = np.empty(len(pairs))
     for first in range(0, len(pairs), 4096):
         some = pairs[first : first + 4096]
-        off = fine[some[:, 0]] - fine[some[:, 1]]
-        difference[first : first + 4096] = np.sqrt((off**2).mean(axis=1))
+        ours, theirs = (chips.read(some[:, side], look_px)[:, shown] for side in (0, 1))
+        off = (ours.astype(np.float32) - theirs.astype(np.float32)) * scale
+        difference[first : first + 4096] = np.sqrt((off**2).mean(axis=(1, 2, 3)))
     order = np.argsort(difference, kind="stable")
     order = order[difference[order] <= limit]
     split = chips.table["split"].to_numpy()

@@ -26,6 +26,7 @@ from core.chips.channels import Channel
 from core.chips.pack import damaged_member, open_pack
 from core.errors import AppError, BusyError, InputError, StoreError
 from core.text import N_
+from core.workspace import sweep_scratch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -333,6 +334,7 @@ class ChipSets:
             if path.name not in {info.pixels, info.table}:
                 with suppress(PermissionError):  # Windows: somebody still reads it; the next one
                     path.unlink(missing_ok=True)
+        sweep_scratch(self.root)
 
 
 def split_counts(splits: Sequence[str]) -> dict[str, int]:

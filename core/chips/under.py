@@ -29,10 +29,6 @@ class Cover:
     title: str
     legend: Legend
 
-    @property
-    def codes(self) -> tuple[int, ...]:
-        return tuple(entry.code for entry in self.legend)
-
     def shares(self, place: Georeference, window: Window, points: int = POINTS) -> dict[int, float]:
         """Return the share of each class under a window, of `points` × `points` places in it.
 

@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.chips import quality
 from core.chips.export import export_set
@@ -19,6 +19,7 @@ from core.record import record
 from core.text import N_
 
 _COUNT = 2000
+_Number = TypeVar("_Number", int, float)
 
 
 def make_command(args: argparse.Namespace) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def make_command(args: argparse.Namespace) -> dict[str, Any]:
         files=tuple(args.files),
         simulated=args.simulated,
         kind=args.kind,
-        bands=tuple(int(band) for band in _numbers(args.bands)),
+        bands=tuple(_numbers(args.bands, int)),
         dates=tuple(names_of(args.dates) or ()),
         value_range=_range(args.range),
         cover=args.cover,
@@ -95,7 +96,7 @@ def export_command(args: argparse.Namespace) -> dict[str, Any]:
         Path(args.folder),
         form=args.format,
         quality=args.quality,
-        sizes=[int(size) for size in _numbers(args.sizes)],
+        sizes=_numbers(args.sizes, int),
         split=args.split,
         bands=names_of(args.bands),
         on_progress=progress_line(quiet=args.json),
@@ -178,15 +179,15 @@ def _sets() -> ChipSets:
 def _range(text: str | None) -> tuple[float, float] | None:
     if text is None:
         return None
-    numbers = _numbers(text)
+    numbers = _numbers(text, float)
     if len(numbers) != 2:
         raise InputError(N_("{text!r} is no range."), hint=N_("Write it as 0,100."), text=text[:40])
     return numbers[0], numbers[1]
 
 
-def _numbers(text: str | None) -> list[float]:
+def _numbers(text: str | None, kind: type[_Number]) -> list[_Number]:
     try:
-        return [float(part) for part in names_of(text) or ()]
+        return [kind(part) for part in names_of(text) or ()]
     except ValueError:
         raise InputError(
             N_("{text!r} is no list of numbers."),

@@ -304,27 +304,26 @@ def test_values_out_of_range_are_refused(options):
 )
 def test_row_28_silly_parameters_are_refused_at_once(size, count, block, distance, gap):
     """Row 28: in less than 100 ms, and always by an error of ours."""
-    begun = time.perf_counter()
+    begun = time.process_time()  # the machine may be busy with other work
     try:
         options = CutOptions(
             size_px=size, count=count, block_m=block, min_distance_m=distance, gap_m=gap
         )
         Plan([place(100_000, 100_000)], options)
     except AppError:
-        pass
-    assert time.perf_counter() - begun < 0.25  # the machine may be busy
+        assert time.process_time() - begun < 0.1
 
 
 def test_row_28_two_million_chips_of_1024_px_are_refused_with_the_estimate(tmp_path):
     """Row 28."""
     from core.chips.cut import check_room
 
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(TooLargeError, match=r"needs about \d+\.\d GB"):
         check_room(tmp_path, CutOptions(size_px=1024, count=2_000_000), 4, 2)
     with pytest.raises(TooLargeError, match="too many"):
         CutOptions(count=10**9)
-    assert time.perf_counter() - begun < 0.1
+    assert time.process_time() - begun < 0.1
     require_space(tmp_path, 1, what="a byte")
 
 
