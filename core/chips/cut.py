@@ -22,21 +22,21 @@ from core.chips.describe import describe
 from core.chips.material import Material
 from core.chips.options import SPLITS, CutOptions, pack_bytes
 from core.chips.pack import PackWriter
-from core.chips.plan import Plan, Windows, check_found, window_shape
+from core.chips.plan import Plan, check_found, window_shape
 from core.chips.pyramid import pyramid
 from core.chips.sets import ChipSets, SetInfo
 from core.chips.sources import Source
+from core.chips.strata import stratum_of
 from core.chips.tables import Row, chip_table, write_table
-from core.chips.under import Clusters, Surroundings
+from core.chips.under import Surroundings
+from core.chips.windows import Windows, hull, tiles
 from core.cog import OnProgress, ShouldStop, stop_if, writing
-from core.errors import ExtentError, InputError
-from core.georeference import Georeference
+from core.errors import ExtentError
 from core.prepare import never, no_progress
 from core.settings import settings
 from core.text import N_
 from core.workspace import Workspace
 
-_TILE_PX = 1024
 _PIECE_BYTES = 64 << 20
 _AHEAD = 2
 _PATIENCE = 50
@@ -110,7 +110,7 @@ def cut_set(
         [source.place for source in material.sources],
         options,
         boundary=around.boundary,
-        stratum_of=_stratum_of(options, material, around, check),
+        stratum_of=stratum_of(options, material, around, check),
         on_batch=check,
     )
     cutter = _Cutter(plan, material, around, dtype, check)
@@ -198,20 +198,13 @@ class _Cutter:
 
     def pieces(self, windows: Windows) -> list[Windows]:
         """Return the windows in pieces of neighbours, in the order of the ground."""
-        # First corners lie within so much that a piece is a tile with all of its chips.
-        side = max(_TILE_PX - max(max(shape) for shape in self.plan.shapes), _TILE_PX // 4)
-        down, across = windows.row // side, windows.col // side
-        order = np.lexsort((windows.col, windows.row, across, down, windows.source))
-        windows = windows.take(order)
-        tile = np.stack([windows.source, down[order], across[order]])
-        starts = np.flatnonzero(np.any(np.diff(tile, axis=1, prepend=-1), axis=0))
         rows, cols = self.plan.shapes[0]
         most = max(1, _PIECE_BYTES // (rows * cols * len(self.material.channels) * 8))
-        found = []
-        for first, last in zip(starts, [*starts[1:], len(windows)], strict=True):
-            for at in range(first, last, most):
-                found.append(windows.take(np.arange(at, min(at + most, last))))
-        return found
+        return [
+            windows.take(members[at : at + most])
+            for members in tiles(windows, self.plan.shapes)
+            for at in range(0, len(members), most)
+        ]
 
     def cut(self, windows: Windows) -> _Batch:
         """Read, check and encode the windows of one piece."""
@@ -243,13 +236,12 @@ class _Cutter:
     ) -> Iterator[tuple[int, Window, tuple[NDArray[Any], NDArray[np.bool_]]]]:
         """Read windows one by one, or all in one piece where they lie close together."""
         rows, cols = self.plan.shapes[number]
-        top, left = int(windows.row.min()), int(windows.col.min())
-        height = int(windows.row.max()) + rows - top
-        width = int(windows.col.max()) + cols - left
+        around = hull(windows, (rows, cols))
+        top, left, num = int(around.row_off), int(around.col_off), around.height * around.width
         whole = None
-        few = height * width * len(self.material.channels) * 8 <= _PIECE_BYTES
-        if few and height * width <= source.spread * rows * cols * len(windows):
-            whole = source.read(Window(left, top, width, height))
+        few = num * len(self.material.channels) * 8 <= _PIECE_BYTES
+        if few and num <= source.spread * rows * cols * len(windows):
+            whole = source.read(around)
         for at in range(len(windows)):
             row, col = int(windows.row[at]), int(windows.col[at])
             window = Window(col, row, cols, rows)
@@ -328,34 +320,3 @@ def _in_order(work: Callable[[Windows], _Batch], pieces: Sequence[Windows]) -> I
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _stratum_of(
-    options: CutOptions, material: Material, around: Surroundings, check: Callable[[], None]
-) -> Callable[[Windows], NDArray[np.int64]] | None:
-    if not options.balance:
-        return None
-    known = around.clusters if options.balance == "clusters" else around.cover
-    if known is None:
-        raise InputError(
-            N_("There is nothing to balance by: no {what} of the place are known."),
-            hint=N_("Compute the clusters of the study area, or name its land cover."),
-            what=N_("clusters") if options.balance == "clusters" else N_("classes of land cover"),
-        )
-    look = known.under if isinstance(known, Clusters) else known.dominant
-    shapes: dict[int, tuple[int, int]] = {}
-
-    def stratum_of(windows: Windows) -> NDArray[np.int64]:
-        found = np.empty(len(windows), np.int64)
-        # In the order of the ground, for the same blocks of the file.
-        for at in np.lexsort((windows.col, windows.row // _TILE_PX, windows.source)):
-            check()
-            number = int(windows.source[at])
-            place: Georeference = material.sources[number].place
-            if number not in shapes:
-                shapes[number] = window_shape(place, options)
-            rows, cols = shapes[number]
-            found[at] = look(place, Window(int(windows.col[at]), int(windows.row[at]), cols, rows))
-        return found
-
-    return stratum_of

@@ -17,6 +17,7 @@ from core.chips.blocks import NEITHER, TEST, TRAIN, Blocks, Boxes, boxes_of, mak
 from core.chips.options import MOST_CHIPS, CutOptions
 from core.chips.sources import ground_px
 from core.chips.spacing import Spacing, in_turns
+from core.chips.windows import Windows, no_windows
 from core.errors import ExtentError, InputError, TooLargeError
 from core.georeference import Georeference
 from core.text import N_
@@ -33,36 +34,8 @@ _MOST_ON_GRID = 10_000_000
 _POOLS = (4, 16)
 """Windows looked at for each one that a balanced set takes; the second where a kind is rare."""
 
-StratumOf = Callable[["Windows"], NDArray[np.int64]]
+StratumOf = Callable[[Windows], NDArray[np.int64]]
 """Tells of windows which of the kinds to be balanced they are; -1 where unknown."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Windows:
-    """N windows: number of the source, first row and column, split, and row and column of block."""
-
-    source: NDArray[np.int64]
-    row: NDArray[np.int64]
-    col: NDArray[np.int64]
-    split: NDArray[np.int8]
-    block_row: NDArray[np.int64]
-    block_col: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def take(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> "Windows":
-        """Return some of them."""
-        return Windows(
-            self.source[which], self.row[which], self.col[which],
-            self.split[which], self.block_row[which], self.block_col[which],
-        )  # fmt: skip
-
-    @staticmethod
-    def join(parts: "list[Windows]") -> "Windows":
-        """Return all of several."""
-        names = ("source", "row", "col", "split", "block_row", "block_col")
-        return Windows(*(np.concatenate([getattr(p, name) for p in parts]) for name in names))
 
 
 def window_shape(place: Georeference, options: CutOptions) -> tuple[int, int]:
@@ -195,7 +168,7 @@ class Plan:
                     part = part.take(np.arange(keep))
                 parts.append(part)
                 have += len(part)
-        return Windows.join(parts) if parts else _no_windows()
+        return Windows.join(parts) if parts else no_windows()
 
     def _fill(self, split: int, count: int | None) -> None:
         """Draw until there are enough windows of a split ready, or no more to be had."""
@@ -217,10 +190,10 @@ class Plan:
         for split, count in wanted.items():
             if count == 0:
                 continue
-            pool, strata = _no_windows(), np.empty(0, np.int64)
+            pool, strata = no_windows(), np.empty(0, np.int64)
             for times in _POOLS:
                 self._fill(split, None if count is None else times * count)
-                drawn = Windows.join([_no_windows(), *self._ready[split]])
+                drawn = Windows.join([no_windows(), *self._ready[split]])
                 new = drawn.take(
                     np.arange(len(pool), min(len(drawn), times * (count or MOST_CHIPS)))
                 )
@@ -359,11 +332,6 @@ def _range(
     if bottom < top or right < left:
         return None
     return _Range(top, left, bottom - top + 1, right - left + 1)
-
-
-def _no_windows() -> Windows:
-    none = np.empty(0, np.int64)
-    return Windows(none, none, none, none.astype(np.int8), none, none)
 
 
 def check_found(num: int, wanted: dict[int, int | None]) -> None:
