@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import struct
 import subprocess
@@ -171,6 +172,13 @@ def test_row_23_sixteen_threads_read_what_one_reads(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(lambda index: chips.read(index, 8), wanted))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_set_travels_to_another_process_without_its_pixels(tmp_path):
+    chips = cut(tmp_path)
+    body = pickle.dumps(chips)
+    assert len(body) < 10_000
+    assert_array_equal(pickle.loads(body).read([3], 8), chips.read([3], 8))
 
 
 def test_splits_are_read_from_the_table(tmp_path):
