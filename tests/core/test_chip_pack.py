@@ -97,6 +97,7 @@ def test_a_pack_with_damaged_heads_is_refused_or_read_but_never_runs_away(tmp_pa
     try:
         found = open_pack(path)
         assert sum(array.nbytes for array in found.values()) <= len(body)
+        damaged_member(path)
     except StoreError:
         pass
 
@@ -349,6 +350,8 @@ def test_row_20_a_full_disk_leaves_the_old_set(tmp_path, monkeypatch):
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(TooLargeError, match=r"needs about .* GB, but"):
         cut(tmp_path, name="second")
+    with pytest.raises(TooLargeError, match="needs about"):
+        cut(tmp_path, name="second", grid=True, count=None)
     assert ChipSets(tmp_path).ids() == ["set"]
 
 
