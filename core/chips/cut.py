@@ -20,7 +20,7 @@ from core import store
 from core.chips.channels import encode, stored_dtype
 from core.chips.describe import describe
 from core.chips.material import Material
-from core.chips.options import SPLITS, CutOptions, pack_bytes
+from core.chips.options import SPLITS, CutOptions, check_count, pack_bytes
 from core.chips.pack import PackWriter
 from core.chips.plan import Plan, check_found, window_shape
 from core.chips.pyramid import pyramid
@@ -106,6 +106,11 @@ def cut_set(
     def check() -> None:
         stop_if(should_stop, set_id)
 
+    def check_windows(count: int) -> None:
+        # How many a grid has is known only once it is laid out.
+        num_channels = len(material.channels)
+        check_room(workspace.root, options, num_channels, dtype.itemsize, count=count)
+
     plan = Plan(
         [source.place for source in material.sources],
         options,
@@ -119,7 +124,7 @@ def cut_set(
         with writing(set_id):
             writer = PackWriter(folder, options.sizes)
             try:
-                found = _cut_all(cutter, writer, on_progress, should_stop, set_id)
+                found = _cut_all(cutter, writer, on_progress, should_stop, set_id, check_windows)
                 check_found(writer.num, plan.wanted())
                 on_progress(0.92, N_("Packing"))
                 with store.atomic_path(folder / "pixels.npz") as packed:
@@ -146,13 +151,19 @@ def cut_set(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_room(root: Path, options: CutOptions, channels: int, itemsize: int) -> None:
-    """Refuse a set that would not fit on the disk; a grid of unknown number is not counted.
+def check_room(
+    root: Path, options: CutOptions, channels: int, itemsize: int, *, count: int | None = None
+) -> None:
+    """Refuse a set that would not fit on the disk.
+
+    `count` is how many chips there will be; None: as many as asked for, of a grid that takes all
+    that fit at least one.
 
     Raises:
         TooLargeError: The message holds the estimate.
     """
-    count = options.count or 1
+    count = options.count or 1 if count is None else count
+    check_count(count)
     # The gathered pixels and the pack lie side by side while the last size is packed.
     needed = 2 * pack_bytes(count, channels, options.size_px, itemsize)
     store.require_space(root, needed, what=N_("The chip set"))
@@ -274,6 +285,7 @@ def _cut_all(
     on_progress: OnProgress,
     should_stop: ShouldStop,
     set_id: str,
+    check_windows: Callable[[int], None],
 ) -> _Found:
     """Cut until there are as many chips as wanted or no more windows."""
     plan = cutter.plan
@@ -287,6 +299,7 @@ def _cut_all(
         if not len(windows):
             break
         total = sum(count or 0 for count in wanted.values()) or len(windows)
+        check_windows(len(windows))
         for batch in _in_order(cutter.cut, cutter.pieces(windows)):
             stop_if(should_stop, set_id)
             if batch.rows:

@@ -60,7 +60,7 @@ class CutOptions:
                 N_("Say how many chips to cut."), hint=N_("Only a grid can do without.")
             )
         if self.count is not None:
-            _check_count(self.count)
+            check_count(self.count)
         most = 0.9 if self.grid else 1.0
         if self.overlap is not None:
             _in_range(N_("overlap"), self.overlap, 0, most)
@@ -83,7 +83,13 @@ def pack_bytes(count: int, channels: int, size_px: int, itemsize: int) -> int:
     return count * channels * itemsize * sum(size**2 for size in pyramid_sizes(size_px))
 
 
-def _check_count(count: int) -> None:
+def check_count(count: int) -> None:
+    """Refuse a number of chips that no set can hold.
+
+    Raises:
+        InputError: It is 0 or less.
+        TooLargeError: It is above `MOST_CHIPS`.
+    """
     if count > MOST_CHIPS:
         raise TooLargeError(
             N_("{count:,} chips are too many; one set holds at most {most:,}."),

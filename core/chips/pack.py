@@ -26,6 +26,16 @@ _ZIP64_EXTRA_BYTES = 20
 _PADDING_ID = 0xD935  # the same field that Android's zipalign uses
 _ALIGNED = 64
 _COPY_BYTES = 8 << 20
+_DAMAGE = (
+    OSError,
+    ValueError,
+    OverflowError,
+    EOFError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    struct.error,
+)
+"""What `zipfile` may raise over bytes that are not those written."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # no time of day: the same chips make the same bytes
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 _NPY_PREFIX = struct.Struct("<8sH")
@@ -105,7 +115,7 @@ def open_pack(path: Path) -> dict[int, NDArray[Any]]:
                     raise ValueError(f"{info.filename[:40]!r} does not belong here")
                 found[int(name[1])] = _mapped(path, file, info)
         _check_pack(found)
-    except (OSError, ValueError, zipfile.BadZipFile, struct.error) as err:
+    except _DAMAGE as err:
         raise StoreError(
             N_("The chips in {name} cannot be read: {reason}."),
             hint=N_("Cut or import them again."),
@@ -125,7 +135,7 @@ def damaged_member(path: Path) -> str | None:
     with zipfile.ZipFile(path) as archive:
         try:
             return archive.testzip()
-        except zipfile.BadZipFile as err:
+        except (*_DAMAGE, RuntimeError) as err:  # a flag that says it is encrypted
             return str(err)
 
 

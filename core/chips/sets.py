@@ -112,6 +112,10 @@ class ChipSet:
     def __len__(self) -> int:
         return self.info.count
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let another process open the same files; the pixels do not travel."""
+        return ChipSet, (self.info, self._folder)
+
     @property
     def table(self) -> "pd.DataFrame":
         """Return the table, a row a chip in order, with outlines where they have a place.

@@ -112,6 +112,17 @@ def test_no_window_is_read_outside_and_close_ones_are_read_together(tmp_path):
     assert len(source.asked) < 20
 
 
+def test_a_grid_of_unknown_number_is_held_to_the_disk_once_it_is_laid_out(tmp_path, monkeypatch):
+    from core import store
+
+    usage = store.shutil.disk_usage(tmp_path)
+    room = (64 << 20) + 2 * 100 * 3 * (16**2 + 8**2 + 4**2)  # for a hundred chips
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=room))
+    with pytest.raises(TooLargeError, match="The chip set needs"):
+        cut(tmp_path, grid=True, count=None)
+    assert len(cut(tmp_path, grid=True, count=90)) == 90
+
+
 def test_any_place_can_be_had_as_a_chip():
     source = Drawn(200, 240)
     lon, lat = _lonlat(source, 100.2, 60.2)

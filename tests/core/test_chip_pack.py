@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import signal
 import struct
 import subprocess
@@ -96,6 +97,7 @@ def test_a_pack_with_damaged_heads_is_refused_or_read_but_never_runs_away(tmp_pa
     try:
         found = open_pack(path)
         assert sum(array.nbytes for array in found.values()) <= len(body)
+        damaged_member(path)
     except StoreError:
         pass
 
@@ -171,6 +173,13 @@ def test_row_23_sixteen_threads_read_what_one_reads(tmp_path):
     with ThreadPoolExecutor(16) as pool:
         together = list(pool.map(lambda index: chips.read(index, 8), wanted))
     assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
+
+
+def test_a_set_travels_to_another_process_without_its_pixels(tmp_path):
+    chips = cut(tmp_path)
+    body = pickle.dumps(chips)
+    assert len(body) < 10_000
+    assert_array_equal(pickle.loads(body).read([3], 8), chips.read([3], 8))
 
 
 def test_splits_are_read_from_the_table(tmp_path):
@@ -341,6 +350,8 @@ def test_row_20_a_full_disk_leaves_the_old_set(tmp_path, monkeypatch):
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(TooLargeError, match=r"needs about .* GB, but"):
         cut(tmp_path, name="second")
+    with pytest.raises(TooLargeError, match="needs about"):
+        cut(tmp_path, name="second", grid=True, count=None)
     assert ChipSets(tmp_path).ids() == ["set"]
 
 
