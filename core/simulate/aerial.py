@@ -18,8 +18,8 @@ from core.settings import settings
 from core.simulate.city import City
 from core.simulate.geography import CRS_NAME
 from core.simulate.plan import BLOCK_N_M
-from core.simulate.scene.light import Sun
 from core.simulate.scene.scene import render
+from core.simulate.scene.sun import Sun
 from core.text import N_
 
 BANDS = (N_("Red"), N_("Green"), N_("Blue"), N_("Near infrared"))

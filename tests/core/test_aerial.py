@@ -27,20 +27,23 @@ from core.simulate.aerial_file import write_aerial
 from core.simulate.city import City
 from core.simulate.legend import Build, Cover
 from core.simulate.plan import Form
-from core.simulate.scene import light, roofs, scene
-from core.simulate.scene.decals import CAR, decals, lay
+from core.simulate.scene import kernels, roofs, scene
+from core.simulate.scene.decals import decals, lay
 from core.simulate.scene.ground import block_of
+from core.simulate.scene.kernels import CAR, GABLE
 from core.simulate.scene.keys import place_keys
-from core.simulate.scene.light import Sun
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.scene.picture import blank
+from core.simulate.scene.sun import Sun
 from core.simulate.shapes import Rects, codes_of
 
 ROOT = Path(__file__).parents[2]
-# West and south of squares in EPSG:32616: towers, houses, works, a beach, the river, an airport.
+# West and south of squares in EPSG:32616: towers, houses, works, a beach, the river, an airport,
+# tracks.
 PLACES = {
     "towers": (447300, 4636300), "homes": (441500, 4630500), "works": (438057, 4627995),
-    "beach": (446300, 4640700), "river": (448600, 4637300), "airport": (425033, 4647410),
+    "beach": (447640, 4640860), "river": (448600, 4637300), "airport": (425033, 4647410),
+    "yard": (438800, 4624500),
 }  # fmt: skip
 SIDE = 300
 
@@ -216,7 +219,7 @@ def box_on_ground(height_m, size=120):
 def test_a_shadow_falls_away_from_the_sun_as_far_as_height_times_cotangent(azimuth, towards):
     # 12 m under a sun at 40 degrees: 12 / tan 40 = 14.30 m.
     sun = Sun(azimuth, 40)
-    shadow = light.shade(box_on_ground(12.0), sun.towards, sun.cot)
+    shadow = kernels.shade(box_on_ground(12.0), sun.towards, sun.cot)
     lines = {
         "north": shadow[:50, 60][::-1], "south": shadow[70:, 60], "east": shadow[60, 70:],
         "west": shadow[60, :50][::-1],
@@ -230,7 +233,7 @@ def test_a_shadow_falls_away_from_the_sun_as_far_as_height_times_cotangent(azimu
 
 def test_a_slanting_shadow_ends_where_trigonometry_says():
     sun = Sun(146.0, 55.0)
-    shadow = light.shade(box_on_ground(30.0), sun.towards, sun.cot)
+    shadow = kernels.shade(box_on_ground(30.0), sun.towards, sun.cot)
     rows, cols = np.nonzero(shadow > 0.5)
     long = 30 / math.tan(math.radians(55))
     assert 50 - rows.min() == pytest.approx(long * -math.cos(math.radians(146)), abs=1.5)
@@ -244,7 +247,7 @@ def test_shadows_are_those_of_rays_followed_one_by_one():
         r, c = rng.integers(15, 75, 2)
         picture.height[r : r + 8, c : c + 8] = rng.uniform(3, 14)
     sun = Sun(212.0, 48.0)
-    shadow = light.shade(picture, sun.towards, sun.cot)
+    shadow = kernels.shade(picture, sun.towards, sun.cot)
     expected = np.zeros((90, 90), bool)
     steps = np.arange(0.5, 30, 0.25)
     for r in range(30, 60):
@@ -266,7 +269,7 @@ def test_the_side_of_a_roof_towards_the_sun_is_brighter():
     picture = blank(np.full((40, 40), Stuff.LAWN, np.uint8), 440000, 4640000)
     body = one_rect(440020, 4639980, 12, 8)
     gable = roofs.Roofs(
-        body, codes_of(1, Build.HOUSE), np.zeros(1, np.uint64), np.array([1]), np.array([0.6]),
+        body, codes_of(1, Build.HOUSE), np.zeros(1, np.uint64), np.array([GABLE]), np.array([0.6]),
         np.array([6.0]), np.full((1, 4), 0.5),
     )  # fmt: skip
     roofs.draw_roofs(picture, gable, Sun(180, 45).slant)

@@ -8,7 +8,8 @@ from core.simulate.city import Objects
 from core.simulate.legend import Build, Use
 from core.simulate.noise import Floats, Keys
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, COS, SIN, Form, from_lattice
-from core.simulate.scene.decals import CAR, THING, Decals, decals
+from core.simulate.scene.decals import Decals, decals
+from core.simulate.scene.kernels import CAR, THING
 from core.simulate.scene.keys import place_keys
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.scene.streets import FAST_LANE_M, MEDIAN_M, beds, fast_lanes, track_offsets

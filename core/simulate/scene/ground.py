@@ -1,7 +1,5 @@
 """Lay the ground: which material each pixel is of, and its colour."""
 
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-
 import numpy as np
 
 from core.simulate import noise
@@ -23,17 +21,15 @@ from core.simulate.plan import (
     Form,
     to_lattice,
 )
+from core.simulate.scene import kernels
 from core.simulate.scene.materials import GROUND_OF, LOOK, WAY_STUFF, Stuff
 from core.simulate.scene.picture import Picture
-from core.simulate.scene.texture import clip01, grain, jit, patches
 from core.simulate.shapes import Rects, codes_of, shifted
 
 _ALLEY_HALF_M = 2.5
 _TO_SIDEWALK_M = 1.2  # from the lots
 _SIDEWALK_M = (2.3, 3.9)  # from the kerb
 _WALK_HALF_M = 0.55
-_DEEP_M = 1400.0
-_VOID, _LAKE = int(Stuff.VOID), int(Stuff.LAKE)
 
 
 def block_of(x: Floats, y: Floats) -> Item:
@@ -139,51 +135,7 @@ def _walks(things: Objects) -> Rects:
     return Rects.join(walks)
 
 
-@jit
-def _mix_of_lake(x, y, seed, shore, lattice):
-    """Return how shallow the lake looks, 0 to 1, and the light of its waves around 1."""
-    origin_x, origin_y, cos, sin, block_e, block_n, first_i, first_j = lattice
-    dx, dy = x - origin_x, y - origin_y
-    gi = (dx * cos - dy * sin) / block_e - 0.5 - first_i
-    gj = (dx * sin + dy * cos) / block_n - 0.5 - first_j
-    gi = min(max(gi, 0.0), shore.shape[1] - 1.001)
-    gj = min(max(gj, 0.0), shore.shape[0] - 1.001)
-    i, j = int(gi), int(gj)
-    fi, fj = gi - i, gj - j
-    south = shore[j, i] * (1.0 - fi) + shore[j, i + 1] * fi
-    north = shore[j + 1, i] * (1.0 - fi) + shore[j + 1, i + 1] * fi
-    near = 1.0 - clip01(-(south * (1.0 - fj) + north * fj) / _DEEP_M)
-    mix = clip01(near * near + 0.25 * (patches(seed, x / 160.0, y / 260.0) - 0.5))
-    wave = patches(seed, (x + 0.5 * y) / 17.0, (y - 0.5 * x) / 5.0) - 0.5
-    wave += 0.6 * (patches(seed, (x + 0.4 * y) / 6.0, (y - 0.4 * x) / 2.0) - 0.5)
-    return mix, 1.0 + 0.05 * wave
-
-
-@jit
-def _colour(picture, seed, look, shore, lattice):
-    rows, cols = picture.stuff.shape
-    for r in range(rows):
-        y = picture.north - (r + 0.5)
-        for c in range(cols):
-            code = picture.stuff[r, c]
-            if code == _VOID:
-                continue
-            x = picture.west + (c + 0.5)
-            k = look[code]
-            rough = 1.0
-            if code == _LAKE:
-                mix, rough = _mix_of_lake(x, y, seed, shore, lattice)
-            else:
-                mix = 0.5 + k[8] * (patches(seed, x / 45.0, y / 45.0) - 0.5)
-                mix += k[9] * (patches(seed, x / 9.0 + 0.37, y / 9.0) - 0.5)
-                mix += k[10] * (patches(seed, x / 2.5, y / 2.5 + 0.21) - 0.5)
-                mix = clip01(mix)
-            rough += 2.0 * k[11] * (grain(seed, picture.west + c, picture.north - r) - 0.5)
-            for band in range(4):
-                picture.albedo[r, c, band] = (k[band] + (k[4 + band] - k[band]) * mix) * rough
-
-
 def colour_ground(picture: Picture, city: City, seed: noise.Keys) -> None:
     """Colour the ground by its materials; shallow water is brighter than deep."""
     lattice = (*ORIGIN, COS, SIN, BLOCK_E_M, BLOCK_N_M, WEST, SOUTH)
-    _colour(picture, seed, LOOK, city.plan.to_shore, lattice)
+    kernels.colour_ground(picture, seed, LOOK, city.plan.to_shore, lattice)

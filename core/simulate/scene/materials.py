@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from core.simulate.legend import Cover
 from core.simulate.plan import Form
+from core.simulate.scene import kernels
 from core.simulate.sketch import Way
 
 Colour = tuple[float, float, float, float]
@@ -20,7 +21,7 @@ Colour = tuple[float, float, float, float]
 class Stuff(IntEnum):
     """A material; `VOID` where no block is drawn."""
 
-    VOID = 0
+    VOID = kernels.VOID
     ASPHALT = 1
     CONCRETE_ROAD = 2
     BALLAST = 3
@@ -42,11 +43,11 @@ class Stuff(IntEnum):
     SOIL = 19
     GRAVEL = 20
     SAND = 21
-    LAKE = 22
+    LAKE = kernels.LAKE
     RIVER = 23
     POND = 24
-    CROWN = 25
-    ROOF = 26
+    CROWN = kernels.CROWN
+    ROOF = kernels.ROOF
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,9 @@
 """The picture in work: arrays of one piece of the city that every painter adds to."""
 
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from core.simulate.scene.texture import jit
 
 
 class Picture(NamedTuple):
@@ -35,14 +31,3 @@ def blank(stuff: NDArray[np.uint8], west: int, north: int) -> Picture:
     albedo = np.zeros((*stuff.shape, 4), np.float32)
     height, light = np.zeros(stuff.shape, np.float32), np.ones(stuff.shape, np.float32)
     return Picture(stuff, albedo, height, light, west, north)
-
-
-@jit
-def span(picture, x, y, reach_x, reach_y):
-    """Return the rows [r0, r1) and columns [c0, c1) that a box around (x, y) can meet."""
-    rows, cols = picture.stuff.shape
-    c0 = max(int(np.floor(x - reach_x - picture.west)), 0)
-    c1 = min(int(np.floor(x + reach_x - picture.west)) + 1, cols)
-    r0 = max(int(np.floor(picture.north - y - reach_y)), 0)
-    r1 = min(int(np.floor(picture.north - y + reach_y)) + 1, rows)
-    return r0, r1, c0, c1

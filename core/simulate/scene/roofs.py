@@ -1,7 +1,5 @@
 """Roofs: what they are covered with, how they slope, and what stands on them."""
 
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator,misc"
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,16 +8,14 @@ from numpy.typing import NDArray
 from core.simulate import noise
 from core.simulate.legend import Build
 from core.simulate.noise import Floats, Keys
+from core.simulate.scene import kernels
 from core.simulate.scene.decals import Decals, decals
+from core.simulate.scene.kernels import FLAT, GABLE, HIP
 from core.simulate.scene.materials import Stuff, any_of
-from core.simulate.scene.picture import Picture, span
-from core.simulate.scene.texture import clip01, grain, jit, patches
+from core.simulate.scene.picture import Picture
 from core.simulate.shapes import Rects, each, shifted
 
 STOREY_M = 3.0
-_FLAT, _GABLE, _HIP = 0, 1, 2
-_VOID, _ROOF = int(Stuff.VOID), int(Stuff.ROOF)
-_PARAPET_M, _PARAPET_UP_M = 0.7, 0.9
 # Metres added to the storeys of a building; the slope and the share of pitched roofs.
 _EXTRA_M = {Build.MALL: 3.0, Build.SHED: 4.0, Build.TERMINAL: 3.0, Build.GARAGE: -0.4}
 _PITCHED = {
@@ -79,7 +75,7 @@ def roofs(buildings: Rects, kind: NDArray[np.int16], keys: Keys) -> Roofs:
     # From the fourth storey on roofs are flat.
     is_pitched = (noise.uniform(keys, 1) < share) & (buildings.code < 4)
     is_hip = (noise.uniform(keys, 2) < 0.38) & (kind != Build.SHED)
-    shape = np.where(is_pitched, np.where(is_hip, _HIP, _GABLE), _FLAT).astype(np.int64)
+    shape = np.where(is_pitched, np.where(is_hip, HIP, GABLE), FLAT).astype(np.int64)
     pick = noise.uniform(keys, 3)
     number = np.floor(pick * pick * 0.6 * 10 + pick * 0.4 * 10).astype(np.int64)
     even = np.floor(pick * 10).astype(np.int64)
@@ -96,82 +92,12 @@ def roofs(buildings: Rects, kind: NDArray[np.int16], keys: Keys) -> Roofs:
     )  # fmt: skip
 
 
-@jit
-def _flat(u, v, inside, eave, key):
-    """Return height and tone of a flat roof `inside` metres from its edge."""
-    if inside < _PARAPET_M:
-        return eave + _PARAPET_UP_M, 1.10
-    stains = patches(key, u / 6.0, v / 6.0) - 0.5
-    spots = patches(key, u / 1.9, v / 1.9 + 0.4) - 0.5
-    return eave, 1.0 + 0.13 * stains + 0.06 * spots
-
-
-@jit
-def _pitched(u, v, half, slope, shape, sun_u, sun_v):
-    """Return metres above the eaves and sunlight on a sloping roof."""
-    in_u, in_v = half[0] - abs(u), half[1] - abs(v)
-    # The ridge of a gable runs along the longer side.
-    falls_u = in_u < in_v if shape == _HIP else half[0] < half[1]
-    rise, at, to_sun = (in_u, u, sun_u) if falls_u else (in_v, v, sun_v)
-    facing = 1.0 + (slope if at >= 0.0 else -slope) * to_sun
-    return max(rise, 0.0) * slope, max(facing, 0.0) / np.sqrt(1.0 + slope * slope)
-
-
-@jit
-def _seams(along, key):
-    """Return the tone of metal sheets, with rust that runs along them."""
-    sheet = patches(key, along / 1.1, 0.5) - 0.5
-    rust = patches(key, along / 7.0, 3.5) - 0.5
-    return (1.0 + 0.07 * sheet) * (1.0 + 0.10 * rust)
-
-
-@jit
-def _draw_one(picture, body, look, shape, is_metal, key, sun):
-    """Draw one roof; `body` is x, y, half_u, half_v, ux, uy, `look` eave, slope and colour."""
-    x, y, hu, hv, ux, uy = body
-    eave, slope = look[0], look[1]
-    sun_u, sun_v = sun[0] * ux + sun[1] * uy, sun[1] * ux - sun[0] * uy
-    reach_x, reach_y = hu * abs(ux) + hv * abs(uy) + 0.75, hu * abs(uy) + hv * abs(ux) + 0.75
-    r0, r1, c0, c1 = span(picture, x, y, reach_x, reach_y)
-    for r in range(r0, r1):
-        dy = picture.north - (r + 0.5) - y
-        for c in range(c0, c1):
-            dx = picture.west + (c + 0.5) - x
-            u, v = dx * ux + dy * uy, dy * ux - dx * uy
-            in_u, in_v = hu - abs(u), hv - abs(v)
-            if in_u <= -0.5 or in_v <= -0.5 or picture.stuff[r, c] == _VOID:
-                continue
-            if shape == _FLAT:
-                z, tone = _flat(u, v, min(in_u, in_v), eave, key)
-                facing = 1.0
-            else:
-                rise, facing = _pitched(u, v, (hu, hv), slope, shape, sun_u, sun_v)
-                z, tone = eave + rise, 1.0 + 0.10 * (patches(key, u / 1.8, v / 1.8) - 0.5)
-            if is_metal:
-                tone *= _seams(u if hu >= hv else v, key)
-            tone *= 1.0 + 0.05 * (grain(key, picture.west + c, picture.north - r) - 0.5)
-            share = min(in_u + 0.5, 1.0) * min(in_v + 0.5, 1.0)
-            for band in range(4):
-                under = picture.albedo[r, c, band]
-                over = clip01(look[2 + band] * tone)
-                picture.albedo[r, c, band] = under + (over - under) * share
-            if in_u > 0.0 and in_v > 0.0:
-                picture.height[r, c], picture.light[r, c] = z, facing
-                picture.stuff[r, c] = _ROOF
-
-
-@jit
-def _draw(picture, body, look, shape, is_metal, keys, sun):
-    for n in range(len(body)):
-        _draw_one(picture, body[n], look[n], shape[n], is_metal[n], keys[n], sun)
-
-
 def draw_roofs(picture: Picture, table: Roofs, sun: tuple[float, float]) -> None:
     """Draw roofs over all that is there; `sun` is metres east and north towards it a metre up."""
     b = table.body
     body = np.stack([b.x, b.y, b.half_u, b.half_v, b.ux, b.uy], axis=1)
     look = np.column_stack([table.eave, table.slope, table.colour])
-    _draw(picture, body, look, table.shape, table.kind == Build.SHED, table.key, sun)
+    kernels.draw_roofs(picture, body, look, table.shape, table.kind == Build.SHED, table.key, sun)
 
 
 _UNIT_GRID_M = 7.5
@@ -194,7 +120,7 @@ def roof_units(table: Roofs) -> Decals:
 def _tops(table: Roofs) -> Decals:
     """Return set-back storeys and machine rooms of high buildings."""
     b, key = table.body, table.key
-    is_high = (table.shape == _FLAT) & (b.code >= 5) & (np.minimum(b.half_u, b.half_v) > 6.0)
+    is_high = (table.shape == FLAT) & (b.code >= 5) & (np.minimum(b.half_u, b.half_v) > 6.0)
     at = np.flatnonzero(is_high & (noise.uniform(key, 30) < 0.75))
     some, key, b = table.eave[at], key[at], b.take(at)
     fill_u, fill_v = noise.uniform(key, 31, 0.18, 0.66), noise.uniform(key, 35, 0.18, 0.66)

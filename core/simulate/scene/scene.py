@@ -11,13 +11,13 @@ from core.simulate.city import City
 from core.simulate.geography import CRS_NAME
 from core.simulate.paint import Canvas, make_grid
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, EAST, NORTH, SOUTH, WEST, Form, to_lattice
-from core.simulate.scene import cars, ground, light, planes, roofs, streets, yards
+from core.simulate.scene import cars, ground, kernels, planes, roofs, streets, yards
 from core.simulate.scene.crowns import grow_crowns
 from core.simulate.scene.decals import lay
 from core.simulate.scene.keys import place_keys
-from core.simulate.scene.light import Sun
 from core.simulate.scene.materials import COVER_OF
 from core.simulate.scene.picture import blank
+from core.simulate.scene.sun import Sun
 
 _MARGIN_M = 24  # longer than any vehicle, whose whole ground is looked at
 _BLOCKS_M = 40.0  # crowns, streets and bridges reach out of their blocks
@@ -68,7 +68,7 @@ def _draw(
     lay(picture, roofs.roof_units(table))
     west, south, east, north = inner
     window = row, col, rows, cols = top - north, west - left, north - south, east - west
-    image = light.expose(picture, light.shade(picture, sun.towards, sun.cot), seed, window)
+    image = kernels.expose(picture, kernels.shade(picture, sun.towards, sun.cot), seed, window)
     return Rendered(image, COVER_OF[picture.stuff[row : row + rows, col : col + cols]])
 
 

@@ -8,7 +8,8 @@ from core.simulate.city import Objects
 from core.simulate.legend import Build, Cover
 from core.simulate.noise import Floats
 from core.simulate.plan import BLOCK_E_M, BLOCK_N_M, Form, to_lattice
-from core.simulate.scene.decals import THING, Decals, decals
+from core.simulate.scene.decals import Decals, decals
+from core.simulate.scene.kernels import THING
 from core.simulate.scene.keys import place_keys
 from core.simulate.scene.materials import Stuff, any_of
 from core.simulate.shapes import each, shifted
