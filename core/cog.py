@@ -95,7 +95,7 @@ def write_cog(
         summary, codes = _copy_raw(pixels, kind, raw, inside, on_progress, should_stop)
         on_progress(0.5, N_("Writing overviews"))
         overviews = "mode" if kind == "classes" else "average"
-        _copy_cog(raw, cog, overviews, pixels, should_stop)
+        copy_cog(raw, cog, overviews, num=pixels.num, name=pixels.name, should_stop=should_stop)
         raw.unlink()
     _check_written(cog, pixels)
     pixels.steps.extend(pixels.tell())
@@ -197,10 +197,17 @@ def _chunks(height: int, width: int, itemsize: int) -> Iterator[Window]:
             yield Window(left, top, min(across, width - left), min(BLOCK, height - top))
 
 
-def _copy_cog(
-    raw: Path, cog: Path, overviews: str, pixels: Pixels, should_stop: ShouldStop
+def copy_cog(
+    raw: Path, cog: Path, overviews: str, *, num: int, name: str, should_stop: ShouldStop
 ) -> None:
-    """Turn the raw copy into a COG; a large one in a process of its own, which can be stopped."""
+    """Turn a raw copy of `num` pixels into a COG.
+
+    A large one in a process of its own, which can be stopped.
+
+    Raises:
+        RasterioError, OSError: It could not be written.
+        StoppedError: `should_stop` said so.
+    """
     options = {
         "COMPRESS": "DEFLATE",
         "LEVEL": "1",
@@ -211,7 +218,7 @@ def _copy_cog(
         "BIGTIFF": "IF_SAFER",
     }
     env = rasters.gdal_env()
-    if pixels.num < _OWN_PROCESS_PIXELS:
+    if num < _OWN_PROCESS_PIXELS:
         with env:
             rasterio.shutil.copy(raw, cog, driver="COG", **options)
         return
@@ -221,7 +228,7 @@ def _copy_cog(
     ) as process:
         try:
             while process.poll() is None:
-                stop_if(should_stop, pixels.name)
+                stop_if(should_stop, name)
                 time.sleep(0.1)
         finally:
             process.kill()

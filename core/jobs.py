@@ -24,7 +24,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import psutil
 
@@ -33,8 +33,15 @@ from core.errors import AppError, InputError, JobError, StoppedError
 from core.text import N_
 
 State = Literal["running", "done", "failed", "cancelled"]
-Report = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
+
+
+class Report(Protocol):
+    """Takes how far a work has come: a share from 0 to 1, and a template with its values."""
+
+    def __call__(self, share: float, text: str, /, **values: object) -> None: ...
+
+
 Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 
 # What may run as a job, and where it lives. A module is imported only in the job's own process.
@@ -45,6 +52,8 @@ WORKS = {
     "make-layer": "core.works:make_layer",
     "quadrats": "core.works:quadrats",
     "cozy-zone": "core.works:cozy_zone",
+    "fetch-imagery": "core.works:fetch_imagery",
+    "fetch-layers": "core.works:fetch_layers",
 }
 _VERSION = 1
 _KEPT = 50
@@ -63,6 +72,13 @@ class Progress:
     text: str
     seconds_left: float | None = None
     """None until enough is done to tell."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """What `text` is to be filled with."""
+
+    def message(self, translate: Callable[[str], str] = str) -> str:
+        """Return what it is doing, in words."""
+        text = translate(self.text)
+        return text.format(**self.values) if self.values else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +220,9 @@ def run(folder: Path) -> None:
     request = store.read_json(folder / "config.json", kind="job-config", version=_VERSION)
     module, name = module_and_name(request["work"])
 
-    def report(share: float, text: str) -> None:
-        body = {"share": min(max(share, 0.0), 1.0), "text": text, "time": time.time()}
+    def report(share: float, text: str, /, **values: object) -> None:
+        body: dict[str, Any] = {"share": min(max(share, 0.0), 1.0), "text": text}
+        body |= {"time": time.time(), "values": _plain(values)}
         with suppress(AppError, OSError):  # a report that is lost must not end the work
             store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
 
@@ -294,7 +311,7 @@ def _progress(folder: Path, started: float) -> Progress:
     left = None
     if share > 0.05 and elapsed > 1:
         left = max(0.0, elapsed * (1 - share) / share - (time.time() - body["time"]))
-    return Progress(share, body["text"], left)
+    return Progress(share, body["text"], left, body.get("values", {}))
 
 
 def _drop_ended(root: Path) -> None:
