@@ -45,10 +45,10 @@ class Wish:
     """What to call it in messages."""
     source: dict[str, Any]
     """Where it comes from: kept beside it."""
+    for_layer: bool = False
+    """Always cut to the study area, without overviews: a layer will be made of it."""
     nodata: float | None = None
-    """Value of missing pixels, where the file names none."""
-    is_cog: bool = True
-    """Whether a window gets overviews, for maps."""
+    """Value of missing pixels, where the file names none; of what is cut."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +117,7 @@ def fetch_file(
         return found
     before = door.num_bytes
     head = head_of(link, door)
-    if head.has_ranges and (head.size or 0) > _SMALL:
+    if head.has_ranges and (wish.for_layer or (head.size or 0) > _SMALL):
         made = _window(link, door, head, folder, wish, boundary, on_share, check)
         if made is not None:
             tmp, facts = made
@@ -143,7 +143,7 @@ def _window(
     try:
         with rasters.open_readable(file, wish.title) as dataset:
             cut = windows.cut_of(dataset, boundary, name=wish.title, nodata=wish.nodata)
-            if cut.is_whole and (cut.nodata is None or wish.nodata is None):
+            if cut.is_whole and not wish.for_layer:
                 return None
             store.require_space(folder, _space(cut), what=wish.title)
             windows.fetch_cut(
@@ -155,7 +155,9 @@ def _window(
                 check=check,
             )
             tmp.unlink(missing_ok=True)
-            windows.join(dataset, cut, beside, tmp, is_cog=wish.is_cog, should_stop=_asked(check))
+            windows.join(
+                dataset, cut, beside, tmp, is_cog=not wish.for_layer, should_stop=_asked(check)
+            )
             return tmp, _facts(tmp, wish, boundary)
     except RefusedFileError:
         if file.error is not None:  # GDAL only knows that it could not read
@@ -185,7 +187,10 @@ def _whole(
     )
     download.refuse_unless_size(part, head)
     try:
-        return part, _facts(part, wish, boundary)
+        facts = _facts(part, wish, boundary)
+        if not wish.for_layer:
+            return part, facts
+        return _cut_here(part, folder, wish, boundary, check)
     except AppError:
         download.forget(part)
         raise
@@ -227,13 +232,42 @@ def _check_last_block(dataset: DatasetReader, name: str) -> None:
         dataset.read(dataset.count, window=window)
 
 
-def keep(folder: Path, wish: Wish, tmp: Path, boundary: shapely.Geometry) -> File:
-    """Look into a finished file of another origin and put it in its place.
+def keep_cut(
+    source: Path,
+    folder: Path,
+    wish: Wish,
+    boundary: shapely.Geometry,
+    *,
+    check: Callable[[], None],
+) -> File:
+    """Cut a raster that is here already to the study area and put that in its place.
 
     Raises:
         RefusedFileError, CrsError, ExtentError: It is not sound, or lies elsewhere.
+        TooLargeError: There is no room on the disk.
     """
-    return _keep(folder, wish, tmp, _facts(tmp, wish, boundary), "window", 0)
+    return _keep(folder, wish, *_cut_here(source, folder, wish, boundary, check), "window", 0)
+
+
+def _cut_here(
+    source: Path,
+    folder: Path,
+    wish: Wish,
+    boundary: shapely.Geometry,
+    check: Callable[[], None],
+) -> tuple[Path, dict[str, Any]]:
+    beside = folder / f"{wish.key}.pieces"
+    with rasters.open_raster(source) as dataset:
+        cut = windows.cut_of(dataset, boundary, name=wish.title, nodata=wish.nodata)
+        store.require_space(folder, _space(cut), what=wish.title)
+        version = f"{source.name} {source.stat().st_size}"
+        windows.fetch_cut(
+            dataset, cut, beside, version=version, on_share=lambda _: None, check=check
+        )
+        tmp = beside / "whole.tif"
+        tmp.unlink(missing_ok=True)
+        windows.join(dataset, cut, beside, tmp, is_cog=False, should_stop=_asked(check))
+    return tmp, _facts(tmp, wish, boundary)
 
 
 def _keep(

@@ -8,8 +8,8 @@ from typing import Any
 
 import shapely
 
-from core import archives, rasters, store
-from core.connectors import addresses, assets, download, imagery, items, search, seasons, windows
+from core import archives, store
+from core.connectors import addresses, assets, download, imagery, items, search, seasons
 from core.connectors.assets import fetch_file
 from core.connectors.door import Door
 from core.connectors.items import Found
@@ -216,7 +216,7 @@ def _file(
     nodata: float | None,
     share: Callable[[float], None],
 ) -> assets.File:
-    wish = assets.Wish(key=key, title=title[:80], source={}, nodata=nodata, is_cog=False)
+    wish = assets.Wish(key=key, title=title[:80], source={}, nodata=nodata, for_layer=True)
     return fetch_file(
         link, site.door, site.folder, wish, site.boundary, on_share=share, check=site.check
     )
@@ -285,17 +285,8 @@ def _tile(
     except InputError:
         download.forget(part)
         raise
-    pieces = site.folder / f"{name}.pieces"
-    with rasters.open_raster(whole) as dataset:
-        cut = windows.cut_of(dataset, site.boundary, name=name, nodata=recipe.nodata)
-        windows.fetch_cut(
-            dataset, cut, pieces, version=head.version, on_share=lambda _: None, check=site.check
-        )
-        tmp = pieces / "whole.tif"
-        tmp.unlink(missing_ok=True)
-        windows.join(dataset, cut, pieces, tmp, is_cog=False, should_stop=lambda: False)
-    wish = assets.Wish(key=name, title=name, source={}, nodata=recipe.nodata)
-    made = assets.keep(site.folder, wish, tmp, site.boundary)
+    wish = assets.Wish(key=name, title=name, source={}, nodata=recipe.nodata, for_layer=True)
+    made = assets.keep_cut(whole, site.folder, wish, site.boundary, check=site.check)
     whole.unlink()
     download.forget(part)
     return made

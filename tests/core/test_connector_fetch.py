@@ -463,7 +463,7 @@ def kill_at_a_random_moment(space, job_id, server, rng):
         pid = store.read_json(root / job_id / "process.json", kind="job-process", version=1)["pid"]
         os.kill(pid, signal.SIGKILL)
     jobs.wait(root, job_id, timeout_s=10)
-    return len(server.files()) > before
+    jobs._started.pop(job_id).wait()
 
 
 @pytest.mark.parametrize("way", ["window", "whole"])
@@ -484,7 +484,9 @@ def test_row_18_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice
         for image in imagery.fetched(space, "town"):  # what counts is whole
             assert store.file_digest(image.path) == assets.have(image.path.parent, image.key).digest
     server.faults.clear()
-    job = jobs.wait(space.root / "jobs", start(server, space, found), timeout_s=30)
+    job_id = start(server, space, found)
+    job = jobs.wait(space.root / "jobs", job_id, timeout_s=30)
+    jobs._started.pop(job_id).wait()
     assert job.state == "done"
     assert len(job.result["images"]) == 2
     assert job.result["failed"] == []
@@ -512,6 +514,7 @@ def test_the_job_tells_of_bytes_and_time(server, space):
     while (job := jobs.job(space.root / "jobs", job_id)).state == "running":
         seen.add(job.progress.message())
         time.sleep(0.02)
+    jobs._started.pop(job_id).wait()
     assert job.state == "done"
     assert any("MB received" in text for text in seen)
     assert times(server, "quad-west")
