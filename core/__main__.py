@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import measure, preparing, run
+from core.commands import fetching, imagery, measure, preparing, run
 from core.commands.terminal import progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(handler=_inspect)
 
     measure.register(commands, common)
+    imagery.register(commands, common)
     area = commands.add_parser("area", help="make, fill and list study areas")
     area_commands = area.add_subparsers(required=True, metavar="COMMAND")
     _area_commands(area_commands, common)
@@ -121,6 +122,7 @@ def _area_commands(
     _new_command(commands, common)
     _layer_commands(commands, common)
     preparing.register(commands, common)
+    fetching.register(commands, common)
 
 
 def _new_command(

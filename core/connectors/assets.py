@@ -153,6 +153,7 @@ def _window(
                 version=f"{addresses.shown(link.href)} {head.size} {head.version}",
                 on_share=lambda share: on_share(0.95 * share),
                 check=check,
+                prefetch=file.prefetch,
             )
             tmp.unlink(missing_ok=True)
             windows.join(

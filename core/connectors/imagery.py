@@ -23,19 +23,19 @@ import filelock
 import shapely
 
 from core import store
-from core.connectors import addresses, assets, items, signing
-from core.connectors.assets import File, Wish, fetch_file
+from core.connectors import addresses, signing
+from core.connectors.assets import Wish, fetch_file
 from core.connectors.door import Door
 from core.connectors.items import Found, harmless
+from core.connectors.shelf import Failure, Image, fetched, is_there, write_failures
 from core.connectors.signing import Catalogue, Link, Signer
-from core.errors import AppError, BusyError, InputError, OutsideError, StoppedError, StoreError
+from core.errors import AppError, BusyError, InputError, OutsideError, StoppedError
 from core.jobs import Report
 from core.prepare import boundary_lonlat, never
 from core.text import N_
 from core.workspace import Workspace
 
 MOST_AT_ONCE = 1000
-_FAILED_KIND, _FAILED_VERSION = "imagery-failed", 1
 _DEGREE_M = 111_320.0
 _BANDS = 4
 """Of an image whose catalogue does not tell how many it has."""
@@ -68,43 +68,6 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An image that could not be fetched."""
-
-    image: Found
-    catalogue: str
-    problem: str
-    """A template as in `AppError`."""
-    hint: str
-    values: dict[str, Any]
-    when: float
-    """Seconds since 1970."""
-
-    def message(self, translate: Callable[[str], str] = str) -> str:
-        """Return the reason in words."""
-        parts = (self.problem, self.hint)
-        return " ".join(translate(part).format(**self.values) for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
-    """An image that is there."""
-
-    key: str
-    collection: str
-    path: Path
-    title: str
-    date: str
-    num_bytes: int
-    mode: str
-    """`window` or `whole`."""
-    facts: dict[str, Any]
-    """`crs`, `width`, `height`, `bands`, `dtype`, `pixel`, `bounds`, `cover`."""
-    source: dict[str, Any]
-    """`catalogue`, `collection`, `id`, `asset`, `href`, `date`, `licence`, `fetched`, `bands`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """What a fetch came to."""
 
@@ -132,7 +95,7 @@ def plan_fetch(
     if not 0.01 <= mbit_s <= 1e5:
         raise InputError(N_("{speed} Mbit/s is no usable speed."), speed=mbit_s)
     boundary = boundary_lonlat(workspace, area_id)
-    missing = [image for image in found if not _is_there(workspace, area_id, image)]
+    missing = [image for image in found if not is_there(workspace, area_id, image)]
     boundary_box = boundary.envelope
     download = disk = largest = 0
     is_rough = False
@@ -193,7 +156,7 @@ def fetch(
     area = workspace.folder(area_id)
     root = area / "imagery"
     boundary = boundary_lonlat(workspace, area_id)
-    missing = [image for image in found if not _is_there(workspace, area_id, image)]
+    missing = [image for image in found if not is_there(workspace, area_id, image)]
     begun = time.monotonic()
     failed: list[Failure] = []
     received = 0
@@ -213,7 +176,7 @@ def fetch(
                             failed.append(failure)
                     received = door.num_bytes
         finally:
-            _write_failures(workspace, area_id, found, failed)
+            write_failures(workspace, area_id, found, failed)
     tell(1.0, N_("Done"))
     there = {(image.collection, image.key): image for image in fetched(workspace, area_id)}
     wanted = [(harmless(image.collection), image.key) for image in found]
@@ -223,51 +186,6 @@ def fetch(
         received=received,
         seconds=time.monotonic() - begun,
     )
-
-
-def fetched(workspace: Workspace, area_id: str) -> tuple[Image, ...]:
-    """Return the images of an area that are there and whole, newest first.
-
-    Raises:
-        InputError: There is no such area.
-    """
-    root = workspace.folder(area_id) / "imagery"
-    images = []
-    for about in root.glob("[a-z0-9]*/*.json"):
-        file = assets.have(about.parent, about.stem)
-        if file is not None:
-            images.append(_image(about, file))
-    return tuple(sorted(images, key=lambda image: (image.date, image.key), reverse=True))
-
-
-def failures(workspace: Workspace, area_id: str) -> tuple[Failure, ...]:
-    """Return the images of an area that could not be fetched, to be shown and tried again.
-
-    Raises:
-        InputError: There is no such area.
-    """
-    path = workspace.folder(area_id) / "imagery" / "failed.json"
-    if not path.is_file():
-        return ()
-    try:
-        rows = store.read_json(path, kind=_FAILED_KIND, version=_FAILED_VERSION)["failed"]
-        return tuple(Failure(**{**row, "image": items.from_row(row["image"])}) for row in rows)
-    except (StoreError, InputError, KeyError, TypeError):  # it can be found again by a search
-        return ()
-
-
-def remove(workspace: Workspace, area_id: str, collection: str, key: str) -> None:
-    """Delete an image that was fetched.
-
-    Raises:
-        InputError: There is no such image.
-    """
-    for image in fetched(workspace, area_id):
-        if (image.collection, image.key) == (collection, key):
-            image.path.with_suffix(".json").unlink(missing_ok=True)
-            image.path.unlink(missing_ok=True)
-            return
-    raise InputError(N_("There is no image {key!r}."), key=key[:80])
 
 
 def free_bytes(workspace: Workspace) -> int:
@@ -403,27 +321,6 @@ def _source(image: Found, catalogue: Catalogue, licence: str) -> dict[str, Any]:
     }
 
 
-def _image(about: Path, file: File) -> Image:
-    body = store.read_json(about, kind=assets.KIND, version=assets.VERSION)
-    source = body["source"]
-    return Image(
-        key=about.stem,
-        collection=about.parent.name,
-        path=file.path,
-        title=str(body["title"]),
-        date=str(source.get("date", "")),
-        num_bytes=file.num_bytes,
-        mode=file.mode,
-        facts=file.facts,
-        source=source,
-    )
-
-
-def _is_there(workspace: Workspace, area_id: str, image: Found) -> bool:
-    folder = workspace.folder(area_id) / "imagery" / harmless(image.collection)
-    return assets.have(folder, image.key) is not None
-
-
 def _unpacked(image: Found, boundary: shapely.Geometry) -> int:
     """Return the bytes of the part of an image in the study area's box, before packing."""
     part = shapely.intersection(image.footprint, boundary)
@@ -443,33 +340,6 @@ def _check_many(found: Sequence[Found]) -> None:
             most=MOST_AT_ONCE,
             count=len(found),
         )
-
-
-def _write_failures(
-    workspace: Workspace, area_id: str, asked: Sequence[Found], new: Sequence[Failure]
-) -> None:
-    """Keep the failures of images that were not asked for now, and those of now."""
-    tried = {(image.collection, image.key) for image in asked}
-    old = [
-        failure
-        for failure in failures(workspace, area_id)
-        if (failure.image.collection, failure.image.key) not in tried
-    ]
-    path = workspace.folder(area_id) / "imagery" / "failed.json"
-    if not (old or new) and not path.is_file():
-        return
-    rows = [
-        {
-            "image": items.to_row(failure.image),
-            "catalogue": failure.catalogue,
-            "problem": failure.problem,
-            "hint": failure.hint,
-            "values": failure.values,
-            "when": failure.when,
-        }
-        for failure in (*old, *new)
-    ]
-    store.write_json(path, {"failed": rows}, kind=_FAILED_KIND, version=_FAILED_VERSION)
 
 
 def _no_report(share: float, text: str, /, **values: object) -> None:

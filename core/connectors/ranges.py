@@ -64,6 +64,24 @@ class RangeFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def prefetch(self, spans: list[tuple[int, int]]) -> None:
+        """Ask for parts (offset, length) that will be read next, in as few requests as may be.
+
+        Raises:
+            OutsideError, RefusedFileError, StoppedError: See `Door.ranges`.
+        """
+        wanted = {
+            number
+            for offset, length in spans
+            if length > 0 and offset < self._size
+            for number in range(
+                offset // _PAGE, (min(offset + length, self._size) - 1) // _PAGE + 1
+            )
+        }
+        if len(wanted) > _MOST_PAGES // 2:  # more than is kept: read as it comes
+            return
+        self._keep(self._asked(sorted(wanted - self._pages.keys())))
+
     def _between(self, first: int, end: int) -> bytes:
         low, high = first // _PAGE, (end - 1) // _PAGE
         wanted = range(low, high + 1)
@@ -71,17 +89,26 @@ class RangeFile:
         missing = [number for number in wanted if number not in pages]
         if not self._pages:  # the header
             missing = sorted({*missing, *range(min(_FIRST_PAGES, -(-self._size // _PAGE)))})
-        for start, stop in _runs(missing):
+        pages |= self._asked(missing)
+        self._keep(pages)
+        whole = b"".join(pages[number] for number in wanted)
+        return whole[first - low * _PAGE : end - low * _PAGE]
+
+    def _asked(self, numbers: list[int]) -> dict[int, bytes]:
+        pages = {}
+        for start, stop in _runs(numbers):
             body = self._ask(start * _PAGE, min(stop * _PAGE, self._size) - 1)
             for number in range(start, stop):
                 pages[number] = body[(number - start) * _PAGE : (number + 1 - start) * _PAGE]
+        return pages
+
+    def _keep(self, pages: dict[int, bytes]) -> None:
+        """Keep pages as those used last, and let go of those used longest ago."""
         for number, page in pages.items():
             self._pages.pop(number, None)
             self._pages[number] = page
         while len(self._pages) > _MOST_PAGES:
             self._pages.pop(next(iter(self._pages)))
-        whole = b"".join(pages[number] for number in wanted)
-        return whole[first - low * _PAGE : end - low * _PAGE]
 
     def _ask(self, first: int, last: int) -> bytes:
         return asking(

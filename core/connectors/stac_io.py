@@ -3,7 +3,6 @@
 from typing import Any
 from urllib.parse import urljoin
 
-from pystac.link import HREF, Link
 from pystac_client.stac_api_io import StacApiIO
 
 from core.connectors.door import Door
@@ -17,9 +16,9 @@ class CheckedIO(StacApiIO):
         self._door = door
         self._base = f"{home}/"
 
-    def read_text(self, source: HREF, *args: Any, **kwargs: Any) -> str:
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
         """Read a link, or an address; what is no address is meant from the catalogue's own."""
-        if isinstance(source, Link):
+        if hasattr(source, "to_dict"):  # a link: its address goes through `request` too
             return super().read_text(source, *args, **kwargs)
         return self.request(str(source), *args, **kwargs)
 

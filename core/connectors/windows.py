@@ -6,6 +6,7 @@ try goes on after it.
 """
 
 import io
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -130,6 +131,7 @@ def fetch_cut(
     version: str,
     on_share: OnShare,
     check: Callable[[], None],
+    prefetch: Callable[[list[tuple[int, int]]], None] | None = None,
 ) -> None:
     """Read a part into pieces in `folder`; those that are there are not read again.
 
@@ -140,6 +142,7 @@ def fetch_cut(
         version: What tells this version of the file from others.
         on_share: Told the share that is there.
         check: Called before and after each piece; raises to end the work.
+        prefetch: Told which bytes of the file a piece is packed in, before it is read.
 
     Raises:
         RefusedFileError: The raster cannot be read to its end.
@@ -161,6 +164,8 @@ def fetch_cut(
         if _piece(path, window, cut) is not None:
             continue
         check()
+        if prefetch is not None:
+            prefetch(packed_in(dataset, window))
         values = dataset.read(window=window, out_dtype=cut.dtype)
         if cut.has_mask:
             mask = dataset.dataset_mask(window=window)
@@ -174,13 +179,37 @@ def fetch_cut(
     on_share(1.0)
 
 
+def packed_in(dataset: DatasetReader, window: Window) -> list[tuple[int, int]]:
+    """Return offset and length of the blocks of a GeoTIFF that hold a window, where it tells."""
+    rows, columns = dataset.block_shapes[0]
+    is_apart = dataset.profile.get("interleave") == "band" and dataset.count > 1
+    spans = []
+    for band in range(1, dataset.count + 1 if is_apart else 2):
+        for row in range(int(window.row_off) // rows, _last(window.row_off, window.height, rows)):
+            for column in range(
+                int(window.col_off) // columns, _last(window.col_off, window.width, columns)
+            ):
+                place = f"{column}_{row}"
+                offset = dataset.get_tag_item(f"BLOCK_OFFSET_{place}", "TIFF", bidx=band)
+                length = dataset.get_tag_item(f"BLOCK_SIZE_{place}", "TIFF", bidx=band)
+                if offset and length:
+                    spans.append((int(offset), int(length)))
+    return spans
+
+
+def _last(first: float, length: float, block: int) -> int:
+    """Return the number of the block after the last one that a span touches."""
+    return math.ceil((first + length) / block)
+
+
 def pieces(cut: Cut, block: tuple[int, int]) -> Iterator[Window]:
     """Cut a part into groups of whole blocks of the raster, each of about 4 MB unpacked."""
     rows, columns = block
     each = rows * columns * (cut.count + cut.has_mask) * cut.dtype.itemsize
     group = max(1, _PIECE_BYTES // each)
-    across = max(1, min(group, int(np.sqrt(group))) if columns < cut.window.width else 1)
-    down = max(1, group // across)
+    # Blocks of one row follow one another in the file, so that one request brings them all.
+    across = min(group, math.ceil(cut.place.width / columns) + 1)
+    down = group // across
     left, top = int(cut.window.col_off), int(cut.window.row_off)
     right, bottom = left + cut.place.width, top + cut.place.height
     tall, wide = rows * down, columns * across

@@ -16,7 +16,7 @@ import rasterio
 from affine import Affine
 
 from core import jobs, store
-from core.connectors import assets, door, imagery, items
+from core.connectors import assets, door, imagery, items, shelf
 from core.connectors.search import search
 from core.connectors.signing import Catalogue
 from core.errors import BusyError, InputError, OutsideError, StoppedError, TooLargeError
@@ -134,7 +134,7 @@ def test_a_fetched_image_tells_where_it_comes_from_and_under_which_licence(serve
     assert image.date == "2021-08-15"
     assert image.facts["bands"] == 4
     assert image.path.parent == space.root / "areas" / "town" / "imagery" / "naip"
-    assert image == imagery.fetched(space, "town")[0]
+    assert image == shelf.fetched(space, "town")[0]
     with rasterio.open(image.path) as dataset:
         assert dataset.profile["tiled"]
 
@@ -161,10 +161,10 @@ def test_one_band_of_another_type_comes_with_its_nodata_value(server, space, mon
 
 def test_an_image_can_be_removed(server, space):
     (image,) = fetch(server, space, only(server, space)).images
-    imagery.remove(space, "town", image.collection, image.key)
-    assert imagery.fetched(space, "town") == ()
+    shelf.remove(space, "town", image.collection, image.key)
+    assert shelf.fetched(space, "town") == ()
     with pytest.raises(InputError, match="no image"):
-        imagery.remove(space, "town", image.collection, image.key)
+        shelf.remove(space, "town", image.collection, image.key)
 
 
 # --- whole files --------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def test_row_10_a_failed_image_is_listed_with_its_reason_and_others_go_on(
     (failure,) = done.failures
     assert reason in failure.message()
     assert failure.image.id == "quad-west"
-    assert imagery.failures(space, "town") == done.failures
+    assert shelf.failures(space, "town") == done.failures
 
 
 def test_failed_images_are_tried_again_alone(server, space):
@@ -243,12 +243,12 @@ def test_failed_images_are_tried_again_alone(server, space):
     fetch(server, space)
     server.faults.clear()
     before = len(server.files("quad-east"))
-    failed = [failure.image for failure in imagery.failures(space, "town")]
+    failed = [failure.image for failure in shelf.failures(space, "town")]
     done = fetch(server, space, failed)
     assert [image.title for image in done.images] == ["quad-west"]
     assert len(server.files("quad-east")) == before
-    assert imagery.failures(space, "town") == ()
-    assert len(imagery.fetched(space, "town")) == 2
+    assert shelf.failures(space, "town") == ()
+    assert len(shelf.fetched(space, "town")) == 2
 
 
 def test_a_server_that_drips_is_given_up(server, space, monkeypatch):
@@ -361,7 +361,7 @@ def test_row_20_a_full_disk_is_told_and_what_was_there_stays(server, space):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "no room" in failure.message() or "could not be written" in failure.message()
-    assert [image.title for image in imagery.fetched(space, "town")] == ["quad-east"]
+    assert [image.title for image in shelf.fetched(space, "town")] == ["quad-east"]
     assert [image.title for image in fetch(server, space, only(server, space)).images]
 
 
@@ -481,7 +481,7 @@ def test_row_18_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice
     kills = 2
     for _ in range(kills):
         kill_at_a_random_moment(space, start(server, space, found), server, rng)
-        for image in imagery.fetched(space, "town"):  # what counts is whole
+        for image in shelf.fetched(space, "town"):  # what counts is whole
             assert store.file_digest(image.path) == assets.have(image.path.parent, image.key).digest
     server.faults.clear()
     job_id = start(server, space, found)
@@ -490,7 +490,7 @@ def test_row_18_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice
     assert job.state == "done"
     assert len(job.result["images"]) == 2
     assert job.result["failed"] == []
-    images = {image.title: image for image in imagery.fetched(space, "town")}
+    images = {image.title: image for image in shelf.fetched(space, "town")}
     if way == "window":
         check_west(images["quad-west"].path)
     else:
