@@ -23,13 +23,6 @@ Realm = Literal["internet", "network", "machine"]
 
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{3,16000}", re.IGNORECASE)
 _KEPT_S = 60.0
-WAYS = (
-    N_("Take the simulated city, which needs no internet."),
-    N_("Bring in files of your own: a boundary and rasters as GeoTIFF."),
-    N_("Put files into the server's data folder and bring them in from there."),
-    N_("Fetch on a machine that has internet, and copy the folder of the study area here."),
-)
-"""What works without the internet."""
 
 
 def require_outside(outside: bool) -> None:

@@ -229,7 +229,9 @@ class Door:
             except AppError:  # of the check who answers; some of them are ValueErrors too
                 raise
             except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as err:
-                if is_last or not isinstance(err, requests.ConnectionError | requests.Timeout):
+                may_pass = isinstance(err, requests.ConnectionError | requests.Timeout)
+                # Eight seconds without a connection are enough to know.
+                if is_last or not may_pass or isinstance(err, requests.ConnectTimeout):
                     raise OutsideError(
                         N_("{url} does not answer: {reason}."),
                         hint=N_("Check the internet; without it, bring in files of your own."),

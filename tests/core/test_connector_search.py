@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.connectors import addresses, items
+from core.connectors.access import access
 from core.connectors.door import Door
 from core.connectors.recipes import recipe
 from core.connectors.search import checked_dates, search
@@ -204,6 +205,33 @@ def test_without_internet_the_search_says_so_at_once(monkeypatch):
         search(TOWN, outside=True)
     assert time.monotonic() - begun < 1
     assert "without internet, bring in files" in str(caught.value)
+
+
+def test_access_is_told_at_once_with_the_ways_that_work(server, monkeypatch):
+    assert access(catalogue(server), outside=True).is_open
+    assert access(catalogue(server), outside=True).message() == ""
+    off = access(catalogue(server), outside=False)
+    assert "switched off" in off.message()
+    assert len(off.ways) == 4
+
+    def asleep(*args):
+        time.sleep(1.5)
+        raise socket.gaierror(-3, "too late")
+
+    addresses._numbers.cache_clear()
+    monkeypatch.setattr(socket, "getaddrinfo", asleep)
+    begun = time.monotonic()
+    silent = access(
+        Catalogue(url="https://stac.example", title="Example"), outside=True, wait_s=0.2
+    )
+    assert time.monotonic() - begun < 1
+    assert silent.message().startswith("Example does not answer within 0.2 s")
+    assert silent.ways == off.ways
+
+
+def test_row_2_access_opens_no_socket_while_it_is_off(no_sockets):
+    """Row 2."""
+    assert not access(outside=False).is_open
 
 
 def test_a_server_that_is_gone_is_named_in_one_sentence(server, monkeypatch):
