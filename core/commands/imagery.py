@@ -163,7 +163,7 @@ def _chosen(args: argparse.Namespace) -> "tuple[list[Found], Any, str]":
             raise InputError(N_("No image of {name} failed the last time."), name=args.name)
         first = failed[0].catalogue
         rows = [row.image for row in failed if row.catalogue == first]
-        return rows, catalogue_of(first), ""
+        return rows, catalogue_of(first), failed[0].licence
     results = _results(args)
     catalogue = catalogue_of(args.catalogue or PLANETARY_COMPUTER.url)
     found = list(results.found)

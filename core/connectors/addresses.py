@@ -22,6 +22,7 @@ Realm = Literal["internet", "network", "machine"]
 """Where a host lies: anywhere, in this machine's own network, or on this machine."""
 
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{3,16000}", re.IGNORECASE)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _KEPT_S = 60.0
 
 
@@ -102,7 +103,7 @@ def realm_of(text: str, host: str) -> Realm:
     """
     address = ipaddress.ip_address(text.split("%")[0])
     if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address.sixtofour or address
+        address = address.ipv4_mapped or address.sixtofour or _translated(address) or address
     if address.is_link_local or address.is_multicast or address.is_unspecified:
         raise RefusedFileError(
             N_("{host} is an address inside the network that is never asked."), host=host[:80]
@@ -110,6 +111,13 @@ def realm_of(text: str, host: str) -> Realm:
     if address.is_loopback:
         return "machine"
     return "internet" if address.is_global else "network"
+
+
+def _translated(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the address that a translator to IPv4 (RFC 6052) would reach."""
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return None
 
 
 def checked_link(url: str, *, home: Realm) -> str:

@@ -138,6 +138,12 @@ def _window(
 ) -> tuple[Path, dict[str, Any]] | None:
     """Fetch the window; None where it is the whole raster, which is better copied as it is."""
     file = RangeFile(link, door, head)
+
+    def checked() -> None:
+        check()
+        if file.error is not None:  # GDAL might take what did not come for pixels that are missing
+            raise file.error
+
     beside = folder / f"{wish.key}.pieces"
     tmp = beside / "whole.tif"
     try:
@@ -152,7 +158,7 @@ def _window(
                 beside,
                 version=f"{addresses.shown(link.href)} {head.size} {head.version}",
                 on_share=lambda share: on_share(0.95 * share),
-                check=check,
+                check=checked,
                 prefetch=file.prefetch,
             )
             tmp.unlink(missing_ok=True)

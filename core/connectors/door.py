@@ -5,9 +5,12 @@ are refused; answers are bounded in size and time; no credentials of this machin
 request that fails in passing is asked again, a few times.
 """
 
+import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +36,8 @@ _LARGEST_PAGE = 32 << 20
 _CHUNK = 1 << 16
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _DENIED = {401, 403}
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_WATCH_S = 0.2
 
 
 class DeniedError(OutsideError):
@@ -65,12 +70,17 @@ class Door:
         self.num_bytes = 0
         """Bytes of bodies that were received."""
         self._should_stop = should_stop or (lambda: False)
+        self._sockets: set[socket.socket] = set()
+        self._closed = threading.Event()
         self._session = requests.Session()
         self._session.auth = _without_credentials
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self.home))
+            self._session.mount(scheme, _Adapter(self.home, self._sockets))
+        if should_stop is not None:
+            threading.Thread(target=self._watch, daemon=True).start()
 
     def close(self) -> None:
+        self._closed.set()
         self._session.close()
 
     def __enter__(self) -> "Door":
@@ -87,11 +97,10 @@ class Door:
         """
         with self.get(url, headers={"Range": "bytes=0-0"}) as answer:
             version = answer.headers.get("ETag") or answer.headers.get("Last-Modified") or ""
-            length = answer.headers.get("Content-Length", "")
             if answer.status_code == 206:
-                total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-                return Head(int(total) if total.isdigit() else None, total.isdigit(), version)
-            return Head(int(length) if length.isdigit() else None, False, version)
+                size = _number(answer.headers.get("Content-Range", "").rpartition("/")[2])
+                return Head(size, size is not None, version)
+            return Head(_number(answer.headers.get("Content-Length", "")), False, version)
 
     def ranges(self, url: str, first: int, last: int, *, version: str = "") -> bytes:
         """Return the bytes from `first` to `last`, both included.
@@ -185,7 +194,8 @@ class Door:
             self.stop_if()
             try:
                 chunk = next(chunks, b"")
-            except (urllib3.exceptions.HTTPError, OSError) as err:
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
+                self.stop_if()
                 raise _cut_off(url) from err
             if not chunk:
                 return
@@ -229,6 +239,7 @@ class Door:
             except AppError:  # of the check who answers; some of them are ValueErrors too
                 raise
             except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as err:
+                self.stop_if()
                 may_pass = isinstance(err, requests.ConnectionError | requests.Timeout)
                 # Eight seconds without a connection are enough to know.
                 if is_last or not may_pass or isinstance(err, requests.ConnectTimeout):
@@ -242,10 +253,18 @@ class Door:
                 continue
             if answer.status_code not in _PASSING or is_last:
                 return answer
-            asked = answer.headers.get("Retry-After", "")
+            asked = _number(answer.headers.get("Retry-After", ""))
             answer.close()
-            self._wait(attempt, float(asked) if asked.isdigit() else 0.0)
+            self._wait(attempt, asked or 0)
         raise AssertionError("the last try returns or raises")
+
+    def _watch(self) -> None:
+        """End the wait for a silent server once the user wants the work to end."""
+        while not self._closed.wait(_WATCH_S):
+            if self._should_stop():
+                for found in list(self._sockets):
+                    with suppress(OSError):
+                        found.shutdown(socket.SHUT_RDWR)
 
     def _wait(self, attempt: int, least_s: float = 0.0) -> None:
         wait = min(max(_FIRST_WAIT_S * 2**attempt, least_s), _LONGEST_WAIT_S)
@@ -306,6 +325,11 @@ def _plain(err: BaseException) -> str:
     return str(reason)[:120]
 
 
+def _number(text: str) -> int | None:
+    """Return a number of a header, None where there is none that can be believed."""
+    return int(text) if _NUMBER.fullmatch(text) else None
+
+
 def _without_credentials(asked: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from looking up a password for the host in this user's files."""
     return asked
@@ -314,13 +338,14 @@ def _without_credentials(asked: requests.PreparedRequest) -> requests.PreparedRe
 class _Adapter(HTTPAdapter):
     """Checks who answers: a name may mean another machine now than when it was looked up."""
 
-    def __init__(self, home: addresses.Realm) -> None:
+    def __init__(self, home: addresses.Realm, sockets: set[socket.socket]) -> None:
         self._home = home
+        self._sockets = sockets
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        home = self._home
+        home, sockets = self._home, self._sockets
 
         def check(connection: HTTPConnection) -> None:
             # Behind a proxy it is the proxy that answers, wherever that lies.
@@ -333,6 +358,9 @@ class _Adapter(HTTPAdapter):
                 except AppError:
                     connection.close()
                     raise
+            if connection.sock is not None:
+                sockets.difference_update({old for old in sockets if old.fileno() < 0})
+                sockets.add(connection.sock)
 
         class Plain(HTTPConnection):
             def connect(self) -> None:

@@ -17,7 +17,15 @@ from core.connectors.median import Scene
 from core.connectors.ranges import head_of
 from core.connectors.recipes import Recipe
 from core.connectors.signing import Catalogue, Link, Signer
-from core.errors import AppError, ExtentError, InputError, OutsideError, StoppedError, TooLargeError
+from core.errors import (
+    AppError,
+    ExtentError,
+    InputError,
+    OutsideError,
+    RefusedFileError,
+    StoppedError,
+    TooLargeError,
+)
 from core.settings import settings
 from core.text import N_
 
@@ -104,6 +112,9 @@ def gather(recipe: Recipe, site: Site, years: range, asked: tuple[int, int] | No
         _months(recipe, site, asked[1] if asked else recipe.year or years[-1], gathered)
     else:
         _tiles(recipe, site, gathered)
+        if asked and recipe.year not in range(asked[0], asked[1] + 1):
+            text = N_("{name} is of {year}; there is no other year.")
+            gathered.notes.append((text, {"name": recipe.id, "year": recipe.year}))
     if not gathered.scenes:
         raise InputError(
             N_("There is nothing of {collection} for this study area and these years."),
@@ -142,6 +153,9 @@ def _season(recipe: Recipe, site: Site, years: range, out: Gathered) -> None:
         found += _searched(recipe, site, dates, out)
     chosen = seasons.best_scenes(found, recipe.most_scenes)
     _each(chosen, site, out, lambda image, share: _one(recipe, site, image, out, share))
+    if 2 * len(out.scenes) < len(chosen):  # too few to speak for the season; try again later
+        text, values = out.notes[-1]
+        raise OutsideError(text, **values)
 
 
 def _searched(
@@ -234,6 +248,9 @@ def _months(recipe: Recipe, site: Site, year: int, out: Gathered) -> None:
             if err.values.get("status") not in (403, 404):
                 raise
             out.notes.append((N_("{month} is not published."), {"month": month}))
+            continue
+        except RefusedFileError as err:
+            out.notes.append((err.problem, dict(err.values)))
             continue
         out.scenes.append(Scene(name=month, values=found.path))
         out.items.append({"id": month, "date": month, "href": url, "sha256": found.digest})

@@ -164,7 +164,7 @@ def fetch(
         try:
             if missing:
                 estimate = plan_fetch(workspace, area_id, missing)
-                store.require_space(root, estimate.disk_bytes, what=N_("These images"))
+                store.require_space(root, estimate.disk_bytes, what=N_("Fetching these images"))
                 with Door(catalogue.url, outside=outside, should_stop=should_stop) as door:
                     signer = Signer(catalogue, door)
                     for number, image in enumerate(missing):
@@ -176,7 +176,8 @@ def fetch(
                             failed.append(failure)
                     received = door.num_bytes
         finally:
-            write_failures(workspace, area_id, found, failed)
+            if (area / "area.json").is_file():
+                write_failures(workspace, area_id, found, failed)
     tell(1.0, N_("Done"))
     there = {(image.collection, image.key): image for image in fetched(workspace, area_id)}
     wanted = [(harmless(image.collection), image.key) for image in found]
@@ -294,6 +295,7 @@ def _fetch_one(
         return Failure(
             image=image,
             catalogue=catalogue.url,
+            licence=licence,
             problem=err.problem,
             hint=err.hint,
             values=plain(err.values),

@@ -12,6 +12,7 @@ import numpy as np
 import shapely
 from shapely.geometry import mapping, shape
 
+from core import store
 from core.connectors import addresses
 from core.errors import AppError, InputError
 from core.text import N_
@@ -76,7 +77,7 @@ class Found:
     @property
     def key(self) -> str:
         """A name for files: the collection's and the image's ids and the asset, made harmless."""
-        return f"{harmless(self.id)}-{harmless(self.asset)}"
+        return f"{harmless(self.id)}.{harmless(self.asset)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Refused:
 def harmless(text: str) -> str:
     """Make a file name of an id that somebody else chose; different ids get different names."""
     plain = re.sub(r"[^a-z0-9_-]+", "_", text.lower()).strip("_-")[:60]
-    if plain and plain == text:
+    if plain == text and plain and not store.is_device(plain):
         return plain
     return f"{plain or 'x'}-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
 
@@ -323,7 +324,12 @@ def _footprint(geometry: Any, name: str) -> shapely.Geometry:
         west, south, east, north = found.bounds
         if not (-180 <= west <= east <= 180 and -90 <= south <= north <= 90):
             raise ValueError("it is not in degrees")
-        return shapely.make_valid(found)
+        # What is left of a figure of eight may hold lines as well.
+        parts = shapely.get_parts(shapely.make_valid(found))
+        whole = shapely.union_all([part for part in parts if part.area > 0])
+        if whole.is_empty:
+            raise ValueError("it has no area")
+        return whole
     except (
         AttributeError,
         TypeError,

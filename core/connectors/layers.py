@@ -136,7 +136,7 @@ def fetch_layers(
             if not wish.again and _is_there(workspace.area(area_id), layer_id, known):
                 there.append(layer_id)
                 continue
-            report = _part(tell, number, len(chosen), known)
+            report = _part(tell, number, len(chosen), known, received)
             try:
                 gathered = _make(
                     workspace, area_id, wish, known, layer_id, boundary, catalogue, report,
@@ -173,7 +173,7 @@ def _make(
     layer_id: str,
     boundary: shapely.Geometry,
     catalogue: Catalogue,
-    report: Callable[[float], None],
+    report: Callable[[float, int], None],
     should_stop: Callable[[], bool],
 ) -> Gathered:
     area_folder = workspace.folder(area_id)
@@ -188,7 +188,7 @@ def _make(
             catalogue=catalogue,
             door=door,
             signer=Signer(catalogue, door),
-            on_share=lambda share: report(_FETCHING * share),
+            on_share=lambda share: report(_FETCHING * share, door.num_bytes),
         )
         gathered = gathering.gather(known, site, checked_years(wish.years), wish.years)
     about = About(
@@ -209,7 +209,9 @@ def _make(
             pixels,
             about,
             origin=_origin(known, gathered, catalogue),
-            on_progress=lambda share, _: report(_FETCHING + (1 - _FETCHING) * share),
+            on_progress=lambda share, _: report(
+                _FETCHING + (1 - _FETCHING) * share, gathered.received
+            ),
             should_stop=should_stop,
         )
     shutil.rmtree(folder, ignore_errors=True)
@@ -269,16 +271,24 @@ def _origin(known: Recipe, gathered: Gathered, catalogue: Catalogue) -> dict[str
     }
 
 
-def _part(tell: Report, number: int, count: int, known: Recipe) -> Callable[[float], None]:
+def _part(
+    tell: Report, number: int, count: int, known: Recipe, before: int
+) -> Callable[[float, int], None]:
     """Return what reports a layer as a part of the whole, twice a second at most."""
     last = -1.0
 
-    def report(share: float) -> None:
+    def report(share: float, num_bytes: int) -> None:
         nonlocal last
         if time.monotonic() - last > _REPORT_S:
             last = time.monotonic()
-            text = N_("Layer {number} of {count}: {name}")
-            tell((number + share) / count, text, number=number + 1, count=count, name=known.id)
+            tell(
+                (number + share) / count,
+                N_("Layer {number} of {count}: {name}, {megabytes:.1f} MB received"),
+                number=number + 1,
+                count=count,
+                name=known.id,
+                megabytes=(before + num_bytes) / 1e6,
+            )
 
     return report
 

@@ -118,6 +118,7 @@ def search_through(
     if not 1 <= most <= MOST_FOUND:
         raise InputError(N_("A search brings 1 to {most} images."), most=MOST_FOUND)
     period = checked_dates(dates)
+    boundary = shapely.make_valid(boundary)
     with speaking_stac(catalogue):
         client = open_catalogue(catalogue, door)
         about = _collection(client, collection, catalogue)

@@ -24,6 +24,7 @@ class Failure:
 
     image: Found
     catalogue: str
+    licence: str
     problem: str
     """A template as in `AppError`."""
     hint: str
@@ -160,6 +161,7 @@ def write_failures(
         {
             "image": items.to_row(failure.image),
             "catalogue": failure.catalogue,
+            "licence": failure.licence,
             "problem": failure.problem,
             "hint": failure.hint,
             "values": failure.values,

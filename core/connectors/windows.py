@@ -17,7 +17,7 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
@@ -32,6 +32,7 @@ from core.workspace import crs_name
 _PIECE_BYTES = 4 << 20
 _BLOCK = 512
 _HAIR_PX = 0.01
+_MOST_BLOCKS = 4096
 _VERSION = 1
 
 OnShare = Callable[[float], None]
@@ -180,9 +181,15 @@ def fetch_cut(
 
 
 def packed_in(dataset: DatasetReader, window: Window) -> list[tuple[int, int]]:
-    """Return offset and length of the blocks of a GeoTIFF that hold a window, where it tells."""
+    """Return offset and length of the blocks of a GeoTIFF that hold a window, where it tells.
+
+    None where they are too many to be looked up one by one.
+    """
     rows, columns = dataset.block_shapes[0]
     is_apart = dataset.profile.get("interleave") == "band" and dataset.count > 1
+    num_blocks = (window.height // rows + 1) * (window.width // columns + 1)
+    if num_blocks > _MOST_BLOCKS:
+        return []
     spans = []
     for band in range(1, dataset.count + 1 if is_apart else 2):
         for row in range(int(window.row_off) // rows, _last(window.row_off, window.height, rows)):
@@ -269,8 +276,7 @@ def join(
         inner_mask,
         rasterio.open(raw, "w", **profile) as out,  # noqa: TID251 (a new file of our own)
     ):
-        out.colorinterp = dataset.colorinterp
-        out.descriptions = dataset.descriptions
+        _dress(out, dataset)
         for window in pieces(cut, dataset.block_shapes[0]):
             values = _piece(folder / _piece_name(window), window, cut)
             if values is None:
@@ -289,6 +295,17 @@ def join(
         with writing(cut.name):
             copy_cog(raw, target, "average", num=num, name=cut.name, should_stop=should_stop)
         raw.unlink()
+
+
+def _dress(out: Any, dataset: DatasetReader) -> None:
+    """Give a new file the meaning of the bands of an old one: colours, names, scales."""
+    if ColorInterp.palette in dataset.colorinterp:
+        out.write_colormap(1, dataset.colormap(1))
+    else:
+        out.colorinterp = dataset.colorinterp
+    out.descriptions = dataset.descriptions
+    if any(scale != 1 for scale in dataset.scales) or any(dataset.offsets):
+        out.scales, out.offsets = dataset.scales, dataset.offsets
 
 
 def _begin(folder: Path, wanted: dict[str, Any]) -> None:

@@ -70,13 +70,13 @@ def test_the_newest_images_are_planned_fetched_and_listed(say, space):
     assert "at 20 Mbit/s" in out
     done = body(say("imagery", "fetch", "town", "--outside", "--json"))
     assert len(done["outputs"]) == 1
-    assert done["outputs"][0].endswith("imagery/naip/quad-2021-image.tif")
+    assert done["outputs"][0].endswith("imagery/naip/quad-2021.image.tif")
     assert main(["imagery", "list", "town", "--workspace", str(space.root)]) == 0
 
 
 def test_older_images_come_when_they_are_named_or_all_are_wanted(say):
     named = body(say("imagery", "fetch", "town", "--ids", "quad-2019", "--outside", "--json"))
-    assert named["outputs"][0].endswith("quad-2019-image.tif")
+    assert named["outputs"][0].endswith("quad-2019.image.tif")
     assert (
         len(body(say("imagery", "fetch", "town", "--all", "--outside", "--json"))["outputs"]) == 2
     )

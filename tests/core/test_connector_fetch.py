@@ -159,6 +159,36 @@ def test_one_band_of_another_type_comes_with_its_nodata_value(server, space, mon
         assert np.array_equal(dataset.read(1), values[0, 200:600, 500:700])
 
 
+def test_colours_names_scales_and_masks_of_bands_are_kept(server, space, monkeypatch):
+    monkeypatch.setattr(assets, "_SMALL", 1000)
+    values = noise(3, SIDE, SIDE, seed=6)
+    mask = np.full((SIDE, SIDE), 255, "uint8")
+    mask[300:350, 520:560] = 0
+    path = server.folder / "rgb.tif"
+    with (
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        rasterio.open(
+            path, "w", driver="GTiff", width=SIDE, height=SIDE, count=3, dtype="uint8",
+            crs="EPSG:32616", transform=Affine(1, 0, 445_000, 0, -1, 4_635_000), tiled=True,
+            blockxsize=128, blockysize=128, photometric="rgb",
+        ) as dataset,
+    ):  # fmt: skip
+        dataset.write(values)
+        dataset.write_mask(mask)
+        dataset.descriptions = ("red", "green", "blue")
+        dataset.scales = (0.1, 0.1, 0.1)
+    bounds = server.items["naip"][0]["bbox"]
+    server.add("rgb", "rgb", {"image": "rgb.tif"}, bounds=bounds, date="2020-01-01")
+    (image,) = fetch(server, space, find(server, space, collection="rgb")).images
+    with rasterio.open(image.path) as dataset:
+        assert dataset.descriptions == ("red", "green", "blue")
+        assert dataset.scales == (0.1, 0.1, 0.1)
+        assert [color.name for color in dataset.colorinterp] == ["red", "green", "blue"]
+        assert np.array_equal(dataset.dataset_mask(), mask[200:600, 500:700])
+        shown = dataset.dataset_mask() != 0
+        assert np.array_equal(dataset.read()[:, shown], values[:, 200:600, 500:700][:, shown])
+
+
 def test_an_image_can_be_removed(server, space):
     (image,) = fetch(server, space, only(server, space)).images
     shelf.remove(space, "town", image.collection, image.key)
@@ -198,7 +228,7 @@ def test_a_file_that_changes_on_the_server_is_not_mixed(server, space, monkeypat
     found = only(server, space)
     with pytest.raises(StoppedError):
         fetch(server, space, found, should_stop=lambda: next(stops))
-    part = space.root / "areas/town/imagery/naip/quad-west-image.part"
+    part = space.root / "areas/town/imagery/naip/quad-west.image.part"
     assert part.stat().st_size > 0
     write_cog(server.folder / "quad-west.tif", other, west=445_000, north=4_635_000)
     (image,) = fetch(server, space, found).images
@@ -370,7 +400,7 @@ def test_row_20_the_disk_is_looked_at_before_anything_is_asked(server, space, mo
     found = find(server, space)
     before = len(server.asked)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 10**6))
-    with pytest.raises(TooLargeError, match="These images needs about"):
+    with pytest.raises(TooLargeError, match="Fetching these images needs about"):
         fetch(server, space, found)
     assert len(server.asked) == before
     assert not imagery.plan_fetch(space, "town", found).fits
@@ -392,6 +422,18 @@ def test_row_28_a_fetch_ends_within_a_second_of_being_cancelled(server, space):
     with pytest.raises(StoppedError):
         fetch(server, space, only(server, space), should_stop=monitor.is_set)
     assert time.monotonic() - begun < 1.4
+
+
+def test_row_28_a_silent_server_does_not_hold_a_cancelled_fetch(server, space):
+    """Row 28. The server takes the question and says nothing for half a minute."""
+    found = only(server, space)
+    server.delay_s = 30
+    stopped = threading.Event()
+    threading.Timer(0.3, stopped.set).start()
+    begun = time.monotonic()
+    with pytest.raises(StoppedError):
+        fetch(server, space, found, should_stop=stopped.is_set)
+    assert time.monotonic() - begun < 1.3
 
 
 def test_row_28_no_number_of_images_is_planned_for_longer_than_a_moment(server, space):

@@ -102,6 +102,28 @@ def test_land_cover_comes_cut_to_the_town_with_legend_source_and_licence(server,
     assert not (space.root / "areas/town/fetched/landcover").exists()
 
 
+def test_a_colour_table_of_the_file_does_no_harm(server, space):
+    path = write_tif(server.folder / "map.tif", squares(), tiled=True, blockxsize=16, blockysize=16,
+                     transform=Affine(20, 0, WEST - 200, 0, -20, NORTH + 200))  # fmt: skip
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, {2: (1, 2, 3, 255), 7: (9, 9, 9, 255)})
+    server.add("esa-worldcover", "m", {"map": "map.tif"}, bounds=(-88, 41, -87, 42),
+               date="2021-01-01")  # fmt: skip
+    done = fetch(server, space, "landcover-esa")
+    assert done.missed == ()
+    assert np.array_equal(read(space, done.area.layer("landcover-esa"))[0], squares()[10:30, 10:30])
+
+
+def test_a_season_of_which_most_images_fail_is_tried_again_later(server, space):
+    scenes(server)
+    for kelvin in (300, 310):
+        server.faults[f"LC08_{kelvin}-lwir11.tif"] = ["error", 10_000]
+    (missed,) = fetch(server, space, Wish(recipe="lst-summer", years=(2024, 2024))).missed
+    assert "status 503" in missed.message()
+    server.faults.clear()
+    assert fetch(server, space, Wish(recipe="lst-summer", years=(2024, 2024))).made
+
+
 def test_the_years_that_are_named_are_taken_in_place_of_the_newest(server, space):
     for year in (2018, 2020, 2022):
         values = np.full((40, 40), year - 2016, "uint8")
@@ -334,7 +356,7 @@ def test_after_a_break_only_what_is_missing_is_fetched(server, space):
         fetch(server, space, "dem", should_stop=stop)
     kept = list((space.root / "areas/town/fetched/dem").glob("*.tif"))
     assert kept
-    done_before = {path.name.split("-")[0] for path in kept}
+    done_before = {path.name.split(".")[0] for path in kept}
     before = len(server.asked)
     assert fetch(server, space, "dem").made == ("dem",)
     again = {one.path.split("/")[-1].split("-")[0] for one in server.asked[before:]}

@@ -4,6 +4,7 @@ import json
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import store
 from core.connectors import addresses, items
 from core.connectors.access import access
 from core.connectors.door import Door
@@ -267,6 +269,7 @@ HOSTILE = {
     "another scheme": "ftp://example.org/x.tif",
     "link-local": "http://169.254.169.254/latest/meta-data/x.tif",
     "link-local in IPv6": "http://[fe80::1]/x.tif",
+    "translated link-local": "http://[64:ff9b::a9fe:a9fe]/x.tif",
     "mapped link-local": "http://[::ffff:169.254.169.254]/x.tif",
     "the private network": "http://10.0.0.1/x.tif",
     "no host": "http:///x.tif",
@@ -383,6 +386,9 @@ def test_row_5_a_page_without_end_is_refused(server, monkeypatch):
 
 
 DAMAGED = {
+    "a figure without an area": {
+        "geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [2, 2], [0, 0]]]}
+    },
     "no id": {"id": None},
     "a long id": {"id": "x" * 10_000},
     "no assets": {"assets": None},
@@ -418,6 +424,15 @@ def test_a_damaged_entry_is_passed_over_with_its_reason(quads, change):
 def test_any_json_is_an_image_or_an_input_error(body):
     with suppress(InputError, OutsideError):
         items.read_item(body, TOWN, asset="", base="http://127.0.0.1/", home="machine")
+
+
+def test_row_4_two_images_never_share_a_name():
+    """Row 4."""
+    pairs = [("a-b", "c"), ("a", "b-c"), ("a.b", "c"), ("a", "b.c"), ("A", "b"), ("a", "b"),
+             ("con", "x"), ("a", "")]  # fmt: skip
+    keys = {replace(scene("x", 1, None), id=one, asset=two).key for one, two in pairs}
+    assert len(keys) == len(pairs)
+    assert not any(store.is_device(key) for key in keys)
 
 
 @given(st.text(max_size=300), st.text(max_size=300))
