@@ -183,7 +183,7 @@ def fetch_cut(
 def packed_in(dataset: DatasetReader, window: Window) -> list[tuple[int, int]]:
     """Return offset and length of the blocks of a GeoTIFF that hold a window, where it tells.
 
-    None where they are too many to be looked up one by one.
+    Nothing where they are too many to be looked up one by one.
     """
     rows, columns = dataset.block_shapes[0]
     is_apart = dataset.profile.get("interleave") == "band" and dataset.count > 1

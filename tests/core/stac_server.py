@@ -67,6 +67,8 @@ class StacServer:
     """Before each answer to a request for a file."""
     declared: dict = field(default_factory=dict)
     """Sizes that are announced in place of the true ones."""
+    slow_s: float = 0.05
+    """Before each 32 KB of a slow answer."""
     next_page: object = None
     """A function of the page's number that gives a wrong link to the next one."""
 
@@ -352,7 +354,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = fault == "cut"
         for start in range(0, len(part), 1 << 15):
             if fault == "slow":
-                time.sleep(0.05)
+                time.sleep(self.state.slow_s)
             piece = part[start : start + (1 << 15)]
             self.wfile.write(piece)
             self.one.sent += len(piece)
