@@ -236,6 +236,34 @@ def test_a_file_that_changes_on_the_server_is_not_mixed(server, space, monkeypat
     assert image.path.read_bytes() == (server.folder / "quad-west.tif").read_bytes()
 
 
+def test_a_file_that_changes_between_two_parts_is_begun_anew(server, space, monkeypatch):
+    monkeypatch.setattr(assets, "_SMALL", 1 << 30)
+    server.faults["quad-west.tif"] = ["cut", 1]
+    part = space.root / "areas/town/imagery/naip/quad-west.image.part"
+    path = server.folder / "quad-west.tif"
+    found = only(server, space)
+
+    def swap():
+        if part.is_file() and part.stat().st_size and not server.faults["quad-west.tif"][1]:
+            os.utime(path, (1, 1))  # another version, to the server
+        return False
+
+    (failure,) = fetch(server, space, found, should_stop=swap).failures
+    assert "was changed on its server" in failure.message()
+    (image,) = fetch(server, space, found).images
+    assert image.path.read_bytes() == path.read_bytes()
+
+
+def test_an_image_that_was_cut_short_on_the_disk_is_fetched_again(server, space):
+    found = only(server, space)
+    (image,) = fetch(server, space, found).images
+    with image.path.open("r+b") as file:
+        file.truncate(1000)
+    assert shelf.fetched(space, "town") == ()
+    (image,) = fetch(server, space, found).images
+    check_west(image.path)
+
+
 # --- servers that misbehave ---------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from core.connectors.signing import (
     Signer,
     catalogue_of,
 )
+from core.connectors.stac_io import CheckedIO
 from core.errors import AppError, InputError, OutsideError, RefusedFileError, StoppedError
 from core.settings import settings
 from tests.core.raster_files import redirecting
@@ -328,6 +329,24 @@ def test_row_2_a_name_that_changes_its_meaning_is_caught_when_it_answers(server,
     with Door(server.url, outside=True) as door, pytest.raises(RefusedFileError, match="inside"):
         door.text(f"{server.url}/collections")
     assert not server.asked
+
+
+@pytest.mark.parametrize("href", HOSTILE.values(), ids=HOSTILE)
+def test_row_2_no_connection_is_even_tried_to_a_hostile_address(server, monkeypatch, href):
+    """Row 2."""
+    with Door(server.url, outside=True) as door:
+        tried = []
+        monkeypatch.setattr(socket.socket, "connect", lambda self, to: tried.append(to))
+        with pytest.raises((RefusedFileError, OutsideError)):
+            door.text(str(href))
+    assert not tried
+
+
+@pytest.mark.parametrize("source", ["/etc/passwd", "file:///etc/passwd", "../../etc/passwd"])
+def test_row_2_a_catalogue_is_never_read_from_a_file(server, source):
+    """Row 2. pystac-client itself would open the path."""
+    with Door(server.url, outside=True) as door, pytest.raises((RefusedFileError, OutsideError)):
+        CheckedIO(door, server.url).read_text(source)
 
 
 def test_row_2_a_redirection_is_not_followed(server):
