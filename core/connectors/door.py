@@ -1,8 +1,8 @@
 """The one door through which catalogues and files outside are asked over HTTP.
 
 Every address is checked before it is asked, and the machine that answers once more; redirections
-are refused; answers are bounded in size and time; no credentials of this machine are sent. A
-request that fails in passing is asked again, a few times.
+are refused, but for a catalogue's own within its host; answers are bounded in size and time; no
+credentials of this machine are sent. A request that fails in passing is asked again, a few times.
 """
 
 import re
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -38,6 +39,12 @@ _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _DENIED = {401, 403}
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _WATCH_S = 0.2
+
+
+class MovedError(RefusedFileError):
+    """The server leads to another address, `target`."""
+
+    target = ""
 
 
 class DeniedError(OutsideError):
@@ -133,7 +140,7 @@ class Door:
         raise _cut_off(url)
 
     def text(self, url: str, *, method: str = "GET", json: Any = None, params: Any = None) -> str:
-        """Return an answer of text, of at most 32 MB.
+        """Return an answer of text, of at most 32 MB; led on within the same host, three times.
 
         Raises:
             DeniedError, OutsideError, RefusedFileError, StoppedError: See `get`.
@@ -142,6 +149,10 @@ class Door:
             try:
                 with self.get(url, method=method, json=json, params=params) as answer:
                     return b"".join(self.body(answer, url, most=_LARGEST_PAGE)).decode("utf-8")
+            except MovedError as err:
+                if attempt == _TRIES - 1 or not _is_same_host(url, err.target):
+                    raise
+                url, params = err.target, None  # which the new address holds already
             except UnicodeDecodeError as err:
                 raise OutsideError(
                     N_("{url} answers with something that is no text."), url=addresses.shown(url)
@@ -300,11 +311,13 @@ def _check_status(answer: requests.Response, url: str) -> None:
     if status in (200, 206):
         return
     if 300 <= status < 400:
-        raise RefusedFileError(
+        moved = MovedError(
             N_("{url} leads to another address, which is not followed."),
             hint=N_("Give the final address."),
             url=addresses.shown(url),
         )
+        moved.target = urljoin(url, answer.headers.get("Location", ""))
+        raise moved
     if status in _DENIED:
         raise DeniedError(
             N_("{url} is not open to us: status {status}."),
@@ -315,6 +328,14 @@ def _check_status(answer: requests.Response, url: str) -> None:
     raise OutsideError(
         N_("{url} answers with status {status}."), url=addresses.shown(url), status=status
     )
+
+
+def _is_same_host(url: str, target: str) -> bool:
+    """Tell whether an address is on the same host and port, and no less secret."""
+    old, new = urlsplit(url), urlsplit(target)
+    if old.scheme == "http" and new.scheme == "https":
+        return old.hostname == new.hostname
+    return (old.scheme, old.netloc) == (new.scheme, new.netloc)
 
 
 def _plain(err: BaseException) -> str:

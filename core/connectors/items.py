@@ -21,7 +21,8 @@ _LONGEST_ID = 200
 _MOST_VERTICES = 10_000
 _TIFF_TYPES = ("image/tiff", "image/vnd.stac.geotiff", "application/geotiff")
 _TIFF_ENDINGS = (".tif", ".tiff")
-_PREVIEWS = ("thumbnail", "overview", "rendered_preview")
+# The first is drawn for anybody who asks; a thumbnail may lie where a signature is needed.
+_PREVIEWS = ("rendered_preview", "thumbnail", "overview")
 _FIRST_ASSETS = ("image", "data", "map", "visual", "B04")
 _SAME_PLACE = 0.9
 """Share of two footprints together that both hold, from which on they are the same place."""

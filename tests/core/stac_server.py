@@ -251,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _route(self, method, parts, body):
         state, path = self.state, parts.path.rstrip("/")
         words = path.strip("/").split("/")
+        if words[0] == "moved":  # one address that leads to another
+            return self._send(307, b"", {"Location": "/" + parts.path.removeprefix("/moved/")})
         if words[0] == "files":
             return self._file(method, path.removeprefix("/files/"), parts)
         if words[0] == "token":

@@ -356,6 +356,17 @@ def test_row_2_a_redirection_is_not_followed(server):
     assert not server.asked
 
 
+def test_a_catalogue_that_leads_on_within_its_own_host_is_followed(quads):
+    moved = Catalogue(url=f"{quads.url}/moved/", title="x")
+    with Door(quads.url, outside=True) as door:
+        assert json.loads(door.text(f"{quads.url}/moved/collections/naip"))["id"] == "naip"
+        assert json.loads(door.text(moved.url))["type"] == "Catalog"
+        with pytest.raises(RefusedFileError, match="another"):
+            door.text(f"{quads.url}/moved/moved/moved/moved/collections/naip")
+        with pytest.raises(RefusedFileError, match="another"):
+            door.head(f"{quads.url}/moved/files/x.tif")
+
+
 @pytest.mark.parametrize(
     "href",
     [
@@ -557,3 +568,85 @@ def test_the_squares_of_building_heights_are_those_that_hold_the_place():
     chicago = shapely.box(-87.94, 41.64, -87.52, 42.03)
     # Chicago lies across the edge of two, at 5,020 km.
     assert [name for name, _ in tile_urls(recipe("height"), chicago)] == ["r4-c11", "r5-c11"]
+
+
+# --- the shapes of real answers -----------------------------------------------------------------
+
+NAIP = {
+    "id": "il_m_4108760_nw_16_060_20210902",
+    "type": "Feature",
+    "collection": "naip",
+    "stac_version": "1.1.0",
+    "stac_extensions": ["https://stac-extensions.github.io/projection/v2.0.0/schema.json"],
+    "bbox": [-87.6906, 41.8717, -87.6219, 41.9408],
+    "geometry": {"type": "Polygon", "coordinates": [[
+        [-87.6219, 41.8722], [-87.6224, 41.9408], [-87.6906, 41.9403], [-87.69, 41.8717],
+        [-87.6219, 41.8722]]]},
+    "properties": {"gsd": 0.6, "datetime": "2021-09-02T16:00:00Z", "naip:year": "2021",
+                   "naip:state": "il", "proj:shape": [12680, 9530], "proj:code": "EPSG:26916"},
+    "links": [{"rel": "self", "href": "http://127.0.0.1/collections/naip/items/il_m"}],
+    "assets": {
+        "image": {
+            "href": "http://127.0.0.1/naip/v002/il/2021/il_060cm_2021/m_4108760_nw.tif",
+            "type": "image/tiff; application=geotiff; profile=cloud-optimized",
+            "eo:bands": [{"name": "Red"}, {"name": "Green"}, {"name": "Blue"}, {"name": "NIR"}],
+            "roles": ["data"]},
+        "thumbnail": {"href": "http://127.0.0.1/naip/v002/m_4108760_nw.200.jpg",
+                      "type": "image/jpeg", "roles": ["thumbnail"]},
+        "tilejson": {"href": "http://127.0.0.1/data/tilejson.json", "type": "application/json"},
+        "rendered_preview": {"href": "http://127.0.0.1/data/preview.png?item=il_m&assets=image",
+                             "type": "image/png", "roles": ["overview"]},
+    },
+}  # fmt: skip
+LANDSAT = {
+    **NAIP,
+    "id": "LC08_L2SP_023031_20240716_02_T1",
+    "collection": "landsat-c2-l2",
+    "properties": {"datetime": "2024-07-16T16:34:56.123456Z", "gsd": 30, "eo:cloud_cover": 3.21,
+                   "platform": "landsat-8", "landsat:collection_category": "T1"},
+    "assets": {
+        "lwir11": {
+            "href": "http://127.0.0.1/landsat-c2/LC08_ST_B10.TIF",
+            "type": "image/tiff; application=geotiff; profile=cloud-optimized", "gsd": 100.0,
+            "raster:bands": [{"unit": "kelvin", "scale": 0.00341802, "nodata": 0, "offset": 149.0,
+                              "data_type": "uint16", "spatial_resolution": 30}]},
+        "qa_pixel": {"href": "http://127.0.0.1/landsat-c2/LC08_QA_PIXEL.TIF",
+                     "raster:bands": [{"nodata": 1, "data_type": "uint16"}]},
+    },
+}  # fmt: skip
+
+
+def read(item, **more):
+    more.setdefault("asset", "")
+    return items.read_item(item, TOWN, base="http://127.0.0.1/", home="machine", **more)
+
+
+def test_an_aerial_image_of_the_planetary_computer_is_understood():
+    image = read(NAIP)
+    assert (image.asset, image.date, image.year) == ("image", "2021-09-02", 2021)
+    assert (image.resolution_m, image.itemsize) == (0.6, 1)
+    assert image.bands == ("Red", "Green", "Blue", "NIR")
+    assert image.thumbnail.endswith("preview.png?item=il_m&assets=image")
+    assert image.key == "il_m_4108760_nw_16_060_20210902.image"
+    assert 0.19 < image.overlap < 0.2
+
+
+def test_a_landsat_scene_of_the_planetary_computer_is_understood():
+    image = read(LANDSAT, asset="lwir11", also="qa_pixel")
+    assert (image.resolution_m, image.itemsize, image.cloud) == (30, 2, pytest.approx(0.0321))
+    assert image.other("qa_pixel").href.endswith("LC08_QA_PIXEL.TIF")
+
+
+def test_a_year_of_land_cover_begins_where_it_has_no_moment():
+    properties = {"datetime": None, "start_datetime": "2022-01-01T00:00:00Z",
+                  "end_datetime": "2023-01-01T00:00:00Z"}  # fmt: skip
+    assert read({**NAIP, "properties": properties}).date == "2022-01-01"
+
+
+def test_a_token_of_the_planetary_computer_is_understood(server, monkeypatch):
+    token = "st=2026-11-20T03%3A00%3A00Z&se=2026-11-21T03%3A45%3A00Z&sp=rl&sr=c&sig=a%2Fb%3D"
+    answer = {"msft:expiry": "2999-11-21T03:45:00Z", "token": token}
+    with Door(server.url, outside=True) as door:
+        monkeypatch.setattr(door, "text", lambda url: json.dumps(answer))
+        signed_link = Signer(signed(server), door).sign(f"{server.url}/files/a.tif")
+    assert signed_link == f"{server.url}/files/a.tif?{token}"
