@@ -2,11 +2,16 @@
 
 import argparse
 import re
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from core.commands.terminal import lazily, progress_line, workspace
 from core.errors import InputError
 from core.text import N_
+
+if TYPE_CHECKING:
+    from core.connectors.layers import Wish
+    from core.workspace import Area, Workspace
 
 
 def register(
@@ -25,6 +30,8 @@ def register(
     fetch.add_argument("--years", metavar="FIRST-LAST", help="default: the last three, or newest")
     fetch.add_argument("--catalogue", metavar="URL", default="", help="a STAC API")
     fetch.add_argument("--again", action="store_true", help="also those that are there already")
+    fetch.add_argument("--plan", action="store_true", help="only say what it would take")
+    fetch.add_argument("--mbit", type=float, default=20.0, help="speed that --plan reckons with")
     fetch.add_argument("--outside", action="store_true", help="let the internet be asked")
     fetch.set_defaults(handler=lazily(__name__, "fetch_command"))
 
@@ -41,11 +48,14 @@ def fetch_command(args: argparse.Namespace) -> dict[str, Any]:
     area = space.area(args.name)
     years = years_of(args.years)
     names = names_of(args.layers) or list(recipes.USUAL)
+    wishes = [Wish(recipe=name, years=years, again=args.again) for name in names]
+    if args.plan:
+        return _plan(space, area, wishes, args.mbit)
     line = progress_line(quiet=args.json)
     done = fetch_layers(
         space,
         area.id,
-        [Wish(recipe=name, years=years, again=args.again) for name in names],
+        wishes,
         catalogue=catalogue_of(args.catalogue or PLANETARY_COMPUTER.url),
         outside=args.outside,
         on_progress=lambda share, text, /, **values: line(share, text.format(**values)),
@@ -67,6 +77,28 @@ def fetch_command(args: argparse.Namespace) -> dict[str, Any]:
     if missed and not (done.made or done.there):
         body["status"] = 2
     return body
+
+
+def _plan(space: "Workspace", area: "Area", wishes: "list[Wish]", mbit_s: float) -> dict[str, Any]:
+    """Say what fetching would take; nothing is asked."""
+    from core.connectors.planning import plan_layers
+    from core.record import record
+
+    plan = plan_layers(space, area.id, wishes, mbit_s=mbit_s)
+    lines = [
+        f"{row.recipe:18} "
+        + (
+            "is there"
+            if row.is_there
+            else f"{row.num_files:3} files, at most {row.download_bytes / 1e6:6.1f} MB to download"
+            f" in {row.seconds / 60:4.1f} min at {mbit_s:g} Mbit/s,"
+            f" {row.disk_bytes / 1e6:6.1f} MB on the disk"
+        )
+        for row in plan
+    ]
+    return record(
+        "layers-plan", area=area, plan=[asdict(row) for row in plan], text="\n".join(lines)
+    )
 
 
 def years_of(text: str | None) -> tuple[int, int] | None:

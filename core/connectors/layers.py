@@ -133,7 +133,7 @@ def fetch_layers(
     received = 0
     with one_at_a_time(workspace, area_id):
         for number, ((wish, known), layer_id) in enumerate(zip(chosen, ids, strict=True)):
-            if not wish.again and _is_there(workspace.area(area_id), layer_id, known):
+            if not wish.again and is_layer_there(workspace.area(area_id), layer_id, known.id):
                 there.append(layer_id)
                 continue
             report = _part(tell, number, len(chosen), known, received)
@@ -293,9 +293,10 @@ def _part(
     return report
 
 
-def _is_there(area: Area, layer_id: str, known: Recipe) -> bool:
+def is_layer_there(area: Area, layer_id: str, recipe_id: str) -> bool:
+    """Tell whether an area has a layer that was made by a recipe."""
     return any(
-        layer.id == layer_id and layer.source.get("recipe") == known.id for layer in area.layers
+        layer.id == layer_id and layer.source.get("recipe") == recipe_id for layer in area.layers
     )
 
 

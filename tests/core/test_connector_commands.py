@@ -7,7 +7,7 @@ import pytest
 
 from core.__main__ import main
 from core.commands.fetching import years_of
-from core.connectors import shelf
+from core.connectors import recipes, shelf
 from core.errors import InputError
 from core.prepare import About
 from core.settings import settings
@@ -124,6 +124,23 @@ def test_layers_are_fetched_by_their_names(say, server):
     assert layer["unknown_codes"] == []
     status, _, err = say("area", "fetch", "town", "--layers", "nope", "--outside")
     assert (status, "landcover, landcover-esa, dem" in err) == (2, True)
+
+
+def test_layers_are_planned_without_asking_anything(say, server):
+    plan = body(say("area", "fetch", "town", "--plan", "--json"))["plan"]
+    assert [row["recipe"] for row in plan] == list(recipes.USUAL)
+    rows = {row["recipe"]: row for row in plan}
+    # 150 m square: 15 x 15 pixels of 10 m, one byte each; the rest is the header.
+    assert 300_000 + 200 < rows["landcover"]["download_bytes"] < 300_000 + 280
+    assert rows["lst-summer"]["num_files"] == 24
+    assert rows["height"]["num_files"] in (1, 2)
+    assert rows["nightlights"]["num_files"] == 12
+    slow = body(say("area", "fetch", "town", "--plan", "--mbit", "2", "--json"))["plan"]
+    assert all(one["seconds"] > other["seconds"] for one, other in zip(slow, plan, strict=True))
+    status, out, _ = say("area", "fetch", "town", "--plan", "--layers", "dem")
+    assert (status, "1 files, at most" in out) == (0, True)
+    assert say("area", "fetch", "town", "--plan", "--mbit", "0")[0] == 2
+    assert not server.asked
 
 
 def test_an_image_can_become_a_layer_with_its_licence(say, space):
