@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import shapely
@@ -135,6 +136,8 @@ def fetch_layers(
         for number, ((wish, known), layer_id) in enumerate(zip(chosen, ids, strict=True)):
             if not wish.again and is_layer_there(workspace.area(area_id), layer_id, known.id):
                 there.append(layer_id)
+                # Left behind where the last try was killed just after the layer was there.
+                shutil.rmtree(_folder(workspace, area_id, known), ignore_errors=True)
                 continue
             report = _part(tell, number, len(chosen), known, received)
             try:
@@ -177,7 +180,7 @@ def _make(
     should_stop: Callable[[], bool],
 ) -> Gathered:
     area_folder = workspace.folder(area_id)
-    folder = store.inside(area_folder, "fetched", known.id)
+    folder = _folder(workspace, area_id, known)
     folder.mkdir(parents=True, exist_ok=True)
     home = known.url or catalogue.url
     with Door(home, outside=True, should_stop=should_stop) as door:
@@ -291,6 +294,11 @@ def _part(
             )
 
     return report
+
+
+def _folder(workspace: Workspace, area_id: str, known: Recipe) -> Path:
+    """Return where the files of a layer lie while it is made."""
+    return store.inside(workspace.folder(area_id), "fetched", known.id)
 
 
 def is_layer_there(area: Area, layer_id: str, recipe_id: str) -> bool:

@@ -5,7 +5,6 @@ import os
 import random
 import resource
 import shutil
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from core.connectors.search import search
 from core.connectors.signing import Catalogue
 from core.errors import BusyError, InputError, OutsideError, StoppedError, TooLargeError
 from core.prepare import boundary_lonlat
+from tests.core.fetch_job import kill_after
 from tests.core.raster_files import new_area
 from tests.core.stac_server import noise, stac_server, times, write_cog
 
@@ -521,25 +521,6 @@ def start(server, space, found):
     return jobs.submit(space.root / "jobs", "fetch-imagery", config)
 
 
-def kill_after(num_bytes, space, job_id, server):
-    """Kill the job once the server has sent so many bytes of files."""
-    root = space.root / "jobs"
-
-    def sent():
-        return sum(one.sent for one in server.files())
-
-    target = sent() + num_bytes
-    deadline = time.monotonic() + 20
-    while sent() < target and jobs.job(root, job_id).state == "running":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    if jobs.job(root, job_id).state == "running":
-        pid = store.read_json(root / job_id / "process.json", kind="job-process", version=1)["pid"]
-        os.kill(pid, signal.SIGKILL)
-    jobs.wait(root, job_id, timeout_s=10)
-    jobs._started.pop(job_id).wait()
-
-
 @pytest.mark.parametrize("way", ["window", "whole"])
 def test_row_18_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice(
     server, space, way, monkeypatch
@@ -561,7 +542,7 @@ def test_row_18_killed_at_random_moments_nothing_is_lost_and_nothing_comes_twice
     kept: dict = {}
     ends = {name: set() for name in PIXELS}
     for num_bytes in moments:
-        kill_after(num_bytes, space, start(server, space, found), server)
+        kill_after(num_bytes, space.root / "jobs", start(server, space, found), server)
         for path, written in kept.items():  # what had come was not written anew
             assert not path.parent.exists() or path.stat().st_mtime_ns == written
         kept = {path: path.stat().st_mtime_ns for path in folder.rglob("*.npy")}

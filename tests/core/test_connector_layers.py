@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+import sys
 import warnings
 import zipfile
 from dataclasses import replace
@@ -26,6 +27,7 @@ from core.errors import BusyError, InputError, OutsideError, StoppedError, TooLa
 from core.legends import IO_LULC
 from core.prepare import boundary_lonlat
 from core.rendering import COLORMAPS
+from tests.core.fetch_job import kill_after
 from tests.core.raster_files import new_area, write_tif
 from tests.core.stac_server import stac_server, write_cog
 
@@ -417,6 +419,39 @@ def test_the_job_makes_the_layer_and_says_what_it_does(server, space):
     assert job.state == "done", job
     assert job.result["made"] == ["dem"]
     assert [row["recipe"] for row in job.result["missed"]] == ["landcover"]
+
+
+def test_row_18_a_layer_killed_at_a_random_moment_is_made_by_the_next_try(
+    server, space, monkeypatch
+):
+    """Row 18. Files that had come are not asked for again, and the area is whole all the time."""
+    monkeypatch.setattr(
+        jobs, "_command", lambda folder: [sys.executable, "-m", "tests.core.fetch_job", str(folder)]
+    )
+    rng = np.random.default_rng()
+    values = rng.normal(0, 1, (40, 40)).astype("float32")
+    for name, half in {"west": values[:, :20], "east": values[:, 20:]}.items():
+        publish(server, "cop-dem-glo-30", name, "data", half, date="2015-01-01", nodata=-9999,
+                west=WEST - 200 + 400 * (name == "east"))  # fmt: skip
+        server.faults[f"{name}-data.tif"] = ["slow", 10_000]
+    config = {
+        "workspace": str(space.root), "area": "town", "catalogue": server.url, "outside": True,
+        "wishes": [{"recipe": "dem"}],
+    }  # fmt: skip
+    root = space.root / "jobs"
+    kill_after(rng.uniform(1, 6000), root, jobs.submit(root, "fetch-layers", config), server)
+    assert space.area("town").layers == () or space.area("town").layer("dem")
+    done = {path.stem.split(".")[0] for path in space.root.glob("areas/town/fetched/dem/*.tif")}
+    before = len(server.asked)
+    job_id = jobs.submit(root, "fetch-layers", config)
+    job = jobs.wait(root, job_id, timeout_s=30)
+    jobs._started.pop(job_id).wait()
+    assert job.state == "done", job
+    assert {*job.result["made"], *job.result["there"]} == {"dem"}
+    assert np.array_equal(read(space, space.area("town").layer("dem"))[0], values[10:30, 10:30])
+    again = {one.path.split("/")[-1].split("-")[0] for one in server.asked[before:]}
+    assert not again & done
+    assert not (space.root / "areas/town/fetched/dem").exists()
 
 
 def test_every_recipe_is_complete():
