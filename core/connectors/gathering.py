@@ -193,7 +193,7 @@ def _each(
         except StoppedError:
             raise
         except AppError as err:
-            out.notes.append((err.problem, dict(err.values)))
+            out.notes.append((err.problem, imagery.plain(err.values)))
             if isinstance(err, TooLargeError):
                 raise
 
@@ -250,7 +250,7 @@ def _months(recipe: Recipe, site: Site, year: int, out: Gathered) -> None:
             out.notes.append((N_("{month} is not published."), {"month": month}))
             continue
         except RefusedFileError as err:
-            out.notes.append((err.problem, dict(err.values)))
+            out.notes.append((err.problem, imagery.plain(err.values)))
             continue
         out.scenes.append(Scene(name=month, values=found.path))
         out.items.append({"id": month, "date": month, "href": url, "sha256": found.digest})
