@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core.commands import chips, measure, preparing, run, simulating
+from core.commands import chips, fetching, imagery, measure, preparing, run, simulating
 from core.commands.terminal import four_numbers, progress_line, workspace
 from core.errors import AppError, InputError
 from core.settings import PREFIX, settings
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     measure.register(commands, common)
     chips.register(commands, common)
     simulating.register(commands, common)
+    imagery.register(commands, common)
     area = commands.add_parser("area", help="make, fill and list study areas")
     area_commands = area.add_subparsers(required=True, metavar="COMMAND")
     _area_commands(area_commands, common)
@@ -125,6 +126,7 @@ def _area_commands(
     _new_command(commands, common)
     _layer_commands(commands, common)
     preparing.register(commands, common)
+    fetching.register(commands, common)
 
 
 def _new_command(

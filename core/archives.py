@@ -56,6 +56,35 @@ def unpack_shapefile(
     return folder / "layer.shp", name
 
 
+def unpack_geotiff(path: Path, out: Path, *, label: str, most_bytes: int) -> None:
+    """Copy the only GeoTIFF of an archive to `out`; no name from the archive becomes a path.
+
+    Raises:
+        RefusedFileError: There is none or several, it is a link or oddly packed, or the archive is
+            damaged or holds too many entries.
+        TooLargeError: More than `most_bytes` come out.
+    """
+    _check_directory(path, label)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [
+                info
+                for info in archive.infolist()
+                if PurePosixPath(info.filename.replace("\\", "/")).suffix.lower() == ".tif"
+            ]
+            if len(found) != 1:
+                raise RefusedFileError(
+                    N_("{name} holds {count} GeoTIFFs, one is wanted."),
+                    name=label,
+                    count=len(found),
+                )
+            _check_entry(found[0], label)
+            with archive.open(found[0]) as source, out.open("wb") as target:
+                _copy(source, target, most_bytes, label, most_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as err:
+        raise damaged(label, str(err)) from err
+
+
 def _check_directory(path: Path, label: str) -> None:
     """Bound the list of entries before `zipfile` reads all of it into memory."""
     with path.open("rb") as file:

@@ -95,7 +95,7 @@ def write_cog(
         summary, codes = _copy_raw(pixels, kind, raw, inside, on_progress, should_stop)
         on_progress(0.5, N_("Writing overviews"))
         overviews = "mode" if kind == "classes" else "average"
-        copy_cog(raw, cog, overviews, pixels.name, pixels.num, should_stop)
+        copy_cog(raw, cog, overviews, num=pixels.num, name=pixels.name, should_stop=should_stop)
         raw.unlink()
     _check_written(cog, pixels)
     pixels.steps.extend(pixels.tell())
@@ -199,9 +199,16 @@ def _chunks(height: int, width: int, itemsize: int) -> Iterator[Window]:
 
 
 def copy_cog(
-    raw: Path, cog: Path, overviews: str, name: str, num_pixels: int, should_stop: ShouldStop
+    raw: Path, cog: Path, overviews: str, *, num: int, name: str, should_stop: ShouldStop
 ) -> None:
-    """Turn the raw copy into a COG; a large one in a process of its own, which can be stopped."""
+    """Turn a raw copy of `num` pixels into a COG.
+
+    A large one in a process of its own, which can be stopped.
+
+    Raises:
+        RasterioError, OSError: It could not be written.
+        StoppedError: `should_stop` said so.
+    """
     options = {
         "COMPRESS": "DEFLATE",
         "LEVEL": "1",
@@ -212,7 +219,7 @@ def copy_cog(
         "BIGTIFF": "IF_SAFER",
     }
     env = rasters.gdal_env()
-    if num_pixels < _OWN_PROCESS_PIXELS:
+    if num < _OWN_PROCESS_PIXELS:
         with env:
             rasterio.shutil.copy(raw, cog, driver="COG", **options)
         return

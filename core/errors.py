@@ -8,6 +8,7 @@ AppError
 |- TooLargeError            the work would not fit; the message holds the estimate
 |- StoreError               a saved file is missing, damaged or from a newer version
 |- BusyError                somebody else is writing the same study area
+|- OutsideError             something outside this machine may not be asked, or does not answer
 |- JobError                 a background job failed
 `- StoppedError             the user stopped the work
 """
@@ -60,6 +61,10 @@ class StoreError(AppError):
 
 class BusyError(AppError):
     """Somebody else is writing the same study area."""
+
+
+class OutsideError(AppError):
+    """Something outside this machine may not be asked, does not answer, or answers wrongly."""
 
 
 class JobError(AppError):

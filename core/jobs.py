@@ -27,7 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import filelock
 import psutil
@@ -38,8 +38,15 @@ from core.settings import bound_threads, settings
 from core.text import N_
 
 State = Literal["running", "done", "failed", "cancelled"]
-Report = Callable[[float, str], None]
 ShouldStop = Callable[[], bool]
+
+
+class Report(Protocol):
+    """Takes how far a work has come: a share from 0 to 1, and a template with its values."""
+
+    def __call__(self, share: float, text: str, /, **values: object) -> None: ...
+
+
 Work = Callable[[dict[str, Any], Report, ShouldStop], dict[str, Any]]
 
 # What may run as a job, and where it lives. A module is imported only in the job's own process.
@@ -53,6 +60,8 @@ WORKS = {
     "cut-chips": "core.works:cut_chips",
     "import-chips": "core.works:import_chips",
     "export-chips": "core.works:export_chips",
+    "fetch-imagery": "core.works:fetch_imagery",
+    "fetch-layers": "core.works:fetch_layers",
 }
 _VERSION = 1
 _KEPT = 50
@@ -72,6 +81,13 @@ class Progress:
     text: str
     seconds_left: float | None = None
     """None until enough is done to tell."""
+    values: dict[str, Any] = field(default_factory=dict)
+    """What `text` is to be filled with."""
+
+    def message(self, translate: Callable[[str], str] = str) -> str:
+        """Return what it is doing, in words."""
+        text = translate(self.text)
+        return text.format(**self.values) if self.values else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +231,9 @@ def run(folder: Path) -> None:
 
     begun = time.time()
 
-    def report(share: float, text: str) -> None:
-        body = {"share": min(max(share, 0.0), 1.0), "text": text}
-        body |= {"begun": begun, "time": time.time()}
+    def report(share: float, text: str, /, **values: object) -> None:
+        body: dict[str, Any] = {"share": min(max(share, 0.0), 1.0), "text": text}
+        body |= {"begun": begun, "time": time.time(), "values": _plain(values)}
         with suppress(AppError, OSError):  # a report that is lost must not end the work
             store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
 
@@ -340,7 +356,7 @@ def _progress(folder: Path) -> Progress:
     left = None
     if share > 0.05 and elapsed > 1:
         left = max(0.0, elapsed * (1 - share) / share - (time.time() - body["time"]))
-    return Progress(share, body["text"], left)
+    return Progress(share, body["text"], left, body.get("values", {}))
 
 
 def _drop_ended(root: Path) -> None:

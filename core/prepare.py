@@ -8,10 +8,11 @@ being made lies in the area's scratch folder and counts only once it is whole.
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,7 @@ def add_raster(
     crs: str | None = None,
     nodata: float | None = None,
     source_name: str | None = None,
+    whence: Mapping[str, Any] = MappingProxyType({}),
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never,
 ) -> Area:
@@ -107,6 +109,7 @@ def add_raster(
         crs: The CRS of a file that has none; never overrides one.
         nodata: A value that means missing, where the file does not say so.
         source_name: The name to remember, where `source` is an upload's temporary file.
+        whence: More to remember of where it comes from, such as its licence.
         on_progress: Called with a share from 0 to 1 and a word on what is done.
         should_stop: Asked after each block; True ends the work and changes nothing.
 
@@ -124,6 +127,7 @@ def add_raster(
         rasters.check_band(dataset, band)
         pixels = from_dataset(dataset, band, crs=crs, nodata=nodata, name=name)
         origin = {
+            **whence,
             "name": name,
             "bytes": source.stat().st_size,
             "driver": dataset.driver,

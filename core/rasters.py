@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -130,6 +130,47 @@ def open_dataset(
             dataset.close()
             raise
     return dataset
+
+
+class Readable(Protocol):
+    """An open file whose bytes come from somewhere."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+    def seek(self, offset: int, whence: int = 0, /) -> int: ...
+    def tell(self) -> int: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> "Readable": ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+@contextmanager
+def open_readable(file: Readable, name: str) -> Iterator[DatasetReader]:
+    """Open a GeoTIFF whose bytes `file` hands out: GDAL itself asks nothing of any network.
+
+    Args:
+        file: Read while the raster is; closed with it.
+        name: What to call it in messages.
+
+    Raises:
+        RefusedFileError: See `open_raster`.
+    """
+
+    def opener(*_: Any, **__: Any) -> Readable:
+        file.seek(0)  # rasterio opens more than once, to see how large it is
+        return file
+
+    with gdal_env():
+        try:
+            dataset = rasterio.open("outside.tif", driver="GTiff", opener=opener)  # noqa: TID251 (the door)
+        except RasterioError as err:
+            raise RefusedFileError(
+                N_("{name} is no GeoTIFF, or it is damaged."),
+                hint=N_("Only GeoTIFF can be fetched."),
+                name=name,
+            ) from err
+        with dataset, reading(name):
+            _check_layout(dataset, name)
+            yield dataset
 
 
 @contextmanager

@@ -84,9 +84,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     tmp = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}{path.suffix}")
     try:
         yield tmp
-        with tmp.open("rb+") as file:
-            os.fsync(file.fileno())
-        _moved(tmp, path)
+        move_into_place(tmp, path)
     except OSError as err:
         if err.errno in {27, 28, 122}:  # file too large, no space left, quota exceeded
             raise TooLargeError(
@@ -105,6 +103,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
     finally:
         tmp.unlink(missing_ok=True)
+
+
+def move_into_place(tmp: Path, path: Path) -> None:
+    """Flush a finished file and rename it; a reader of `path` sees the old one or this one."""
+    with tmp.open("rb+") as file:
+        os.fsync(file.fileno())
+    _moved(tmp, path)
 
 
 def _moved(tmp: Path, path: Path) -> None:

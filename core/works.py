@@ -255,6 +255,70 @@ def export_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
     }
 
 
+def fetch_imagery(
+    config: dict[str, Any], report: Report, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Fetch images of a catalogue into an area.
+
+    `config` holds `workspace`, `area`, `catalogue` (an address), `licence`, `outside`, and `found`:
+    images as `items.to_row` writes them. The outcome holds the `images` that are there and the
+    `failed`, each with `id`, `problem`, `hint` and `values`.
+    """
+    from core.connectors import imagery, items
+    from core.connectors.signing import catalogue_of
+
+    done = imagery.fetch(
+        Workspace(Path(config["workspace"])),
+        config["area"],
+        [items.from_row(row) for row in config["found"]],
+        catalogue=catalogue_of(config["catalogue"]),
+        licence=config.get("licence", ""),
+        outside=config["outside"],
+        on_progress=report,
+        should_stop=should_stop,
+    )
+    return {
+        "area": config["area"],
+        "images": [f"{image.collection}/{image.key}" for image in done.images],
+        "failed": [
+            {"id": row.image.id, "problem": row.problem, "hint": row.hint, "values": row.values}
+            for row in done.failures
+        ],
+        "received": done.received,
+    }
+
+
+def fetch_layers(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Fetch layers for an area and bring them in.
+
+    `config` holds `workspace`, `area`, `catalogue` (an address), `outside`, and `wishes`: fields
+    of `layers.Wish`. The outcome holds ids of the layers `made` and `there`, and the `missed`, each
+    with `recipe`, `problem`, `hint` and `values`, and `notes`: pairs of a template and its values.
+    """
+    from dataclasses import asdict
+
+    from core.connectors import layers
+    from core.connectors.signing import catalogue_of
+
+    done = layers.fetch_layers(
+        Workspace(Path(config["workspace"])),
+        config["area"],
+        [layers.Wish(**_tuples(row)) for row in config["wishes"]],
+        catalogue=catalogue_of(config["catalogue"]),
+        outside=config["outside"],
+        on_progress=report,
+        should_stop=should_stop,
+    )
+    return {
+        "area": config["area"],
+        "made": list(done.made),
+        "there": list(done.there),
+        "missed": [asdict(row) for row in done.missed],
+        "notes": [list(note) for note in done.notes],
+        "received": done.received,
+    }
+
+
 def _part(report: Report, first: float, last: float, text: str = "") -> Report:
     """Return what reports a part of the work as shares from `first` to `last` of the whole.
 
@@ -262,12 +326,15 @@ def _part(report: Report, first: float, last: float, text: str = "") -> Report:
     """
     told = -1.0
 
-    def tell(share: float, detail: str) -> None:
+    def tell(share: float, detail: str, /, **values: object) -> None:
         nonlocal told
         whole = first + (last - first) * share
         if whole >= told + 0.01:
             told = whole
-            report(whole, text or detail)
+            if text:
+                report(whole, text)
+            else:
+                report(whole, detail, **values)
 
     return tell
 

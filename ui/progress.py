@@ -83,7 +83,7 @@ def _running(purpose: str, job_id: str, title: str, watched_area: str, stamp: in
         st.rerun()
     with st.container(border=True):
         text, button = st.columns([5, 1], vertical_alignment="center")
-        parts = [_(found.progress.text), left_text(found.progress.seconds_left)]
+        parts = [found.progress.message(_), left_text(found.progress.seconds_left)]
         text.progress(
             found.progress.share,
             text=f"**{plain(title)}** · " + " · ".join(plain(part) for part in parts if part),

@@ -93,7 +93,7 @@ def write_aerial(
         for n, (file, raw) in enumerate(zip(files, raws, strict=True)):
             on_progress(0.8 + 0.2 * n / len(files), N_("Writing overviews"))
             with store.atomic_path(file.path) as tmp:
-                copy_cog(raw, tmp, file.overviews, TITLE, num, should_stop)
+                copy_cog(raw, tmp, file.overviews, num=num, name=TITLE, should_stop=should_stop)
     on_progress(1.0, N_("Done"))
     return [file.path for file in files]
 

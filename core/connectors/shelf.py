@@ -1,0 +1,188 @@
+"""The images of a study area that were fetched, and those that could not be."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import prepare, store
+from core.cog import OnProgress, ShouldStop
+from core.connectors import assets, items
+from core.connectors.assets import File
+from core.connectors.items import Found, harmless
+from core.errors import InputError, StoreError
+from core.prepare import About
+from core.text import N_
+from core.workspace import Area, Workspace
+
+_FAILED_KIND, _FAILED_VERSION = "imagery-failed", 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An image that could not be fetched."""
+
+    image: Found
+    catalogue: str
+    licence: str
+    problem: str
+    """A template as in `AppError`."""
+    hint: str
+    values: dict[str, Any]
+    when: float
+    """Seconds since 1970."""
+
+    def message(self, translate: Callable[[str], str] = str) -> str:
+        """Return the reason in words."""
+        parts = (self.problem, self.hint)
+        return " ".join(translate(part).format(**self.values) for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image that is there."""
+
+    key: str
+    collection: str
+    path: Path
+    title: str
+    date: str
+    num_bytes: int
+    mode: str
+    """`window` or `whole`."""
+    facts: dict[str, Any]
+    """`crs`, `width`, `height`, `bands`, `dtype`, `pixel`, `bounds`, `cover`."""
+    source: dict[str, Any]
+    """`catalogue`, `collection`, `id`, `asset`, `href`, `date`, `licence`, `fetched`, `bands`."""
+
+
+def fetched(workspace: Workspace, area_id: str) -> tuple[Image, ...]:
+    """Return the images of an area that are there and whole, newest first.
+
+    Raises:
+        InputError: There is no such area.
+    """
+    root = workspace.folder(area_id) / "imagery"
+    images = []
+    for about in root.glob("[a-z0-9]*/*.json"):
+        file = assets.have(about.parent, about.stem)
+        if file is not None:
+            images.append(_image(about, file))
+    return tuple(sorted(images, key=lambda image: (image.date, image.key), reverse=True))
+
+
+def failures(workspace: Workspace, area_id: str) -> tuple[Failure, ...]:
+    """Return the images of an area that could not be fetched, to be shown and tried again.
+
+    Raises:
+        InputError: There is no such area.
+    """
+    path = workspace.folder(area_id) / "imagery" / "failed.json"
+    if not path.is_file():
+        return ()
+    try:
+        rows = store.read_json(path, kind=_FAILED_KIND, version=_FAILED_VERSION)["failed"]
+        return tuple(Failure(**{**row, "image": items.from_row(row["image"])}) for row in rows)
+    except (StoreError, InputError, KeyError, TypeError):  # it can be found again by a search
+        return ()
+
+
+def remove(workspace: Workspace, area_id: str, collection: str, key: str) -> None:
+    """Delete an image that was fetched.
+
+    Raises:
+        InputError: There is no such image.
+    """
+    for image in fetched(workspace, area_id):
+        if (image.collection, image.key) == (collection, key):
+            image.path.with_suffix(".json").unlink(missing_ok=True)
+            image.path.unlink(missing_ok=True)
+            return
+    raise InputError(N_("There is no image {key!r}."), key=key[:80])
+
+
+def add_image(
+    workspace: Workspace,
+    area_id: str,
+    image: Image,
+    about: About,
+    *,
+    band: int = 1,
+    on_progress: OnProgress = prepare.no_progress,
+    should_stop: ShouldStop = prepare.never,
+) -> Area:
+    """Make one band of an image a layer, with where it comes from and its licence.
+
+    Args:
+        workspace: Where the area is.
+        area_id: The area.
+        image: One of `fetched`.
+        about: What the layer is.
+        band: Counted from 1.
+        on_progress: See `prepare.add_raster`.
+        should_stop: See `prepare.add_raster`.
+
+    Raises:
+        AppError: See `prepare.add_raster`.
+    """
+    return prepare.add_raster(
+        workspace,
+        area_id,
+        image.path,
+        about,
+        band=band,
+        source_name=image.title,
+        whence=image.source,
+        on_progress=on_progress,
+        should_stop=should_stop,
+    )
+
+
+def is_there(workspace: Workspace, area_id: str, image: Found) -> bool:
+    """Tell whether an image was fetched and is whole."""
+    folder = workspace.folder(area_id) / "imagery" / harmless(image.collection)
+    return assets.have(folder, image.key) is not None
+
+
+def write_failures(
+    workspace: Workspace, area_id: str, asked: Sequence[Found], new: Sequence[Failure]
+) -> None:
+    """Keep the failures of images that were not asked for now, and those of now."""
+    tried = {(image.collection, image.key) for image in asked}
+    old = [
+        failure
+        for failure in failures(workspace, area_id)
+        if (failure.image.collection, failure.image.key) not in tried
+    ]
+    path = workspace.folder(area_id) / "imagery" / "failed.json"
+    if not (old or new) and not path.is_file():
+        return
+    rows = [
+        {
+            "image": items.to_row(failure.image),
+            "catalogue": failure.catalogue,
+            "licence": failure.licence,
+            "problem": failure.problem,
+            "hint": failure.hint,
+            "values": failure.values,
+            "when": failure.when,
+        }
+        for failure in (*old, *new)
+    ]
+    store.write_json(path, {"failed": rows}, kind=_FAILED_KIND, version=_FAILED_VERSION)
+
+
+def _image(about: Path, file: File) -> Image:
+    body = store.read_json(about, kind=assets.KIND, version=assets.VERSION)
+    source = body["source"]
+    return Image(
+        key=about.stem,
+        collection=about.parent.name,
+        path=file.path,
+        title=str(body["title"]),
+        date=str(source.get("date", "")),
+        num_bytes=file.num_bytes,
+        mode=file.mode,
+        facts=file.facts,
+        source=source,
+    )
