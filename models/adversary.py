@@ -7,7 +7,7 @@ networks are in training mode throughout, and a generator's turn uses up a batch
 
 import copy
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -225,17 +225,15 @@ class Adversary:
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self._optimisers.load(tensors)
 
-    def notes(self) -> dict[str, object]:
+    def notes(self) -> dict[str, Any]:
         """Return the rest of the state, as JSON can hold it."""
         scaler = None if self._scaler is None else self._scaler.state_dict()
         return {"turn": self.rhythm.turn, "done": self.rhythm.done, "scaler": scaler}
 
-    def load_notes(self, notes: dict[str, object]) -> None:
-        turn, done = notes.get("turn"), notes.get("done")
-        if turn in {"critic", "generator"} and isinstance(done, int):
-            self.rhythm.turn, self.rhythm.done = turn, done  # type: ignore[assignment]
-        if self._scaler is not None and isinstance(notes.get("scaler"), dict):
-            self._scaler.load_state_dict(notes["scaler"])  # type: ignore[arg-type]
+    def load_notes(self, notes: dict[str, Any]) -> None:
+        self.rhythm.turn, self.rhythm.done = notes["turn"], int(notes["done"])
+        if self._scaler is not None and notes["scaler"]:
+            self._scaler.load_state_dict(notes["scaler"])
 
 
 def _freeze(network: nn.Module, *, frozen: bool) -> None:

@@ -68,8 +68,7 @@ def write_checkpoint(
             )
             (tmp / name).write_bytes(body)
             digests[name] = hashlib.sha256(body).hexdigest()
-        body = {**facts, "digests": digests}
-        store.write_json(tmp / _FACTS, body, kind=KIND, version=VERSION)
+        store.write_json(tmp / _FACTS, {**facts, "digests": digests}, kind=KIND, version=VERSION)
 
 
 def read_checkpoint(folder: Path, *, with_state: bool = True) -> Checkpoint:

@@ -154,6 +154,8 @@ class RunConfig:
     training: TrainConfig
     device: str = "auto"
     precision: Precision = "auto"
+    channels_last: bool = True
+    """See `models.engine.engine`."""
     threads: int | None = None
     """None: as many as the settings of the program allow."""
     start_from: str = ""

@@ -24,6 +24,7 @@ from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.text import N_
 from models.config import SIZES
+from models.engine import Engine
 
 DIGITS = "digits"
 """Name of the set that comes with scikit-learn: 1,797 digits of 8 x 8 pixels."""
@@ -90,7 +91,7 @@ class ArrayChips:
             digest = hashlib.sha256(str(self._pictures.shape).encode())
             step = max(1, (1 << 24) // max(1, self._pictures[0].nbytes))
             for first in range(0, len(self._pictures), step):
-                digest.update(np.ascontiguousarray(self._pictures[first : first + step]))
+                digest.update(self._pictures[first : first + step].tobytes())
             self._digest = digest.hexdigest()
         return self._digest
 
@@ -129,10 +130,33 @@ def open_chips(source: str, *, size_px: int) -> Chips:
     return chips
 
 
+def size_of(source: str) -> int:
+    """Return the size of network that fits a set: its own, or the next larger of `SIZES`.
+
+    Raises:
+        InputError: There is no such file, or its pictures are larger than any network.
+        RefusedFileError: It holds no pictures.
+    """
+    if source == DIGITS:
+        return SIZES[0]
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
+    pictures = _mapped(path) if path.suffix == ".npy" else read_idx(path)
+    side = max(pictures.shape[2:], default=0)
+    for size in SIZES:
+        if side <= size:
+            return size
+    raise InputError(
+        N_("The chips of {name} have {found} pixels; networks go up to {largest}."),
+        name=path.name, found=side, largest=SIZES[-1],
+    )  # fmt: skip
+
+
 def _digits() -> NDArray[np.uint8]:
     from sklearn.datasets import load_digits
 
-    values = load_digits().images  # 0 to 16
+    values: NDArray[np.float64] = load_digits().images  # 0 to 16
     return np.round(values * (255 / 16)).astype(np.uint8)[:, None]
 
 
@@ -238,18 +262,19 @@ def as_bytes(pictures: Tensor) -> NDArray[np.uint8]:
 class Feeder:
     """Brings batches to the device: all pictures lie there where they fit, else they stream.
 
-    `batches` yields (n, C, H, W) float32 in [-1, 1], laid out channels last.
+    `batches` yields (n, C, H, W) float32 in [-1, 1], laid out as the engine wants.
     """
 
-    def __init__(self, chips: Chips, *, batch: int, seed: int, device: torch.device) -> None:
-        self._chips, self._batch, self._seed, self._device = chips, batch, seed, device
+    def __init__(self, chips: Chips, *, batch: int, seed: int, engine: Engine) -> None:
+        self._chips, self._batch, self._seed = chips, batch, seed
+        self._device, self._layout = engine.device, engine.layout
         self.per_epoch = len(chips) // batch
         """Batches of an epoch; what is left over comes another time, the order being another."""
         self._resident: Tensor | None = None
         size = len(chips) * chips.channels * chips.size_px**2
-        if size <= _resident_limit(device):
+        if size <= _resident_limit(self._device):
             everything = torch.from_numpy(chips.batch(np.arange(len(chips))))
-            self._resident = everything.to(device)
+            self._resident = everything.to(self._device)
 
     @property
     def is_resident(self) -> bool:
@@ -289,13 +314,12 @@ class Feeder:
         batch = torch.from_numpy(np.ascontiguousarray(self._chips.batch(part)))
         return batch.pin_memory() if self._device.type == "cuda" else batch
 
-    @staticmethod
-    def _finished(batch: Tensor) -> Tensor:
-        return as_pictures(batch).contiguous(memory_format=torch.channels_last)
+    def _finished(self, batch: Tensor) -> Tensor:
+        return as_pictures(batch).contiguous(memory_format=self._layout)
 
 
 def _resident_limit(device: torch.device) -> float:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return _RESIDENT_SHARE * free
+        return _RESIDENT_SHARE * float(free)
     return _RESIDENT_SHARE * (settings().memory_mb << 20)

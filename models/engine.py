@@ -22,6 +22,8 @@ class Engine:
     device: torch.device
     dtype: torch.dtype | None
     """The format that layers compute in; None for float32."""
+    layout: torch.memory_format = torch.channels_last
+    """How pictures and kernels lie in memory: sums are taken in another order for it."""
 
     @property
     def precision(self) -> str:
@@ -29,7 +31,11 @@ class Engine:
 
     def autocast(self) -> AbstractContextManager[object]:
         """Return a context in which layers compute in the engine's format."""
-        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None)
+        enabled = self.dtype is not None
+        context: AbstractContextManager[object] = torch.autocast(
+            self.device.type, self.dtype, enabled=enabled
+        )
+        return context
 
     def scaler(self) -> torch.amp.GradScaler | None:
         """Return what keeps small gradients of float16 from vanishing; None where none do."""
@@ -38,15 +44,21 @@ class Engine:
         return torch.amp.GradScaler(self.device.type)
 
     def placed(self, network: nn.Module) -> nn.Module:
-        """Bring a network to the device, its weights laid out channels last."""
+        """Bring a network to the device, its kernels laid out as pictures are."""
         network.to(device=self.device)
         for parameter in network.parameters():
             if parameter.ndim == 4:
-                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+                parameter.data = parameter.data.contiguous(memory_format=self.layout)
         return network
 
 
-def engine(device: str = "auto", precision: str = "auto", threads: int | None = None) -> Engine:
+def engine(
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    *,
+    channels_last: bool = True,
+) -> Engine:
     """Choose device and format, and bound the threads of this process.
 
     `auto` takes the first GPU if there is one; a half format where the hardware computes in it:
@@ -56,6 +68,8 @@ def engine(device: str = "auto", precision: str = "auto", threads: int | None = 
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         precision: See `Precision`.
         threads: At most the number that the settings allow, which is the default.
+        channels_last: Whether the channels of a pixel lie side by side in memory, which is
+            quicker; without it the sums are taken in the order in which fastai takes them.
 
     Raises:
         InputError: No such device or format.
@@ -69,7 +83,8 @@ def engine(device: str = "auto", precision: str = "auto", threads: int | None = 
     place = _device(device)
     if precision == "auto":
         precision = _fitting(place)
-    return Engine(place, _DTYPES[precision])
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    return Engine(place, _DTYPES[precision], layout)
 
 
 def _device(name: str) -> torch.device:

@@ -68,10 +68,11 @@ def read_foreign(path: Path) -> Foreign:
     has = [part for part in _PARTS if any(key.startswith(f"{part}.") for key in weights)]
     _check(weights, config, has, path)
     state = _mean_squares(body, config) if "opt" in body and len(has) == 2 else {}
-    what = {
-        ("generator",): N_("generator of fastai"),
-        ("critic",): N_("critic of fastai"),
-    }.get(tuple(has), N_("learner of fastai, with optimiser") if state else N_("learner of fastai"))
+    what = N_("learner of fastai, with optimiser") if state else N_("learner of fastai")
+    if has == ["generator"]:
+        what = N_("generator of fastai")
+    elif has == ["critic"]:
+        what = N_("critic of fastai")
     return Foreign(what, config, weights, state)
 
 

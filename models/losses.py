@@ -88,4 +88,5 @@ def gradient_penalty(critic: nn.Module, real: Tensor, fake: Tensor, shares: Tens
         between.requires_grad_(True)
         scores = critic(between)
         (gradient,) = torch.autograd.grad(scores.sum(), between, create_graph=True)
-        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        return penalty

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from core.errors import InputError
 from core.text import N_
-from models.config import AdversaryConfig, Model, NetworkConfig, TrainConfig
+from models.config import AdversaryConfig, Model, NetworkConfig, Precision, TrainConfig
 
 Name = Literal["document", "workshop", "quick"]
 MODELS: tuple[str, ...] = get_args(Model)
@@ -20,7 +20,8 @@ class Preset:
     networks: NetworkConfig
     adversary: AdversaryConfig
     training: TrainConfig
-    precision: str = "auto"
+    precision: Precision = "auto"
+    channels_last: bool = True
 
 
 def preset(model: str, name: str, *, size_px: int, channels: int) -> Preset:
@@ -50,6 +51,7 @@ def _wgan(name: str) -> Preset:
             AdversaryConfig(),
             TrainConfig(fits=(5, 10, 10, 200, 100), measure_every=0),
             precision="float32",
+            channels_last=False,
         )
     return _small(name, AdversaryConfig(), lr=2e-4)
 
