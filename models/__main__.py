@@ -95,6 +95,8 @@ def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = F
         parser.add_argument("--epochs", metavar="N,…", help="epochs of each fit, such as 5,10,10")
         parser.add_argument("--batch", type=int)
         parser.add_argument("--seed", type=int)
+        parser.add_argument("--exact", action="store_true",
+                            help="compute in float32 and in fastai's order")  # fmt: skip
     parser.add_argument("--lr", type=float, help="learning rate")
     parser.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="0: once an epoch")
     parser.add_argument("--device", help="auto, cpu or cuda:0")
@@ -135,8 +137,7 @@ def _config(args: argparse.Namespace) -> RunConfig:
         networks=chosen.networks,
         adversary=chosen.adversary,
         training=chosen.training,
-        precision=chosen.precision,
-        channels_last=chosen.channels_last,
+        exact=args.exact,
         start_from=start_from,
     )
 

@@ -154,8 +154,8 @@ class RunConfig:
     training: TrainConfig
     device: str = "auto"
     precision: Precision = "auto"
-    channels_last: bool = True
-    """See `models.engine.engine`."""
+    exact: bool = False
+    """Whether to compute in float32 and in fastai's order: for comparing with it to the digit."""
     threads: int | None = None
     """None: as many as the settings of the program allow."""
     start_from: str = ""

@@ -192,6 +192,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
                     name=path.name, needed=num * rows * columns / 1e9, limit=limit / 1e9,
                 )  # fmt: skip
             body = file.read(num * rows * columns)
+            if file.read(1):  # this also makes gzip compare its checksum
+                raise ValueError("more than the pictures it names")
         return np.frombuffer(body, np.uint8).reshape(num, 1, rows, columns)
     except (OSError, EOFError, ValueError, struct.error, zlib.error) as err:
         raise RefusedFileError(

@@ -57,7 +57,7 @@ def engine(
     precision: str = "auto",
     threads: int | None = None,
     *,
-    channels_last: bool = True,
+    exact: bool = False,
 ) -> Engine:
     """Choose device and format, and bound the threads of this process.
 
@@ -68,8 +68,9 @@ def engine(
         device: `auto`, `cpu`, `cuda` or `cuda:1`.
         precision: See `Precision`.
         threads: At most the number that the settings allow, which is the default.
-        channels_last: Whether the channels of a pixel lie side by side in memory, which is
-            quicker; without it the sums are taken in the order in which fastai takes them.
+        exact: Whether to compute in float32 and in the order in which fastai does, for comparing
+            with it to the digit. Otherwise the channels of a pixel lie side by side in memory,
+            which is quicker and takes sums in another order.
 
     Raises:
         InputError: No such device or format.
@@ -83,8 +84,9 @@ def engine(
     place = _device(device)
     if precision == "auto":
         precision = _fitting(place)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    return Engine(place, _DTYPES[precision], layout)
+    if exact:
+        return Engine(place, None, torch.contiguous_format)
+    return Engine(place, _DTYPES[precision])
 
 
 def _device(name: str) -> torch.device:

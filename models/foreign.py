@@ -6,6 +6,7 @@ class stands in for it, so that those files open without fastai.
 """
 
 import re
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,13 @@ from models.config import NetworkConfig
 from models.wgan import Critic, Generator
 
 _PARTS = ("generator", "critic")
-_LIST_OF_FASTAI = "fastcore.foundation.L"
 
 
 class _Inert:
     """Takes the place of fastai's list; holds what the file says, does nothing."""
+
+
+_STAND_INS: list[Any] = [(_Inert, "fastcore.foundation.L")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def _loaded(path: Path) -> Any:
                 N_("{name} unpacks to {needed:.1f} GB; the limit is {limit:.1f} GB."),
                 name=path.name, needed=size / 1e9, limit=limit / 1e9,
             )  # fmt: skip
-        with torch.serialization.safe_globals([(_Inert, _LIST_OF_FASTAI)]):
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):
+            warnings.simplefilter("ignore")  # of pickles by other writers than PyTorch
             return torch.load(path, map_location="cpu", weights_only=True)
     except (UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError,
             TypeError, KeyError, AttributeError, IndexError, AssertionError) as err:  # fmt: skip

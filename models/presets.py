@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from core.errors import InputError
 from core.text import N_
-from models.config import AdversaryConfig, Model, NetworkConfig, Precision, TrainConfig
+from models.config import AdversaryConfig, Model, NetworkConfig, TrainConfig
 
 Name = Literal["document", "workshop", "quick"]
 MODELS: tuple[str, ...] = get_args(Model)
@@ -20,8 +20,6 @@ class Preset:
     networks: NetworkConfig
     adversary: AdversaryConfig
     training: TrainConfig
-    precision: Precision = "auto"
-    channels_last: bool = True
 
 
 def preset(model: str, name: str, *, size_px: int, channels: int) -> Preset:
@@ -50,8 +48,6 @@ def _wgan(name: str) -> Preset:
             NetworkConfig(),
             AdversaryConfig(),
             TrainConfig(fits=(5, 10, 10, 200, 100), measure_every=0),
-            precision="float32",
-            channels_last=False,
         )
     return _small(name, AdversaryConfig(), lr=2e-4)
 

@@ -136,9 +136,7 @@ class _Session(Watcher):
         self, folder: Path, config: RunConfig, device: str, stop: _Stop, report: Report
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
-        self._engine = engine(
-            device, config.precision, config.threads, channels_last=config.channels_last
-        )
+        self._engine = engine(device, config.precision, config.threads, exact=config.exact)
         training = config.training
         self._chips: Chips = open_chips(config.data, size_px=config.networks.size_px)
         check_chips(self._chips, batch=training.batch, size_px=config.networks.size_px)
