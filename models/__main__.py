@@ -108,7 +108,10 @@ def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = F
 
 
 def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from models.worker import check
+
     config = _changed(_config(args), args)
+    check(config)
     if "/" in args.out or "\\" in args.out:
         folder = runs.create_at(Path(args.out), config)
     else:

@@ -224,7 +224,7 @@ def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     return out
 
 
-def check_chips(chips: Chips, *, batch: int, size_px: int) -> None:
+def check_chips(chips: Chips, *, batch: int, size_px: int, channels: int) -> None:
     """Refuse a set that no step could be made with.
 
     Raises:
@@ -236,10 +236,15 @@ def check_chips(chips: Chips, *, batch: int, size_px: int) -> None:
             hint=N_("Make more chips, or choose a smaller batch."),
             num=len(chips), batch=batch,
         )  # fmt: skip
-    if chips.size_px != size_px or size_px not in SIZES:
+    if chips.size_px != size_px:
         raise InputError(
             N_("The chips have {found} pixels, the networks {wanted}."),
             found=chips.size_px, wanted=size_px,
+        )  # fmt: skip
+    if chips.channels != channels:
+        raise InputError(
+            N_("The chips have {found} channels, the networks {wanted}."),
+            found=chips.channels, wanted=channels,
         )  # fmt: skip
 
 

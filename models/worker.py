@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
@@ -30,7 +31,7 @@ from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
 from models.config import Row, RunConfig
 from models.data import Chips, Feeder, check_chips, open_chips
-from models.engine import engine
+from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
 from models.train import Draws, Memory, Watcher, train
@@ -54,6 +55,23 @@ def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.R
     except filelock.Timeout:
         raise BusyError(N_("The run {id} has not ended yet."), id=folder.name) from None
     return runs.run(folder)
+
+
+def check(config: RunConfig) -> tuple[Engine, Chips]:
+    """Return where a run computes and what it sees; worth asking before a run is made.
+
+    Raises:
+        InputError: There is no such device or set, or the set does not fit the networks.
+    """
+    place = engine(config.device, config.precision, config.threads, exact=config.exact)
+    chips = open_chips(config.data, size_px=config.networks.size_px)
+    check_chips(
+        chips,
+        batch=config.training.batch,
+        size_px=config.networks.size_px,
+        channels=config.networks.channels,
+    )
+    return place, chips
 
 
 def _filed(folder: Path, report: Report) -> None:
@@ -136,15 +154,8 @@ class _Session(Watcher):
         self, folder: Path, config: RunConfig, device: str, stop: _Stop, report: Report
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
-        self._engine = engine(device, config.precision, config.threads, exact=config.exact)
         training = config.training
-        self._chips: Chips = open_chips(config.data, size_px=config.networks.size_px)
-        check_chips(self._chips, batch=training.batch, size_px=config.networks.size_px)
-        if self._chips.channels != config.networks.channels:
-            raise InputError(
-                N_("The chips have {found} channels, the networks {wanted}."),
-                found=self._chips.channels, wanted=config.networks.channels,
-            )  # fmt: skip
+        self._engine, self._chips = check(replace(config, device=device))
         self._check_data()
         self._task = Adversary(config.networks, config.adversary, self._engine, seed=training.seed)
         self._memory = Memory(

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import settings
+from models import runs
+
 FIXTURES = Path(__file__).parent / "fixtures"
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
@@ -23,10 +26,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 @pytest.fixture(autouse=True)
 def workspace(tmp_path, monkeypatch):
     """Give every test a workspace of its own, and one thread."""
-    from core.settings import settings
-
     monkeypatch.setenv("URBAN_PATTERN_WORKSPACE", str(tmp_path / "workspace"))
     monkeypatch.setenv("URBAN_PATTERN_THREADS", "1")
     settings.cache_clear()
     yield tmp_path / "workspace"
+    for child in runs._started.values():
+        child.wait(10)
+    runs._started.clear()
     settings.cache_clear()

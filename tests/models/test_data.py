@@ -186,9 +186,13 @@ def test_an_npy_file_with_objects_is_refused(tmp_path):
         open_chips(str(tmp_path / "set.npy"), size_px=32)
 
 
-def test_a_set_smaller_than_a_batch_is_refused():
+def test_a_set_that_no_step_can_be_made_with_is_refused():
     with pytest.raises(InputError, match="5 chips, fewer than one batch of 8"):
-        check_chips(ArrayChips(chips(5)), batch=8, size_px=32)
+        check_chips(ArrayChips(chips(5)), batch=8, size_px=32, channels=1)
+    with pytest.raises(InputError, match="have 32 pixels, the networks 64"):
+        check_chips(ArrayChips(chips(5)), batch=5, size_px=64, channels=1)
+    with pytest.raises(InputError, match="have 1 channels, the networks 3"):
+        check_chips(ArrayChips(chips(5)), batch=5, size_px=32, channels=3)
 
 
 def test_pictures_of_no_network_are_refused(tmp_path):
