@@ -11,7 +11,11 @@ from core.text import N_
 from models.config import Row
 
 _COLLAPSED = 0.25
-"""Diversity below which samples are called alike: healthy runs stay above 0.5."""
+"""Diversity below which samples are called alike."""
+_VARIED = 0.5
+"""Diversity that healthy runs reach."""
+_GROWN = 6
+"""Measurements after which a generator should have reached it."""
 _CLIPPED = 0.5
 _FLAT = 0.02
 _FLAT_EPOCHS = 5
@@ -42,18 +46,29 @@ def alarms(rows: Sequence[Row]) -> list[Alarm]:
 
 
 def collapse(rows: Sequence[Row]) -> Alarm | None:
-    """Samples are nearly the same picture: two measurements in a row of a low diversity."""
+    """Samples are nearly the same picture, after they were not, or still after six measurements.
+
+    A new generator makes one picture too: that is no collapse yet.
+    """
     since = _lasting(rows, "diversity", lambda value: value < _COLLAPSED)
     if since is None:
         return None
+    values = [row["diversity"] for row in rows if row.get("diversity") is not None]
+    if max(values) < _VARIED and len(values) < _GROWN:
+        return None
     return Alarm(
         "collapse",
-        N_("The generator makes nearly the same picture again and again: two of its samples are"
-           " only {share:.0%} as far apart as two real chips."),
-        N_("Go back to a checkpoint before step {step} and try a smaller learning rate, a larger"
-           " batch, or another model (WGAN-GP)."),
-        since["step"], {"share": since["diversity"], "step": since["step"]},
-    )  # fmt: skip
+        N_(
+            "The generator makes nearly the same picture again and again: two of its samples are"
+            " only {share:.0%} as far apart as two real chips."
+        ),
+        N_(
+            "Go back to a checkpoint before step {step} and try a smaller learning rate, a larger"
+            " batch, or another model (WGAN-GP)."
+        ),
+        since["step"],
+        {"share": values[-1], "step": since["step"]},
+    )
 
 
 def saturation(rows: Sequence[Row]) -> Alarm | None:
@@ -97,17 +112,24 @@ def vanishing(rows: Sequence[Row]) -> Alarm | None:
 
 
 def memorising(rows: Sequence[Row]) -> Alarm | None:
-    """Samples lie nearer to training chips than these to each other: they are being repeated."""
-    since = _lasting(rows, "nearest_ratio", lambda value: value < _COPIED)
+    """Samples lie nearer to training chips than these to each other: they are being repeated.
+
+    Blurred pictures lie near to everything: only varied samples count.
+    """
+    varied = [row for row in rows if (row.get("diversity") or 0.0) >= _VARIED]
+    since = _lasting(varied, "nearest_ratio", lambda value: value < _COPIED)
     if since is None:
         return None
     return Alarm(
         "memorising",
-        N_("The generator repeats training chips: its samples lie at {share:.0%} of the distance"
-           " that chips keep from their nearest."),
+        N_(
+            "The generator repeats training chips: its samples lie at {share:.0%} of the distance"
+            " that chips keep from their nearest."
+        ),
         N_("Train on more chips, mirror them, or stop at the checkpoint before step {step}."),
-        since["step"], {"share": since["nearest_ratio"], "step": since["step"]},
-    )  # fmt: skip
+        since["step"],
+        {"share": since["nearest_ratio"], "step": since["step"]},
+    )
 
 
 def _lasting(rows: Sequence[Row], name: str, is_bad: Callable[[float], bool]) -> Row | None:
