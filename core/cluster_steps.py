@@ -109,7 +109,9 @@ def factors(area: Area, normalised: Normalised, options: ClusterOptions) -> Fact
         for column in named:  # a class that is the same everywhere
             if found := _unusable(normalised, column):
                 raise InputError(found.text, hint=N_("Choose other columns."), **found.values)
-        return Factors(table, ())
+        # In the table's own order: the same choice, made in another order, is the same result.
+        ordered = [column for column in normalised.table.columns if column in set(named)]
+        return Factors(table[ordered], ())
     roles = {layer.id: layer.role for layer in area.layers}
     wanted = columns_of_role(normalised.table.columns, roles, options.role)
     left_out = tuple(found for column in wanted if (found := _unusable(normalised, column)))

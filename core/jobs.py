@@ -9,6 +9,9 @@
 
 State is read from these files, so it survives a reload, a second browser and a restart of the
 server. A process id alone may be used again by another program: its start time is compared too.
+
+At most as many jobs as threads work at a time; the others wait. Who works holds a lock of `slots/`,
+which the system takes back from a process that dies.
 """
 
 import importlib
@@ -19,15 +22,18 @@ import sys
 import time
 import traceback
 import uuid
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import filelock
+
 from core import processes, store
 from core.errors import AppError, InputError, JobError, StoppedError
+from core.settings import bound_threads, settings
 from core.text import N_
 
 State = Literal["running", "done", "failed", "cancelled"]
@@ -46,6 +52,7 @@ WORKS = {
 }
 _VERSION = 1
 _KEPT = 50
+_ASKS_S = 0.2
 
 _started: dict[str, subprocess.Popen[bytes]] = {}
 """By job id, until each has ended; a process id may come back."""
@@ -131,7 +138,7 @@ def job(root: Path, job_id: str) -> Job:
         "work": request["work"],
         "config": request["config"],
         "started": request["started"],
-        "progress": _progress(folder, request["started"]),
+        "progress": _progress(folder),
     }
     if (folder / "result.json").exists():
         result = store.read_json(folder / "result.json", kind="job-result", version=_VERSION)
@@ -200,8 +207,11 @@ def run(folder: Path) -> None:
     request = store.read_json(folder / "config.json", kind="job-config", version=_VERSION)
     module, name = module_and_name(request["work"])
 
+    begun = time.time()
+
     def report(share: float, text: str) -> None:
-        body = {"share": min(max(share, 0.0), 1.0), "text": text, "time": time.time()}
+        body = {"share": min(max(share, 0.0), 1.0), "text": text}
+        body |= {"begun": begun, "time": time.time()}
         with suppress(AppError, OSError):  # a report that is lost must not end the work
             store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
 
@@ -209,8 +219,10 @@ def run(folder: Path) -> None:
         return (folder / "cancel").exists()
 
     try:
-        work: Work = getattr(importlib.import_module(module), name)
-        outcome = work(request["config"], report, should_stop)
+        with _slot(folder.parent, report, should_stop):
+            begun = time.time()
+            work: Work = getattr(importlib.import_module(module), name)
+            outcome = work(request["config"], report, should_stop)
     except StoppedError:
         outcome = {"cancelled": True}
     except AppError as err:
@@ -227,6 +239,38 @@ def run(folder: Path) -> None:
         store.write_json(folder / "error.json", body, kind="job-error", version=_VERSION)
         raise
     store.write_json(folder / "result.json", outcome, kind="job-result", version=_VERSION)
+
+
+@contextmanager
+def _slot(root: Path, report: Report, should_stop: ShouldStop) -> Iterator[None]:
+    """Wait until one of as many slots as there are threads is free, and hold it.
+
+    Who holds the first slot may use every thread, the others one each: together fewer than twice
+    the threads of the settings. Results do not depend on the number of threads.
+    """
+    folder = root / "slots"
+    folder.mkdir(exist_ok=True)
+    most = settings().threads
+    slots = [filelock.FileLock(folder / f"{number}.lock", timeout=0) for number in range(most)]
+    while not (held := _first_free(slots)):
+        if should_stop():
+            raise StoppedError(N_("Stopped before it began."))
+        report(0.0, N_("Waiting for other work to end"))
+        time.sleep(_ASKS_S)
+    try:
+        if held is not slots[0]:
+            bound_threads(1)
+        yield
+    finally:
+        held.release()
+
+
+def _first_free(slots: list[filelock.FileLock]) -> filelock.FileLock | None:
+    for slot in slots:
+        with suppress(filelock.Timeout):
+            slot.acquire()
+            return slot
+    return None
 
 
 def _command(folder: Path) -> list[str]:
@@ -267,12 +311,12 @@ def _death(code: int | None) -> tuple[str, dict[str, Any]]:
     return N_("The job ended without a result."), {}
 
 
-def _progress(folder: Path, started: float) -> Progress:
+def _progress(folder: Path) -> Progress:
     try:
         body = store.read_json(folder / "progress.json", kind="job-progress", version=_VERSION)
     except AppError:
         return Progress(0.0, N_("Starting"))
-    share, elapsed = body["share"], body["time"] - started
+    share, elapsed = body["share"], body["time"] - body.get("begun", body["time"])
     left = None
     if share > 0.05 and elapsed > 1:
         left = max(0.0, elapsed * (1 - share) / share - (time.time() - body["time"]))

@@ -64,6 +64,12 @@ def settings() -> Settings:
     return Settings(**found)  # type: ignore[arg-type]  # _parsed returns the field's own type
 
 
+def bound_threads(threads: int) -> None:
+    """Let this process, and those that it starts, use no more than `threads`."""
+    os.environ[PREFIX + "THREADS"] = str(threads)
+    settings.cache_clear()
+
+
 def _parsed(name: str, text: str) -> Path | int | bool:
     default = getattr(Settings(), name)
     if isinstance(default, Path):

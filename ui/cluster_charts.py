@@ -30,6 +30,8 @@ _MEASURES = {
     "inertia": ("Inertia", False),
 }
 _LEGEND = {"orientation": "h", "y": -0.22, "font_size": 10, "traceorder": "normal"}
+# A large k has dozens of them; after each merge the next ones come up.
+_MOST_PAIRS = 6
 _BIN_COLOURS = ("#F0F0F0", "#BFD3E6", "#8C96C6", "#88419D", "#4D004B")
 
 
@@ -180,18 +182,23 @@ def distance_panel(found: Signatures, shown: Shown) -> tuple[int, int] | None:
         }
     )
     right.dataframe(table, hide_index=True, width="stretch")
-    for pair in nearly_one(matrix, found.clusters):
-        text, button = st.columns([4, 1], vertical_alignment="center")
+    pairs = nearly_one(matrix, found.clusters)
+    for pair in pairs[:_MOST_PAIRS]:
+        text, button = st.columns([3, 1], vertical_alignment="center")
         said = _("“{first}” and “{second}” are nearly one: distance {distance:.3f}.")
         text.info(
             said.format(
-                first=plain(shown.names[pair.first]),
-                second=plain(shown.names[pair.second]),
+                first=plain(f"{pair.first + 1} {shown.names[pair.first]}"),
+                second=plain(f"{pair.second + 1} {shown.names[pair.second]}"),
                 distance=pair.distance,
             )
         )
-        if button.button(_("Merge them"), key=f"merge-{pair.first}-{pair.second}"):
+        merge = _("Merge {first} and {second}").format(first=pair.first + 1, second=pair.second + 1)
+        if button.button(merge, key=f"merge-{pair.first}-{pair.second}"):
             return pair.first, pair.second
+    if len(pairs) > _MOST_PAIRS:
+        more = _("{count} further pairs are nearly one; the nearest are shown first.")
+        st.caption(more.format(count=len(pairs) - _MOST_PAIRS))
     return None
 
 

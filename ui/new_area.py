@@ -130,7 +130,11 @@ def _confirm(boundary: Boundary, title: str) -> None:
     for template, values in boundary.notes:
         st.info(plain(_(template).format(**values)))
     with st.form("new-area"):
-        name = st.text_input(_("Name of the study area"), value=title, max_chars=80)
+        # The suggestion is a placeholder: it may change while the user types, and must not win.
+        name = st.text_input(
+            _("Name of the study area"), key="new-area-name", placeholder=title, max_chars=80
+        )
+        name = name.strip() or title
         with st.expander(_("Coordinate system and quadrats")):
             left, middle, right = st.columns(3)
             crs = left.text_input(

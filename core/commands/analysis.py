@@ -44,8 +44,11 @@ def cluster_step(
     """Sweep over k, choose one, and write `clusters.parquet`."""
     begun = time.perf_counter()
     low, high, step = span_of(args.ks)
+    named = [name.strip() for name in (args.factors or "").split(",") if name.strip()]
+    layers = {layer.id for layer in area.layers}
     chosen = cluster_steps.ClusterOptions(
-        columns=tuple(name for name in (args.factors or "").split(",") if name),
+        columns=tuple(name for name in named if name not in layers),
+        layers=tuple(name for name in named if name in layers),
         span=Range(smallest=low, largest=high, step=step),
         seed=args.seed,
         threads=args.threads,

@@ -39,7 +39,7 @@ def _add_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("--fill", type=float, metavar="METRES", help="how far gaps are filled; 0: no")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--threads", type=int)
-    run.add_argument("--factors", metavar="COLUMN,…", help="default: the causes")
+    run.add_argument("--factors", metavar="NAME,…", help="layers or columns; default: all causes")
     run.add_argument("--ks", default="2-50", metavar="LOW-HIGH[:STEP]")
     run.add_argument("--k", type=int, help="default: a firm one, well parted; takes five sweeps")
     run.add_argument("--summer", metavar="LAYER", help="default: the layer of that season")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core import jobs
 from core.errors import InputError, StoppedError
+from core.settings import settings
 
 WORK = "tests.core.fake_job:work"
 
@@ -21,6 +22,10 @@ def work(config, report, should_stop):
         raise ZeroDivisionError("boom")
     if mode == "die":
         os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "busy":
+        begun = time.time()
+        time.sleep(0.3)
+        return {"begun": begun, "ended": time.time(), "threads": settings().threads}
     if mode == "wait":
         for _ in range(1000):
             if should_stop():

@@ -139,6 +139,14 @@ def test_the_second_run_reads_the_sweep_and_the_permutations(space, run):
     assert again["cozy"]["cozy"] > first["cozy"]["cozy"]
 
 
+def test_a_factor_may_be_a_whole_layer(run):
+    only = ("--steps", "clusters", "--ks", "2-4", "--k", "3", "--factors")
+    column = run(*only, "cover,storeys_mean")
+    layer = run(*only, "cover, storeys")
+    assert layer["steps"][-1]["digest"] == column["steps"][-1]["digest"]
+    assert run(*only, "storeys")["steps"][-1]["digest"] != layer["steps"][-1]["digest"]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -94,7 +94,7 @@ def test_by_role_columns_with_gaps_or_one_value_are_left_out_and_told(space):
 def test_whole_layers_and_single_columns_can_be_chosen(space):
     options = ClusterOptions(columns=("height_mean", "lst_mean"), layers=("cover", "height"))
     found = factors(space.area("town"), normalise(table_of()), options)
-    names = ["height_mean", "lst_mean", "cover_fre_1", "cover_fre_2", "cover_fre_3"]
+    names = ["cover_fre_1", "cover_fre_2", "cover_fre_3", "height_mean", "lst_mean"]
     assert list(found.table) == names
 
 

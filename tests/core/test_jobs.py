@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,6 +61,36 @@ def test_a_killed_job_is_failed_with_its_signal_within_five_seconds(root):
     job = ended(root, "die")
     assert time.monotonic() - begun < 5
     assert (job.state, job.values) == ("failed", {"signal": "SIGKILL"})
+
+
+def test_four_sessions_at_once_never_use_more_threads_than_the_machine_bears(root, monkeypatch):
+    """Row 22: as many jobs as threads work at a time, the first with all threads, the rest one."""
+    monkeypatch.setenv("URBAN_PATTERN_THREADS", "2")
+    ids = [jobs.submit(root, "fake", {"mode": "busy"}) for _ in range(4)]
+    done = [jobs.wait(root, job_id, timeout_s=30) for job_id in ids]
+    assert [job.state for job in done] == ["done"] * 4
+    results = [job.result for job in done]
+    moments = [result["begun"] for result in results]
+    together = [
+        [other["threads"] for other in results if other["begun"] <= moment < other["ended"]]
+        for moment in moments
+    ]
+    assert max(len(threads) for threads in together) == 2
+    assert max(sum(threads) for threads in together) <= 3
+    assert {result["threads"] for result in results} == {1, 2}
+
+
+def test_a_job_that_waits_says_so_and_can_be_cancelled(root, monkeypatch):
+    monkeypatch.setenv("URBAN_PATTERN_THREADS", "1")
+    first = jobs.submit(root, "fake", {"mode": "wait"})
+    wait_until(lambda: jobs.job(root, first).progress.share > 0)
+    second = jobs.submit(root, "fake", {"mode": "ok"})
+    wait_until(lambda: jobs.job(root, second).progress.text == "Waiting for other work to end")
+    jobs.cancel(root, second)
+    assert jobs.wait(root, second, timeout_s=5).state == "cancelled"
+    third = jobs.submit(root, "fake", {"mode": "ok"})
+    os.kill(jobs._started[first].pid, signal.SIGKILL)  # its slot is free at once
+    assert jobs.wait(root, third, timeout_s=10).state == "done"
 
 
 def test_cancel_is_obeyed_within_a_second_and_is_no_failure(root):

@@ -119,6 +119,16 @@ def test_an_area_is_made_from_an_uploaded_file(space, open_page, tmp_path):
     assert "has no layers yet" in text(app)
 
 
+def test_an_area_without_a_name_takes_the_one_that_is_suggested(space, open_page, tmp_path):
+    app = upload(open_page(), boundary_bytes(tmp_path))
+    name = only(app.text_input, "Name of the study area")
+    assert name.value == ""
+    assert name.placeholder
+    button(app, "Create the study area").click().run()
+    clean(app)
+    assert [area.title for area in space.areas()] == [name.placeholder]
+
+
 def test_an_upload_leaves_the_server_s_memory_and_can_be_turned_down(
     space, open_page, tmp_path, monkeypatch
 ):
