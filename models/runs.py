@@ -42,6 +42,7 @@ _GRACE_S = 5.0
 _LONGEST_NAME = 40
 
 _started: dict[Path, "subprocess.Popen[bytes]"] = {}
+"""Children of this process by their folders; they still tell how they ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,9 @@ def start(folder: Path) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    for path, child in list(_started.items()):
+        if child.poll() is not None and not path.is_dir():
+            _started.pop(path)
     _started[folder.resolve()] = process
     write_process(folder, process.pid)
 

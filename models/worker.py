@@ -25,7 +25,7 @@ from torch import Tensor
 
 from core import store
 from core.errors import AppError, BusyError, InputError
-from core.record import code_version, versions
+from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
 from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
@@ -50,10 +50,14 @@ def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.R
     """
     lock = filelock.FileLock(folder / ".lock")
     try:
-        with lock.acquire(timeout=0):
-            _filed(folder, report)
+        lock.acquire(timeout=0)
     except filelock.Timeout:
         raise BusyError(N_("The run {id} has not ended yet."), id=folder.name) from None
+    try:
+        with _Stop(folder / "stop") as stop:
+            _filed(folder, stop, report)
+    finally:
+        lock.release()
     return runs.run(folder)
 
 
@@ -74,10 +78,10 @@ def check(config: RunConfig) -> tuple[Engine, Chips]:
     return place, chips
 
 
-def _filed(folder: Path, report: Report) -> None:
+def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
     """Do the work and write its outcome, whatever it is."""
     try:
-        outcome = _work(folder, report)
+        outcome = _work(folder, stop, report)
     except AppError as err:
         values = {
             k: v if isinstance(v, int | float | str) else str(v) for k, v in err.values.items()
@@ -99,10 +103,9 @@ def _filed(folder: Path, report: Report) -> None:
     _say(folder, f"{outcome['outcome']} at step {outcome['step']:,}")
 
 
-def _work(folder: Path, report: Report) -> dict[str, Any]:
+def _work(folder: Path, stop: "_Stop", report: Report) -> dict[str, Any]:
     body = store.read_json(folder / "config.json", kind=runs.KIND, version=runs.VERSION)
     config = RunConfig.from_body(body["config"])
-    stop = _Stop(folder / "stop")
     begun = slots.ticket(folder)
 
     def is_ahead(other: Path) -> bool:
@@ -117,7 +120,8 @@ def _work(folder: Path, report: Report) -> dict[str, Any]:
 
     with slots.slot(folder, _devices(config.device), is_ahead=is_ahead, should_stop=stop) as device:
         if device is None:
-            return {"outcome": "stopped", "step": 0, "seconds": 0.0}
+            saved = checkpoint.steps(folder / "checkpoints")
+            return {"outcome": "stopped", "step": saved[-1] if saved else 0}
         return _Session(folder, config, device, stop, report).train()
 
 
@@ -132,9 +136,17 @@ class _Stop:
 
     def __init__(self, path: Path) -> None:
         self._path, self._asked, self._looked = path, False, 0.0
+        self._handlers: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "_Stop":
         with suppress(ValueError):  # not in the main thread: the file still counts
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._signalled)
+                self._handlers[number] = signal.signal(number, self._signalled)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
 
     def _signalled(self, _number: int, _frame: FrameType | None) -> None:
         self._asked = True
@@ -198,7 +210,7 @@ class _Session(Watcher):
         return self._stop()
 
     def row(self, row: Row) -> None:
-        self._write_row(row)
+        self._write_row({**row, "memory_mb": self._memory_mb()})
         share = row["step"] / self._plan.total
         figures = ", ".join(
             f"{name} {row[key]:.4g}"
@@ -340,6 +352,13 @@ class _Session(Watcher):
             "versions": versions(),
         }
         store.write_json(self._folder / "slot.json", body, kind="run-slot", version=runs.VERSION)
+
+    def _memory_mb(self) -> float | None:
+        """Return the most memory so far: of the GPU where it computes, else of the process."""
+        if self._engine.device.type == "cuda":
+            most: int = torch.cuda.max_memory_allocated(self._engine.device)
+            return round(most / (1 << 20), 1)
+        return peak_rss_mb()
 
     def _write_row(self, row: Row) -> None:
         if self._metrics is None:

@@ -53,8 +53,9 @@ def ended(folder, seconds=30):
 
 
 def figures(folder):
-    """Return all figures of a run but those that tell the time."""
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in rows(folder)]
+    """Return all figures of a run but those that tell of the machine."""
+    machine = {"seconds", "memory_mb"}
+    return [{k: v for k, v in row.items() if k not in machine} for row in rows(folder)]
 
 
 def kill(folder):
@@ -233,8 +234,12 @@ def test_a_run_is_gone_on_with_once(root, tmp_path):
         work(folder)
     with pytest.raises(BusyError):
         delete(root, folder.name)
-    stop(folder)
-    ended(folder)
+    # A signal, as a terminal sends it, is a graceful stop.
+    pid = store.read_json(folder / "process.json", kind="run-process", version=1)["pid"]
+    os.kill(pid, signal.SIGTERM)
+    found = ended(folder)
+    assert found.state == "stopped"
+    assert checkpoint.latest(folder / "checkpoints")[0].step == found.result["step"]
     delete(root, folder.name)
     assert not folder.exists()
 
@@ -440,12 +445,3 @@ def test_a_folder_that_is_there_is_not_taken_for_a_new_run(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match="exists already"):
         runs.create_at(tmp_path / "run", run_config(tmp_path))
-
-
-def test_a_signal_from_the_terminal_is_a_graceful_stop(root, tmp_path):
-    folder = create(root, run_config(tmp_path, fits=(LONG,)))
-    start(folder)
-    wait_until(lambda: rows(folder))
-    pid = store.read_json(folder / "process.json", kind="run-process", version=1)["pid"]
-    os.kill(pid, signal.SIGTERM)
-    assert ended(folder).state == "stopped"
