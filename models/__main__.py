@@ -174,21 +174,30 @@ def _with_setting(config: RunConfig, text: str) -> RunConfig:
             N_("There is no setting {name!r}."), hint=N_("There are: {known}."),
             name=name[:60], known=known,
         )  # fmt: skip
-    try:
-        given = json.loads(value)
-    except ValueError:
-        given = value
     before = getattr(getattr(config, part), field)
-    if isinstance(given, list):
-        given = tuple(given)
+    try:
+        given = _like(before, value)
+        return replace(config, **{part: replace(getattr(config, part), **{field: given})})
+    except TypeError as err:
+        raise InputError(
+            N_("{value!r} is no value for {name}, which is now {before}."),
+            name=name, value=value[:60], before=json.dumps(before),
+        ) from err  # fmt: skip
+
+
+def _like(before: Any, text: str) -> Any:
+    """Read a value as JSON, or as a plain word, of the kind that stands there now."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = text
+    if isinstance(before, tuple) and isinstance(given, list):
+        return tuple(given)
+    if isinstance(before, float) and isinstance(given, int) and not isinstance(given, bool):
+        return float(given)
     if before is not None and given is not None and type(given) is not type(before):
-        is_number = isinstance(before, float) and isinstance(given, int)
-        if not is_number or isinstance(given, bool):
-            raise InputError(
-                N_("{name} is a {kind}, not {value!r}."),
-                name=name, kind=type(before).__name__, value=value[:60],
-            )  # fmt: skip
-    return replace(config, **{part: replace(getattr(config, part), **{field: given})})
+        raise TypeError(text)
+    return given
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -286,6 +295,7 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
         "step": 0,
         "images": 0,
         "model": "wgan",
+        "optimiser": "shared-rmsprop",
         "networks": asdict(found.networks),
         "what": found.what,
         "source": {"name": source.name, "digest": store.file_digest(source)},

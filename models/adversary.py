@@ -7,7 +7,7 @@ networks are in training mode throughout, and a generator's turn uses up a batch
 
 import copy
 from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,17 +18,10 @@ from models import losses
 from models.config import AdversaryConfig, NetworkConfig
 from models.engine import Engine
 from models.optimisers import Optimisers
+from models.train import Draws
 from models.wgan import networks
 
 Turn = Literal["critic", "generator", "both"]
-
-
-class Draws(Protocol):
-    """Where random numbers come from, on the processor: the same for every device."""
-
-    def normal(self, *shape: int) -> Tensor: ...
-
-    def uniform(self, *shape: int) -> Tensor: ...
 
 
 class Rhythm:

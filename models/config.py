@@ -159,7 +159,8 @@ class RunConfig:
     threads: int | None = None
     """None: as many as the settings of the program allow."""
     start_from: str = ""
-    """Folder of a checkpoint whose weights the run begins with; empty: drawn from the seed."""
+    """Folder of a checkpoint that the run begins with: its weights, and the optimiser's state where
+    the kind is the same. Empty: weights are drawn from the seed."""
 
     def __post_init__(self) -> None:
         for name, known in (("model", get_args(Model)), ("precision", get_args(Precision))):

@@ -253,6 +253,7 @@ class _Session(Watcher):
             "step": memory.step,
             "images": memory.step * config.training.batch,
             "model": config.model,
+            "optimiser": config.adversary.optimiser,
             "networks": body["networks"],
             "seed": config.training.seed,
             "data": self._data_facts()["digest"],
@@ -277,8 +278,7 @@ class _Session(Watcher):
             _say(self._folder, str(err))
         if found is None:
             if self._config.start_from:
-                begun = checkpoint.read_checkpoint(Path(self._config.start_from), with_state=False)
-                self._task.load_weights(begun.weights)
+                self._begin_from(Path(self._config.start_from))
             self._forget_after(0)
             return
         self._task.load_weights(found.weights)
@@ -288,6 +288,14 @@ class _Session(Watcher):
         self._memory.load(found.facts["memory"], draws)
         self._kept, self._best = set(found.facts["kept"]), found.facts["best"]
         self._forget_after(found.step)
+
+    def _begin_from(self, place: Path) -> None:
+        """Take over weights, and the optimiser's state where the kind is the same."""
+        begun = checkpoint.read_checkpoint(place)
+        self._task.load_weights(begun.weights)
+        begun.state.pop(_STATE_DRAWS, None)
+        if begun.facts.get("optimiser") == self._config.adversary.optimiser:
+            self._task.load_state(begun.state)
 
     def _forget_after(self, step: int) -> None:
         path = self._folder / "metrics.jsonl"

@@ -97,7 +97,12 @@ def test_any_setting_can_be_given(capsys, pictures):
     ("more", "match"),
     [
         (["--set", "networks.depth=3"], "no setting 'networks.depth'"),
-        (["--set", "networks.latent=many"], "latent is a int, not 'many'"),
+        (
+            ["--set", "networks.latent=many"],
+            "'many' is no value for networks.latent, which is now 64",
+        ),
+        (["--set", "adversary.clip=word"], "'word' is no value for adversary.clip"),
+        (["--set", 'training.fits=[1,"a"]'], "is no value for training.fits"),
         (["--epochs", "five"], "no list of whole numbers"),
         (["--epochs", "0"], "at least one epoch"),
         (["--batch", "64"], "20 chips, fewer than one batch of 64"),
@@ -126,10 +131,15 @@ def test_old_weights_are_brought_in_and_begun_with(capsys, pictures, tmp_path):
     model = {f"generator.{k}": v for k, v in generator.state_dict().items()} | {
         f"critic.{k}": v for k, v in critic.state_dict().items()
     }
-    torch.save(model, tmp_path / "old.pth")
+    squares = [
+        {"sqr_avg": torch.full_like(p.detach(), 1e6)}
+        for network in (generator, critic)
+        for p in network.parameters()
+    ]
+    torch.save({"model": model, "opt": {"state": squares}}, tmp_path / "old.pth")
     out = tmp_path / "imported"
     body = said(capsys, "import", str(tmp_path / "old.pth"), "--out", str(out))
-    assert body["what"] == "learner of fastai"
+    assert body["what"] == "learner of fastai, with optimiser"
     found = checkpoint.read_checkpoint(out)
     assert torch.equal(found.weights["critic.0.0.weight"], model["critic.0.0.weight"])
     assert found.facts["source"]["name"] == "old.pth"
@@ -143,6 +153,9 @@ def test_old_weights_are_brought_in_and_begun_with(capsys, pictures, tmp_path):
     last = checkpoint.latest(Path(run["folder"]) / "checkpoints")[0]
     apart = last.weights["generator.1.0.weight"] - model["generator.1.0.weight"]
     assert float(apart.abs().max()) < 1e-6
+    # Its mean squares are taken over: they have faded by 0.99 in each of two steps.
+    kept = last.state["generator/1.0.weight/square_avg"]
+    assert float(kept.median()) == pytest.approx(1e6 * 0.99**2, rel=1e-4)
 
 
 def test_in_the_background_the_command_returns_at_once_and_a_stop_is_obeyed(capsys, pictures):
