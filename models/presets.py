@@ -49,7 +49,7 @@ def _wgan(name: str) -> Preset:
             AdversaryConfig(),
             TrainConfig(fits=(5, 10, 10, 200, 100), measure_every=0),
         )
-    return _small(name, AdversaryConfig(), lr=2e-4)
+    return _small(name, AdversaryConfig(), lr=2e-4, epochs=60)
 
 
 def _wgan_gp(name: str) -> Preset:
@@ -60,7 +60,7 @@ def _wgan_gp(name: str) -> Preset:
             adversary,
             TrainConfig(fits=(100,), lr=1e-4, schedule="constant"),
         )
-    made = _small(name, replace(adversary, critic_steps=2, ema=0.99), lr=4e-4)
+    made = _small(name, replace(adversary, critic_steps=2, ema=0.99), lr=4e-4, epochs=40)
     return replace(made, networks=replace(made.networks, critic_norm="layer"))
 
 
@@ -72,16 +72,16 @@ def _dcgan(name: str) -> Preset:
             adversary,
             TrainConfig(fits=(100,), lr=2e-4, schedule="constant"),
         )
-    made = _small(name, replace(adversary, ema=0.99), lr=4e-4)
+    made = _small(name, replace(adversary, ema=0.99), lr=4e-4, epochs=30)
     return replace(made, networks=replace(made.networks, init="dcgan"))
 
 
-def _small(name: str, adversary: AdversaryConfig, *, lr: float) -> Preset:
-    width, batch, epochs = (24, 32, 30) if name == "workshop" else (12, 32, 4)
+def _small(name: str, adversary: AdversaryConfig, *, lr: float, epochs: int) -> Preset:
+    width, epochs = (24, epochs) if name == "workshop" else (12, 4)
     return Preset(
         NetworkConfig(generator_width=width, critic_width=width, latent=64, extra_layers=0),
         adversary,
-        TrainConfig(fits=(epochs,), batch=batch, lr=lr, schedule="constant", flips=False),
+        TrainConfig(fits=(epochs,), batch=32, lr=lr, schedule="constant"),
     )
 
 
