@@ -1,7 +1,8 @@
 """What goes wrong in a run, in words, with what to try. Pure functions of a run's rows.
 
-Each alarm names the step since when it holds. Thresholds were set on small runs made to fail and
-on healthy ones; they warn, they stop nothing (a loss that is no number stops the run by itself).
+Each alarm names the step since when it holds. The threshold of collapse was set on small runs that
+learnt and on one made to fail; the others are rules of thumb. They warn, they stop nothing (a loss
+that is no number stops the run by itself).
 """
 
 from collections.abc import Callable, Sequence
