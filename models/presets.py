@@ -72,16 +72,19 @@ def _dcgan(name: str) -> Preset:
             adversary,
             TrainConfig(fits=(100,), lr=2e-4, schedule="constant"),
         )
-    made = _small(name, replace(adversary, ema=0.99), lr=4e-4, epochs=30)
+    # Half the batch: twice the steps in the same time, and better pictures for it (measured).
+    made = _small(name, replace(adversary, ema=0.99), lr=4e-4, epochs=30, batch=16)
     return replace(made, networks=replace(made.networks, init="dcgan"))
 
 
-def _small(name: str, adversary: AdversaryConfig, *, lr: float, epochs: int) -> Preset:
+def _small(
+    name: str, adversary: AdversaryConfig, *, lr: float, epochs: int, batch: int = 32
+) -> Preset:
     width, epochs = (24, epochs) if name == "workshop" else (12, 4)
     return Preset(
         NetworkConfig(generator_width=width, critic_width=width, latent=64, extra_layers=0),
         adversary,
-        TrainConfig(fits=(epochs,), batch=32, lr=lr, schedule="constant"),
+        TrainConfig(fits=(epochs,), batch=batch, lr=lr, schedule="constant"),
     )
 
 

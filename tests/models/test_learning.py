@@ -19,15 +19,15 @@ from models.worker import work
 pytestmark = pytest.mark.slow
 
 
-def trained(workspace, *, epochs, **networks):
+def trained(workspace, *, adversary=None, **training):
     chosen = presets.preset("dcgan", "workshop", size_px=32, channels=1)
     config = RunConfig(
         title="Digits",
         model="dcgan",
         data="digits",
-        networks=replace(chosen.networks, **networks),
-        adversary=chosen.adversary,
-        training=replace(chosen.training, fits=(epochs,)),
+        networks=chosen.networks,
+        adversary=replace(chosen.adversary, **(adversary or {})),
+        training=replace(chosen.training, **training),
         device="cpu",
         precision="float32",
     )
@@ -35,7 +35,7 @@ def trained(workspace, *, epochs, **networks):
 
 
 def test_a_workshop_run_makes_digits_that_a_small_classifier_accepts(workspace):
-    run = trained(workspace, epochs=15)
+    run = trained(workspace, fits=(12,))
     assert alarms(runs.rows(run.folder)) == []
 
     digits = load_digits()
@@ -58,8 +58,14 @@ def test_a_workshop_run_makes_digits_that_a_small_classifier_accepts(workspace):
 
 
 def test_the_alarm_fires_on_a_run_that_was_made_to_collapse(workspace):
-    """A generator of one channel and one latent has no room for more than one picture."""
-    run = trained(workspace, epochs=7, generator_width=1, latent=1)
-    found = collapse(runs.rows(run.folder))
+    """A learning rate a hundred times too large, with a memory too long: all pictures become one."""
+    wild = {"ema": 0.0, "betas": (0.9, 0.9)}
+    run = trained(workspace, adversary=wild, fits=(7,), lr=0.05)
+    rows = runs.rows(run.folder)
+    first, *_, last = [row["diversity"] for row in rows if row.get("diversity") is not None]
+    assert first > 0.5
+    assert last < 0.25
+    found = collapse(rows)
     assert found is not None
+    assert 0 < found.step < rows[-1]["step"]
     assert "nearly the same picture" in found.message()
