@@ -58,7 +58,7 @@ def test_a_workshop_run_makes_digits_that_a_small_classifier_accepts(workspace):
 
 
 def test_the_alarms_fire_on_a_run_that_was_made_to_collapse(workspace):
-    """A learning rate 250 times too large: the generator ends at one picture, without a gradient."""
+    """With a learning rate 250 times too large the generator ends at one picture."""
     wild = {"objective": "least-squares", "ema": 0.0, "betas": (0.9, 0.9)}
     run = trained(workspace, adversary=wild, fits=(6,), lr=0.1)
     assert alarms(runs.rows(run.folder))[0].kind == "collapse"
