@@ -19,7 +19,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:  # the other benchmarks need none
+    print("PyTorch is not installed: nothing to measure. It comes with `make models`.")
+    raise SystemExit(0) from None
 from torch import Tensor, nn
 
 from core.settings import settings
