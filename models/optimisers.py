@@ -42,7 +42,11 @@ class Optimisers:
             self._by_name[name] = optimiser
 
     def step(self, name: str, loss: Tensor, rate: float) -> Tensor:
-        """Follow the gradient of `loss` in one network; return the gradient's norm."""
+        """Follow the gradient of `loss` in one network; return the gradient's norm.
+
+        In float16 a step whose gradients overflow is left out, and the norm told is 0: it is how
+        the scaler finds its scale.
+        """
         optimiser = self._by_name[name]
         optimiser.zero_grad(set_to_none=True)
         if self._scaler is None:
@@ -59,6 +63,7 @@ class Optimisers:
         else:
             self._scaler.step(optimiser)
             self._scaler.update()
+            norm = torch.where(norm.isfinite(), norm, torch.zeros_like(norm))
         if self._shares:
             self._fade(other for key, other in self._by_name.items() if key != name)
         return norm

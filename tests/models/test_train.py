@@ -117,14 +117,16 @@ def test_a_longer_run_begins_as_the_shorter_one_and_each_fit_starts_anew():
     assert second["critic_smooth"] == pytest.approx(second["critic"])  # smoothing started anew
 
 
-def test_a_loss_that_is_no_number_stops_the_run_before_anything_is_saved():
+@pytest.mark.parametrize("name", ["critic", "generator", "critic_gradient"])
+def test_what_is_no_number_stops_the_run_before_anything_is_saved(name):
+    """A gradient counts too: the weights that it would make must not be saved."""
     task, feeder, config, memory = parts(checkpoint_every=2, log_every=100)
     step = task.step
 
     def fails(real, draws, rate):
         found = step(real, draws, rate)
         if memory.step == 4:
-            found["critic"] = torch.tensor(math.nan)
+            found[name] = torch.tensor(math.nan if name == "critic" else math.inf)
         return found
 
     task.step = fails
@@ -132,6 +134,17 @@ def test_a_loss_that_is_no_number_stops_the_run_before_anything_is_saved():
     with pytest.raises(JobError, match="no longer numbers"):
         train(task, feeder, config, memory, log)
     assert [at for at, _ in log.saved] == [2, 4]
+
+
+def test_in_float16_a_run_gets_over_the_steps_in_which_its_scale_is_found():
+    _, feeder, config, memory = parts()
+    task = Adversary(networks("dcgan"), OBJECTIVES["dcgan"], engine("cpu", "float16"), seed=0)
+    # Gradients overflow at first.
+    task._scaler.load_state_dict({**task._scaler.state_dict(), "scale": 2.0**24})
+    log = Log()
+    assert train(task, feeder, config, memory, log) == "finished"
+    assert log.rows[0]["critic_gradient"] < log.rows[-1]["critic_gradient"]
+    assert task.notes()["scaler"]["scale"] < 2.0**24
 
 
 def test_the_best_epoch_of_each_fit_is_saved():
