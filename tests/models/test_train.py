@@ -38,11 +38,11 @@ class Log:
         self.saved.append((memory.step, is_best))
 
 
-def parts(kind="dcgan", **training):
+def parts(kind="dcgan", *, precision="float32", **training):
     config = TrainConfig(**{
         **{name: getattr(TRAINING, name) for name in TRAINING.__slots__}, **training
     })  # fmt: skip
-    place = engine("cpu", "float32")
+    place = engine("cpu", precision)
     task = Adversary(networks(kind), OBJECTIVES[kind], place, seed=0)
     feeder = Feeder(ArrayChips(chips()), batch=config.batch, seed=config.seed, engine=place)
     memory = Memory(
@@ -55,14 +55,16 @@ def figures(rows):
     return [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("kind", list(OBJECTIVES))
-def test_a_run_broken_off_and_restored_goes_on_to_the_bit(kind):
+@pytest.mark.parametrize(
+    ("kind", "precision"), [*((kind, "float32") for kind in OBJECTIVES), ("wgan", "bfloat16")]
+)
+def test_a_run_broken_off_and_restored_goes_on_to_the_bit(kind, precision):
     """Row 19: losses, weights and figures of the rest equal those of the unbroken run."""
-    whole_task, feeder, config, memory = parts(kind, flips=True)
+    whole_task, feeder, config, memory = parts(kind, precision=precision, flips=True)
     whole = Log()
     assert train(whole_task, feeder, config, memory, whole) == "finished"
 
-    first_task, feeder, config, memory = parts(kind, flips=True)
+    first_task, feeder, config, memory = parts(kind, precision=precision, flips=True)
     first = Log(stop_after=7)
     assert train(first_task, feeder, config, memory, first) == "stopped"
     assert first.saved[-1] == (7, False)
@@ -70,7 +72,7 @@ def test_a_run_broken_off_and_restored_goes_on_to_the_bit(kind):
     state = {k: v.clone() for k, v in first_task.state().items()}
     task_notes, notes, draws = first_task.notes(), memory.notes(), memory.draws.state().clone()
 
-    second_task, feeder, config, memory = parts(kind, flips=True)
+    second_task, feeder, config, memory = parts(kind, precision=precision, flips=True)
     second_task.load_weights(weights)
     second_task.load_state(state)
     second_task.load_notes(task_notes)
