@@ -151,14 +151,20 @@ def killed_at_random(root, tmp_path, times, seed):
         config, training=replace(config.training, sample_every=LONG, measure_every=LONG)
     )
     folder = create(root, config)
-    before = 0
+    before = moved = 0
     for time_of_kill in range(times):
         if time_of_kill:
             prepare_to_resume(folder)
         start(folder)
         # From the import of PyTorch to some steps on: any moment.
         if chance.random() < 0.8:
-            wait_until(lambda before=before: any(row["step"] > before for row in rows(folder)))
+            # Figures of the killed session still lie there until the new one has its slot.
+            wait_until(
+                lambda before=before: (
+                    (folder / "slot.json").exists()
+                    and any(row["step"] > before for row in rows(folder))
+                )
+            )
         time.sleep(chance.uniform(0, 0.3))
         told = max((row["step"] for row in rows(folder)), default=0)
         kill(folder)
@@ -166,8 +172,10 @@ def killed_at_random(root, tmp_path, times, seed):
         assert not refused
         step = found.step if found else 0
         assert step >= before
+        moved += step > before
         assert step > told - every - 1
         before = step
+    assert moved > times / 2  # most kills hit a run that was at work
     return folder, config
 
 
