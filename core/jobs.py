@@ -30,9 +30,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import filelock
-import psutil
 
-from core import store
+from core import processes, store
 from core.errors import AppError, InputError, JobError, StoppedError
 from core.settings import bound_threads, settings
 from core.text import N_
@@ -65,8 +64,6 @@ WORKS = {
 }
 _VERSION = 1
 _KEPT = 50
-# create_time() is rounded differently by some systems after a suspend.
-_START_SLACK_S = 2.0
 _ASKS_S = 0.2
 
 _started: dict[str, subprocess.Popen[bytes]] = {}
@@ -311,13 +308,8 @@ def _folder(root: Path, job_id: str) -> Path:
 
 
 def _write_process(folder: Path, pid: int) -> None:
-    try:
-        begun = psutil.Process(pid).create_time()
-    except psutil.Error:  # it has ended already; its outcome tells the rest
-        begun = 0.0
-    store.write_json(
-        folder / "process.json", {"pid": pid, "begun": begun}, kind="job-process", version=_VERSION
-    )
+    body = processes.identity(pid)
+    store.write_json(folder / "process.json", body, kind="job-process", version=_VERSION)
 
 
 def _process_state(folder: Path, started: float) -> tuple[bool, int | None]:
@@ -329,20 +321,11 @@ def _process_state(folder: Path, started: float) -> tuple[bool, int | None]:
     child = _started.get(folder.name)
     if child is not None:
         return child.poll() is None, child.returncode
-    try:
-        process = psutil.Process(saved["pid"])
-        same = abs(process.create_time() - saved["begun"]) < _START_SLACK_S
-        return same and process.status() != psutil.STATUS_ZOMBIE, None
-    except psutil.Error:
-        return False, None
+    return processes.is_alive(saved), None
 
 
 def _death(code: int | None) -> tuple[str, dict[str, Any]]:
-    if code is not None and code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = str(-code)
+    if name := processes.signal_name(code):
         return N_("The job was killed by the signal {signal}."), {"signal": name}
     return N_("The job ended without a result."), {}
 

@@ -14,17 +14,18 @@ from core.workspace import Area, Layer
 
 RECORD_VERSION = 1
 VERSION = "0.1.0"
-_NAMED = ("numpy", "rasterio", "geopandas", "shapely", "pyproj", "scikit-learn", "esda", "libpysal")
+_NAMED = ("numpy", "rasterio", "geopandas", "shapely", "pyproj", "scikit-learn", "esda", "libpysal",
+          "torch", "safetensors")  # fmt: skip
 
 
 @cache
-def code_version() -> str:
-    """Return the program's version and a digest of the source of `core`: `0.1.0+3f9a2c41`.
+def code_version(package: str = "core") -> str:
+    """Return the program's version and a digest of the source of a package: `0.1.0+3f9a2c41`.
 
     Results are stored under it, so that changed code never serves an old result.
     """
     digest = hashlib.sha256()
-    root = Path(__file__).parent
+    root = Path(__file__).parent.parent / package
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode())
         digest.update(path.read_bytes())

@@ -6,9 +6,7 @@ one that is still about as fine as the picture, as GDAL chooses it.
 """
 
 import math
-import struct
 import threading
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from core import rasters
+from core import png, rasters
 from core.errors import InputError
 from core.georeference import Georeference
 from core.legends import Legend
@@ -364,27 +362,6 @@ def colormap_stops(colormap: str, num: int = 9) -> tuple[str, ...]:
     return tuple("#" + "".join(f"{part:02X}" for part in colours[rank, :3]) for rank in ranks)
 
 
-def png(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
-    """Pack palette numbers (rows, columns) as an indexed PNG.
-
-    Reference: Portable Network Graphics, W3C, sections 4.1, 11.2 and 11.3.2.
-    """
-    rows, columns = numbers.shape
-    lines = np.zeros((rows, columns + 1), np.uint8)  # each line begins with its filter, 0: none
-    lines[:, 1:] = numbers
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in (
-            (b"IHDR", header),
-            (b"PLTE", colours[:, :3].tobytes()),
-            (b"tRNS", colours[:, 3].tobytes()),
-            (b"IDAT", zlib.compress(lines.tobytes(), 1)),
-            (b"IEND", b""),
-        )
-    )
-
-
 def render(
     levels: Levels,
     bounds: tuple[float, float, float, float],
@@ -405,13 +382,13 @@ def render(
     found = levels.sample(bounds, shape)
     if found is None:
         return blank(shape)
-    return png(colour_numbers(*found, style), palette(style))
+    return png.indexed(colour_numbers(*found, style), palette(style))
 
 
 @lru_cache(maxsize=16)
 def blank(shape: tuple[int, int]) -> bytes:
     """Return a transparent PNG."""
-    return png(np.zeros(shape, np.uint8), np.zeros((1, 4), np.uint8))
+    return png.indexed(np.zeros(shape, np.uint8), np.zeros((1, 4), np.uint8))
 
 
 def picture_of(
@@ -429,4 +406,4 @@ def picture_of(
         low, high = np.percentile(known, [2, 98]) if known.size else (0.0, 1.0)
         low, high = widened(float(low), float(high))
         style = ValueStyle(colormap=colormap, low=low, high=high)
-    return png(colour_numbers(picture.data, valid, style), palette(style))
+    return png.indexed(colour_numbers(picture.data, valid, style), palette(style))

@@ -86,20 +86,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield tmp
         move_into_place(tmp, path)
     except OSError as err:
-        if err.errno in {27, 28, 122}:  # file too large, no space left, quota exceeded
-            raise TooLargeError(
-                N_("There is no room to write {name}: {reason}."),
-                hint=N_("Nothing was changed. Make room in the workspace and try again."),
-                name=path.name,
-                reason=err.strerror,
-            ) from err
-        if err.errno in {1, 13, 30}:  # not permitted, access denied, read-only
-            raise StoreError(
-                N_("{name} cannot be written: {reason}."),
-                hint=N_("Nothing was changed. Check who may write to the workspace."),
-                name=path.name,
-                reason=err.strerror,
-            ) from err
+        refuse_write(err, path.name)
         raise
     finally:
         tmp.unlink(missing_ok=True)
@@ -110,6 +97,63 @@ def move_into_place(tmp: Path, path: Path) -> None:
     with tmp.open("rb+") as file:
         os.fsync(file.fileno())
     _moved(tmp, path)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; flush its files and move it into place on success.
+
+    There must be nothing at `path`.
+    """
+    tmp = path.with_name(f".tmp-{uuid.uuid4().hex[:12]}")
+    try:
+        tmp.mkdir(parents=True)
+        yield tmp
+        for file in tmp.iterdir():
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
+        _flush_folder(tmp)
+        _moved(tmp, path)
+        _flush_folder(path.parent)
+    except OSError as err:
+        refuse_write(err, path.name)
+        raise
+    finally:
+        shutil.rmtree(tmp, ignore_errors=True)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Flush a folder's list of names; a system that cannot open a folder (Windows) does it so."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def refuse_write(err: OSError, name: str) -> None:
+    """Say in words why a file could not be written; return where `err` is of another kind.
+
+    Raises:
+        TooLargeError: There is no room.
+        StoreError: The place is read-only.
+    """
+    if err.errno in {27, 28, 122}:  # file too large, no space left, quota exceeded
+        raise TooLargeError(
+            N_("There is no room to write {name}: {reason}."),
+            hint=N_("Nothing was changed. Make room in the workspace and try again."),
+            name=name,
+            reason=err.strerror,
+        ) from err
+    if err.errno in {1, 13, 30}:  # not permitted, access denied, read-only
+        raise StoreError(
+            N_("{name} cannot be written: {reason}."),
+            hint=N_("Nothing was changed. Check who may write to the workspace."),
+            name=name,
+            reason=err.strerror,
+        ) from err
 
 
 def _moved(tmp: Path, path: Path) -> None:

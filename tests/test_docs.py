@@ -16,6 +16,9 @@ from core.settings import PREFIX, Settings
 from core.workspace import AREA_KIND, AREA_VERSION, Area, Layer, Summary
 from core.zonal.statistics import FREQUENCY, STATISTICS
 from core.zonal.table import LayerNote
+from models import runs
+from models.__main__ import _parser as _models_parser
+from models.config import AdversaryConfig, NetworkConfig, RunConfig, TrainConfig, field_names
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,6 +89,11 @@ def test_every_statistic_is_in_the_methods():
     assert {*STATISTICS, FREQUENCY} <= named_in("docs/methods.md", "Zonal statistics")
 
 
+@pytest.mark.parametrize("kind", [RunConfig, NetworkConfig, AdversaryConfig, TrainConfig])
+def test_every_setting_of_a_run_is_described(kind):
+    assert set(field_names(kind)) <= named_in("docs/formats.md", "Runs")
+
+
 def test_every_preparing_operation_is_in_the_methods():
     headings = anchors(ROOT / "docs/methods.md")
     assert set(OPERATIONS) <= headings
@@ -93,13 +101,16 @@ def test_every_preparing_operation_is_in_the_methods():
 
 def test_the_version_of_the_format_is_the_one_described():
     assert f"Kind `{AREA_KIND}`, version {AREA_VERSION}." in text_of("docs/formats.md")
+    assert f"Kind `{runs.KIND}`, version {runs.VERSION}." in text_of("docs/formats.md")
 
 
-def test_every_module_of_core_is_in_the_architecture():
-    modules = {p.stem for p in (ROOT / "core").glob("*.py")} - {"__init__"}
-    modules |= {p.parent.name for p in (ROOT / "core").glob("*/__init__.py")}
-    named = set(re.findall(r"^\| `(\w+)` \|", text_of("docs/architecture.md"), re.MULTILINE))
-    assert named == modules
+@pytest.mark.parametrize("package", ["core", "models"])
+def test_every_module_is_in_the_architecture(package):
+    modules = {p.stem for p in (ROOT / package).glob("*.py")} - {"__init__"}
+    modules |= {p.parent.name for p in (ROOT / package).glob("*/__init__.py")}
+    section = text_of("docs/architecture.md").split(f"\n## Rooms of {package}\n")[1]
+    rooms = section.split("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", rooms, re.MULTILINE)) == modules
 
 
 def test_every_page_of_the_app_is_described():
@@ -117,10 +128,11 @@ def test_every_make_target_is_in_the_readme():
 
 def test_commands_in_the_docs_are_understood():
     texts = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    lines = re.findall(r"^\.venv\S+ -m core (.+)$", texts, re.MULTILINE)
-    assert lines
-    for line in lines:
-        _parser().parse_args(shlex.split(line))
+    for package, parser in (("core", _parser()), ("models", _models_parser())):
+        lines = re.findall(rf"^\.venv\S+ -m {package} (.+)$", texts, re.MULTILINE)
+        assert lines
+        for line in lines:
+            parser.parse_args(shlex.split(line))
 
 
 def test_version_is_the_same_everywhere():

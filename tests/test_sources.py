@@ -13,8 +13,8 @@ from packaging.specifiers import SpecifierSet
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("core", "models", "ui", "pages")
-# What only PyTorch brings: models may use it, and it is in requirements.txt alone.
-TORCH = {"torch", "torchvision"}
+# What goes with PyTorch: models may use it, and it is in requirements.txt alone.
+TORCH = {"torch", "torchvision", "safetensors"}
 # Used without an import of that name: geopandas reads and writes with two of them, two are files.
 USED_BY_OTHERS = {"pyarrow", "pyogrio", "xstatic-leaflet", "xstatic-jquery"}
 # What the design of this program is built on.

@@ -208,3 +208,32 @@ def test_the_digest_is_sha256(tmp_path):
     assert store.file_digest(tmp_path / "a") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    def fail(folder):
+        with store.atomic_folder(folder) as tmp:
+            (tmp / "a").write_text("half")
+            raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        fail(tmp_path / "one")
+    assert not list(tmp_path.iterdir())
+    with store.atomic_folder(tmp_path / "one") as tmp:
+        (tmp / "a").write_text("whole")
+        assert not (tmp_path / "one").exists()
+    assert (tmp_path / "one/a").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(28, TooLargeError), (27, TooLargeError), (30, StoreError)]
+)
+def test_a_refused_folder_is_told_in_words(tmp_path, code, kind):
+    def fail():
+        with store.atomic_folder(tmp_path / "one"):
+            raise OSError(code, "because")
+
+    with pytest.raises(kind, match=r"one.*because"):
+        fail()
+    assert not list(tmp_path.iterdir())

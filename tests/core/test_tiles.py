@@ -169,13 +169,6 @@ def test_both_sides_of_the_180th_meridian_are_drawn_row_15(tmp_path, x):
     assert found[1].any()
 
 
-def test_png_is_what_another_decoder_reads():
-    numbers = np.random.default_rng(0).integers(0, 4, (5, 9)).astype("uint8")
-    colours = np.array([[0, 0, 0, 0], [255, 0, 0, 255], [1, 2, 3, 255], [9, 8, 7, 128]], "uint8")
-    shown = np.asarray(Image.open(io.BytesIO(rendering.png(numbers, colours))).convert("RGBA"))
-    assert_array_equal(shown, colours[numbers])
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "float32"])
 def test_classes_by_hand(dtype):
     values = np.array([[1, 2, 3], [1, 2, 44]], dtype)

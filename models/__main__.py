@@ -1,0 +1,314 @@
+"""The command line of training: start a run, go on with one, list them, bring in old weights.
+
+Exit status: 0 done, 2 a user's mistake (one sentence on standard error), 1 an error of the program.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core import store
+from core.commands.terminal import progress_line
+from core.errors import AppError, InputError, JobError
+from core.record import code_version, record
+from core.settings import PREFIX, settings
+from core.text import N_
+from models import presets, runs
+from models.config import AdversaryConfig, NetworkConfig, RunConfig, TrainConfig, field_names
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        if args.workspace:
+            os.environ[f"{PREFIX}WORKSPACE"] = args.workspace
+            settings.cache_clear()
+        body = args.handler(args)
+    except AppError as err:
+        print(err, file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as err:
+        if err.name not in {"torch", "safetensors"}:
+            raise
+        print(f"{err.name} is not installed. Training needs it: make models.", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        return 0
+    if args.json:
+        print(json.dumps(body, indent=1, ensure_ascii=False))
+    elif body.get("text"):
+        print(body["text"])
+    return int(body.get("status", 0))
+
+
+def runs_folder() -> Path:
+    """Return the folder of all runs."""
+    return settings().workspace / "runs"
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--workspace", metavar="DIR", help="folder of the runs")
+    common.add_argument("--json", action="store_true", help="print one JSON object")
+    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", parents=[common], help="train a model on chips")
+    train.add_argument("--model", choices=presets.MODELS, required=True)
+    train.add_argument("--data", metavar="CHIPS", required=True,
+                       help="a set of chips, an NPY or IDX file, or digits")  # fmt: skip
+    train.add_argument("--out", metavar="RUN", required=True,
+                       help="a name, or a path with a slash in it for a folder")  # fmt: skip
+    train.add_argument("--preset", choices=presets.NAMES, default="workshop")
+    train.add_argument("--size", type=int, help="pixels of a side; default: the chips'")
+    train.add_argument("--start-from", metavar="CHECKPOINT", default="",
+                       help="begin with the weights of a checkpoint or of an import")  # fmt: skip
+    _settings_arguments(train)
+    train.set_defaults(handler=_train)
+
+    resume = commands.add_parser("resume", parents=[common], help="go on with a run")
+    resume.add_argument("run", metavar="RUN", help="a name as in `runs`, or a folder")
+    resume.add_argument("--more-epochs", type=int, metavar="N", help="one more fit at its end")
+    resume.add_argument("--yes", action="store_true", help="go on with changed settings or code")
+    _settings_arguments(resume, for_resume=True)
+    resume.set_defaults(handler=_resume)
+
+    listing = commands.add_parser("runs", parents=[common], help="list the runs")
+    listing.add_argument("--stop", metavar="RUN", help="ask a run to save and stop")
+    listing.set_defaults(handler=_runs)
+
+    bring = commands.add_parser("import", parents=[common], help="read weights saved by fastai")
+    bring.add_argument("file", metavar="FILE")
+    bring.add_argument("--out", metavar="DIR", required=True)
+    bring.set_defaults(handler=_import)
+    return parser
+
+
+def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = False) -> None:
+    if not for_resume:
+        parser.add_argument("--epochs", metavar="N,…", help="epochs of each fit, such as 5,10,10")
+        parser.add_argument("--batch", type=int)
+        parser.add_argument("--seed", type=int)
+        parser.add_argument("--exact", action="store_true",
+                            help="compute in float32 and in fastai's order")  # fmt: skip
+    parser.add_argument("--lr", type=float, help="learning rate")
+    parser.add_argument("--checkpoint-every", type=int, metavar="STEPS", help="0: once an epoch")
+    parser.add_argument("--device", help="auto, cpu or cuda:0")
+    parser.add_argument("--precision", choices=["auto", "float32", "bfloat16", "float16"])
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE",
+                        help="any other setting, such as training.flips=true")  # fmt: skip
+    parser.add_argument("--background", action="store_true", help="return at once")
+
+
+def _train(args: argparse.Namespace) -> dict[str, Any]:
+    from models.worker import check
+
+    config = _changed(_config(args), args)
+    check(config)
+    if "/" in args.out or "\\" in args.out:
+        folder = runs.create_at(Path(args.out), config)
+    else:
+        folder = runs.create(runs_folder(), config)
+    return _go(folder, args)
+
+
+def _config(args: argparse.Namespace) -> RunConfig:
+    from models.data import open_chips, size_of
+
+    size = args.size or size_of(args.data)
+    chips = open_chips(args.data, size_px=size)
+    chosen = presets.preset(args.model, args.preset, size_px=size, channels=chips.channels)
+    start_from = str(Path(args.start_from).resolve()) if args.start_from else ""
+    if start_from:
+        facts = store.read_json(
+            Path(start_from) / "checkpoint.json", kind="urban-pattern-checkpoint", version=1
+        )
+        chosen = replace(chosen, networks=NetworkConfig(**facts["networks"]))
+    data = args.data if args.data == "digits" else str(Path(args.data).resolve())
+    return RunConfig(
+        title=Path(args.out).name,
+        model=args.model,
+        preset=args.preset,
+        data=data,
+        networks=chosen.networks,
+        adversary=chosen.adversary,
+        training=chosen.training,
+        exact=args.exact,
+        start_from=start_from,
+    )
+
+
+def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
+    """Return settings with what the command line changes."""
+    training: dict[str, Any] = {}
+    if getattr(args, "epochs", None):
+        training["fits"] = _numbers(args.epochs)
+    for name in ("batch", "seed", "lr", "checkpoint_every"):
+        if getattr(args, name, None) is not None:
+            training[name] = getattr(args, name)
+    top = {
+        name: getattr(args, name)
+        for name in ("device", "precision", "threads")
+        if getattr(args, name) is not None
+    }
+    config = replace(config, training=replace(config.training, **training), **top)
+    for text in args.set:
+        config = _with_setting(config, text)
+    return config
+
+
+def _with_setting(config: RunConfig, text: str) -> RunConfig:
+    parts = {"networks": NetworkConfig, "adversary": AdversaryConfig, "training": TrainConfig}
+    name, _, value = text.partition("=")
+    part, _, field = name.partition(".")
+    if part not in parts or field not in field_names(parts[part]):
+        known = ", ".join(f"{part}.{field}" for part in parts for field in field_names(parts[part]))
+        raise InputError(
+            N_("There is no setting {name!r}."), hint=N_("There are: {known}."),
+            name=name[:60], known=known,
+        )  # fmt: skip
+    before = getattr(getattr(config, part), field)
+    try:
+        given = _like(before, value)
+        return replace(config, **{part: replace(getattr(config, part), **{field: given})})
+    except TypeError as err:
+        raise InputError(
+            N_("{value!r} is no value for {name}, which is now {before}."),
+            name=name, value=value[:60], before=json.dumps(before),
+        ) from err  # fmt: skip
+
+
+def _like(before: Any, text: str) -> Any:
+    """Read a value as JSON, or as a plain word, of the kind that stands there now."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = text
+    if isinstance(before, tuple) and isinstance(given, list):
+        return tuple(given)
+    if isinstance(before, float) and isinstance(given, int) and not isinstance(given, bool):
+        return float(given)
+    if before is not None and given is not None and type(given) is not type(before):
+        raise TypeError(text)
+    return given
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(
+            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
+            text=text[:40],
+        ) from None  # fmt: skip
+
+
+def _resume(args: argparse.Namespace) -> dict[str, Any]:
+    folder = _folder(args.run)
+    before = runs.run(folder).config
+    config = _changed(before, args)
+    if args.more_epochs is not None:
+        config = runs.extended(config, args.more_epochs)
+    changes = runs.differences(folder, config)
+    if changes and not args.yes:
+        told = "; ".join(f"{one.name}: {one.before} -> {one.after}" for one in changes)
+        raise InputError(
+            N_("The run {id} would go on with differences: {told}."),
+            hint=N_("Give --yes if they are meant."),
+            id=folder.name, told=told,
+        )  # fmt: skip
+    runs.prepare_to_resume(folder, config)
+    return _go(folder, args)
+
+
+def _folder(name: str) -> Path:
+    if "/" in name or "\\" in name:
+        folder = Path(name)
+        if not (folder / "config.json").is_file():
+            raise InputError(N_("There is no run {id!r}."), id=name[-80:])
+        return folder
+    return runs.folder_of(runs_folder(), name)
+
+
+def _go(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+    if args.background:
+        runs.start(folder)
+    else:
+        from models.worker import work
+
+        runs.write_process(folder, os.getpid())
+        found = work(folder, report=progress_line(quiet=args.json))
+        if found.state == "failed":
+            raise JobError(found.problem, hint=found.hint, **found.values)
+    return _record("run", [folder], outputs=[str(folder)], seed=None)
+
+
+def _runs(args: argparse.Namespace) -> dict[str, Any]:
+    if args.stop:
+        runs.stop(_folder(args.stop))
+    return _record("runs", [run.folder for run in runs.runs(runs_folder())])
+
+
+def _record(kind: str, folders: list[Path], **more: Any) -> dict[str, Any]:
+    facts = [_facts(runs.run(folder)) for folder in folders]
+    text = "\n".join(
+        f"{one['id']}  {one['state']}  {one['model']}  step {one['step']:,}" for one in facts
+    )
+    body = record(kind, runs=facts, text=text or "There are no runs yet.", **more)
+    return {**body, "code": code_version("models")}
+
+
+def _facts(found: runs.Run) -> dict[str, Any]:
+    rows = runs.rows(found.folder)
+    return {
+        "id": found.id,
+        "folder": str(found.folder),
+        "state": found.state,
+        "model": found.config.model,
+        "preset": found.config.preset,
+        "data": found.config.data,
+        "seed": found.config.training.seed,
+        "step": rows[-1]["step"] if rows else 0,
+        "result": found.result,
+        "problem": found.problem.format(**found.values) if found.problem else "",
+    }
+
+
+def _import(args: argparse.Namespace) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from models import checkpoint
+    from models.foreign import read_foreign
+
+    source, out = Path(args.file), Path(args.out)
+    if out.exists():
+        raise InputError(N_("{name} exists already."), name=out.name)
+    found = read_foreign(source)
+    facts = {
+        "step": 0,
+        "images": 0,
+        "model": "wgan",
+        "optimiser": "shared-rmsprop",
+        "networks": asdict(found.networks),
+        "what": found.what,
+        "source": {"name": source.name, "digest": store.file_digest(source)},
+        "code": code_version("models"),
+    }
+    checkpoint.write_checkpoint(out, facts, found.weights, found.state)
+    size = found.networks.size_px
+    text = f"{source.name}: {found.what}, {size} px, {found.networks.channels} channels -> {out}"
+    return record(
+        "model-import", what=found.what, networks=asdict(found.networks), outputs=[str(out)],
+        text=text,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

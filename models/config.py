@@ -1,0 +1,218 @@
+"""Everything that is asked of a run, as objects that JSON can hold.
+
+No PyTorch is loaded here: pages list runs and show settings without it.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from core.errors import InputError, StoreError
+from core.text import N_
+
+Norm = Literal["batch", "layer", "none"]
+Init = Literal["fastai", "dcgan"]
+Objective = Literal["wasserstein", "bce", "least-squares"]
+Optimiser = Literal["shared-rmsprop", "adam"]
+Schedule = Literal["one-cycle", "constant"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Model = Literal["dcgan", "wgan", "wgan-gp"]
+BestRule = Literal["recommended", "document"]
+Row = dict[str, Any]
+"""A line of a run's figures."""
+
+SIZES = (32, 64, 128)
+_LONGEST = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Everything needed to rebuild the two networks from a checkpoint."""
+
+    size_px: int = 64
+    channels: int = 3
+    latent: int = 100
+    generator_width: int = 64
+    """Channels of the generator's last hidden layer; doubled at each size below."""
+    critic_width: int = 64
+    """Channels of the critic's first layer; doubled at each size below."""
+    extra_layers: int = 1
+    """Convolutions of 3 x 3 at half the picture's size, in both networks."""
+    critic_norm: Norm = "batch"
+    init: Init = "fastai"
+
+    def __post_init__(self) -> None:
+        if self.size_px not in SIZES:
+            raise InputError(
+                N_("Networks are made for pictures of 32, 64 or 128 pixels, not {size}."),
+                size=self.size_px,
+            )
+        if not 1 <= self.channels <= 4:
+            raise InputError(
+                N_("Pictures have 1 to 4 channels, not {channels}."), channels=self.channels
+            )
+        for name in ("latent", "generator_width", "critic_width"):
+            value = getattr(self, name)
+            if not 1 <= value <= 2048:
+                raise InputError(N_("{name} must lie in 1 to 2048, not {value}."),
+                                 name=name, value=value)  # fmt: skip
+        if not 0 <= self.extra_layers <= 8:
+            raise InputError(N_("{name} must lie in 0 to 8, not {value}."),
+                             name="extra_layers", value=self.extra_layers)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdversaryConfig:
+    """How the two networks are set against each other."""
+
+    objective: Objective = "wasserstein"
+    clip: float | None = 0.01
+    """Limit of every weight of the critic, norms included; None: no limit."""
+    penalty: float = 0.0
+    """Weight of the gradient penalty; 10 in WGAN-GP."""
+    critic_steps: int = 5
+    """Batches for the critic before one for the generator, where they take turns."""
+    optimiser: Optimiser = "shared-rmsprop"
+    betas: tuple[float, float] = (0.5, 0.999)
+    """Of Adam."""
+    ema: float = 0.0
+    """Share of the old weights that the generator's moving average keeps at each of its steps; 0:
+    no average. Pictures are drawn from the average."""
+
+    def __post_init__(self) -> None:
+        if self.objective not in get_args(Objective):
+            raise InputError(
+                N_("There is no objective {name!r}."), hint=N_("There are: {known}."),
+                name=str(self.objective)[:40], known=", ".join(get_args(Objective)),
+            )  # fmt: skip
+        if self.critic_steps < 1 or self.penalty < 0 or not 0 <= self.ema < 1:
+            raise InputError(
+                N_("The critic needs at least one step, the penalty a weight of at least 0, and"
+                   " the average a share below 1.")
+            )  # fmt: skip
+        if self.clip is not None and self.clip <= 0:
+            raise InputError(N_("The weight limit must be above 0, not {clip}."), clip=self.clip)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """How long and how fast to train, and how often to write down what.
+
+    Intervals are in steps (batches); 0 means once an epoch.
+    """
+
+    fits: tuple[int, ...] = (5,)
+    """Epochs of each fit. The schedule, the smoothing and the search for the best start anew."""
+    batch: int = 128
+    lr: float = 1e-5
+    schedule: Schedule = "one-cycle"
+    flips: bool = False
+    """Whether pictures are shown mirrored at random, left to right and top to bottom."""
+    seed: int = 0
+    log_every: int = 10
+    sample_every: int = 0
+    measure_every: int = 0
+    checkpoint_every: int = 0
+    samples: int = 64
+    """Pictures of a sample sheet, from latents that never change."""
+    better: BestRule = "recommended"
+    """Which epoch counts as the best so far, see `Best`."""
+
+    def __post_init__(self) -> None:
+        if not self.fits or any(not 1 <= epochs <= _LONGEST for epochs in self.fits):
+            raise InputError(
+                N_("A fit lasts at least one epoch; these are {fits}."),
+                fits=", ".join(map(str, self.fits)) or "-",
+            )
+        if not 2 <= self.batch <= 4096:
+            raise InputError(
+                N_("A batch holds 2 to 4,096 pictures, not {batch}."), batch=self.batch
+            )
+        if not 0 < self.lr <= 1:
+            raise InputError(
+                N_("The learning rate lies above 0 and up to 1, not {lr}."), lr=self.lr
+            )
+        if min(self.log_every, self.sample_every, self.measure_every, self.checkpoint_every) < 0:
+            raise InputError(N_("An interval is a number of steps of at least 0."))
+        if not 4 <= self.samples <= 256:
+            raise InputError(
+                N_("A sample sheet holds 4 to 256 pictures, not {num}."), num=self.samples
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """All that is asked of a run."""
+
+    title: str
+    model: Model
+    preset: str = ""
+    """Which preset the settings began as; they may differ from it since."""
+    data: str
+    """What `models.data.open_chips` takes."""
+    networks: NetworkConfig
+    adversary: AdversaryConfig
+    training: TrainConfig
+    device: str = "auto"
+    precision: Precision = "auto"
+    exact: bool = False
+    """Whether to compute in float32 and in fastai's order: for comparing with it to the digit."""
+    threads: int | None = None
+    """None: as many as the settings of the program allow."""
+    start_from: str = ""
+    """Folder of a checkpoint that the run begins with: its weights, and the optimiser's state where
+    the kind is the same. Empty: weights are drawn from the seed."""
+
+    def __post_init__(self) -> None:
+        for name, known in (("model", get_args(Model)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in known:
+                raise _unknown(name, str(getattr(self, name)), known)
+        if not self.title.strip() or len(self.title) > 80:
+            raise InputError(N_("A run needs a title of 1 to 80 characters."))
+        if self.adversary.penalty and self.networks.critic_norm == "batch":
+            raise InputError(
+                N_("A gradient penalty is one picture's own: the critic must not normalise over"
+                   " the batch."),
+                hint=N_("Choose layer norm, or none."),
+            )  # fmt: skip
+
+    def body(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        body = asdict(self)
+        body["training"]["fits"] = list(self.training.fits)
+        body["adversary"]["betas"] = list(self.adversary.betas)
+        return body
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any]) -> "RunConfig":
+        """Read what `body` returned.
+
+        Raises:
+            StoreError: A field is missing or unknown.
+            InputError: A value is out of its range.
+        """
+        parts = {"networks": NetworkConfig, "adversary": AdversaryConfig, "training": TrainConfig}
+        try:
+            given = {name: value for name, value in body.items() if name not in parts}
+            made = {name: made_of(kind, body[name]) for name, kind in parts.items()}
+            return cls(**given, **made)
+        except (KeyError, TypeError, AttributeError) as err:
+            raise StoreError(
+                N_("The settings of this run cannot be read: {reason}."), reason=str(err)
+            ) from err
+
+
+def made_of(kind: type[Any], body: dict[str, Any]) -> Any:
+    """Make settings of one kind from JSON: lists become tuples."""
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()})
+
+
+def field_names(kind: type[Any]) -> tuple[str, ...]:
+    """Return the names of the settings of one kind."""
+    return tuple(field.name for field in fields(kind))
+
+
+def _unknown(what: str, name: str, known: tuple[str, ...]) -> InputError:
+    return InputError(
+        N_("There is no {what} {name!r}."), hint=N_("There are: {known}."),
+        what=what, name=name[:40], known=", ".join(known),
+    )  # fmt: skip

@@ -1,0 +1,121 @@
+"""Where a step lies in a run, how fast it learns there, and which epoch is the best so far.
+
+Plain numbers: no PyTorch.
+"""
+
+import math
+from dataclasses import dataclass
+
+from models.config import BestRule, Schedule
+
+# fastai's fit_one_cycle: a quarter of the way up, from 1/25 of the rate, and down to 1/100,000.
+_RISE, _START, _END = 0.25, 25.0, 1e5
+# fastai's AvgSmoothLoss, the figures of its training table.
+_SMOOTHING = 0.98
+_WARM_UP = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a step lies: fits and epochs are counted from 0, epochs through all fits."""
+
+    fit: int
+    epoch: int
+    epoch_in_fit: int
+    batch: int
+    share: float
+    """Of its fit, 0 at its first step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Fits laid end to end, as steps."""
+
+    fits: tuple[int, ...]
+    per_epoch: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.fits) * self.per_epoch
+
+    def place(self, step: int) -> Place:
+        """Return where the step numbered `step` (from 0) lies."""
+        before = 0
+        for fit, epochs in enumerate(self.fits):
+            length = epochs * self.per_epoch
+            if step < before + length or fit == len(self.fits) - 1:
+                inside = step - before
+                return Place(
+                    fit=fit,
+                    epoch=step // self.per_epoch,
+                    epoch_in_fit=inside // self.per_epoch,
+                    batch=inside % self.per_epoch,
+                    share=inside / length,
+                )
+            before += length
+        raise AssertionError("a plan has at least one fit")
+
+
+def one_cycle(share: float, peak: float) -> float:
+    """Return the learning rate at `share` (0 to 1) of a fit: cosine up, then cosine down."""
+    if share < _RISE:
+        return _cosine(peak / _START, peak, share / _RISE)
+    return _cosine(peak, peak / _END, (share - _RISE) / (1 - _RISE))
+
+
+def _cosine(first: float, last: float, share: float) -> float:
+    return first + (1 + math.cos(math.pi * (1 - share))) * (last - first) / 2
+
+
+def learning_rate(schedule: Schedule, share: float, peak: float) -> float:
+    """Return the learning rate at `share` (0 to 1) of a fit."""
+    return one_cycle(share, peak) if schedule == "one-cycle" else peak
+
+
+@dataclass(slots=True)
+class Smoothed:
+    """A running mean that forgets, with the pull of its start from zero taken out."""
+
+    value: float = 0.0
+    count: int = 0
+
+    def add(self, number: float) -> None:
+        self.value = number + (self.value - number) * _SMOOTHING
+        self.count += 1
+
+    def mean(self) -> float | None:
+        """Return the mean; None before the first number."""
+        return self.value / (1 - _SMOOTHING**self.count) if self.count else None
+
+
+@dataclass(slots=True)
+class Best:
+    """Which epoch is the best of its fit so far, judged by the critic's smoothed loss.
+
+    `document`: the loss fell by more than 0.01 below the best one, the rule of fastai's
+    SaveModelCallback with `min_delta=0.01`. With the signs of the Wasserstein objective that is
+    the epoch whose pictures the critic tells from real ones most easily.
+
+    `recommended`: the estimate of the earth mover's distance, minus the loss, is smaller than
+    ever since the first quarter of the fit, while which the critic still learns to measure. For
+    other objectives the loss says nothing of the pictures, and no epoch counts as better.
+    """
+
+    rule: BestRule
+    is_distance: bool
+    value: float | None = None
+
+    def begin_fit(self) -> None:
+        self.value = None
+
+    def is_better(self, loss: float, share: float) -> bool:
+        """Take in the loss at the end of an epoch, `share` of the fit being over."""
+        if self.rule == "document":
+            found = self.value is None or loss + 0.01 < self.value
+        elif not self.is_distance or share <= _WARM_UP:
+            found = False
+        else:
+            found = self.value is None or -loss < -self.value
+        if found:
+            self.value = loss
+        return found
