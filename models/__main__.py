@@ -120,7 +120,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
-    from models.data import open_chips, size_of
+    from models.data import DIGITS, is_set, open_chips, size_of
 
     size = args.size or size_of(args.data)
     chips = open_chips(args.data, size_px=size)
@@ -131,7 +131,8 @@ def _config(args: argparse.Namespace) -> RunConfig:
             Path(start_from) / "checkpoint.json", kind="urban-pattern-checkpoint", version=1
         )
         chosen = replace(chosen, networks=NetworkConfig(**facts["networks"]))
-    data = args.data if args.data == "digits" else str(Path(args.data).resolve())
+    is_name = args.data == DIGITS or is_set(args.data)
+    data = args.data if is_name else str(Path(args.data).resolve())
     return RunConfig(
         title=Path(args.out).name,
         model=args.model,

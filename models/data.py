@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from core.chips.sets import ChipSet, ChipSets
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.text import N_
@@ -31,6 +32,7 @@ DIGITS = "digits"
 
 _IDX_PICTURES = 0x0803
 _AHEAD = 2
+_TRAIN = "train"
 # Share of the device's free memory that pictures may take; the rest is for the networks.
 _RESIDENT_SHARE = 0.3
 
@@ -102,8 +104,39 @@ class ArrayChips:
         return np.asarray(self._pictures[indices])
 
 
+class SetChips:
+    """The chips of a workspace's set that are for training, at one size of its pyramid.
+
+    Numbers of 16 bits are brought to 8: the generator's range has no more steps to show.
+    """
+
+    def __init__(self, found: ChipSet, size_px: int) -> None:
+        info = found.info
+        self._set = found
+        self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        self.size_px = size_px
+        self.channels = len(info.channels)
+        self.metres_per_px = info.metres_per_pixel(size_px)
+        self.digest = info.digest
+        found.pixels(size_px)  # refuses a size that the pyramid has not
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        pixels = self._set.read(self._numbers[indices], self.size_px)
+        if pixels.dtype == np.uint8:
+            return pixels
+        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def is_set(source: str) -> bool:
+    """Tell whether a source is the name of a set, not of a file; `digits` is neither."""
+    return source != DIGITS and "." not in source and Path(source).name == source
+
+
 def open_chips(source: str, *, size_px: int) -> Chips:
-    """Open a set: `digits`, an IDX file (MNIST's) or an NPY file of uint8 (n, C, H, W).
+    """Open a set by its name; or `digits`, an IDX file, an NPY file of uint8 (n, C, H, W).
 
     Digits and IDX pictures are brought to `size_px`: repeated a whole number of times, then framed
     by the background. An NPY file must have that size already.
@@ -114,6 +147,8 @@ def open_chips(source: str, *, size_px: int) -> Chips:
     """
     if source == DIGITS:
         return ArrayChips(framed(_digits(), size_px))
+    if is_set(source):
+        return SetChips(ChipSets(settings().workspace).open(source), size_px)
     path = Path(source)
     if not path.is_file():
         raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
@@ -139,6 +174,15 @@ def size_of(source: str) -> int:
     """
     if source == DIGITS:
         return SIZES[0]
+    if is_set(source):
+        info = ChipSets(settings().workspace).info(source)
+        fitting = [size for size in SIZES if size in info.sizes]
+        if not fitting:
+            raise InputError(
+                N_("The chips of {name} come in {sizes} pixels; networks take 32, 64 or 128."),
+                name=info.id, sizes=", ".join(map(str, info.sizes)),
+            )  # fmt: skip
+        return fitting[-1]
     path = Path(source)
     if not path.is_file():
         raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
