@@ -187,9 +187,12 @@ def _legend(guess: Guess, key: str) -> Legend | None:
         legend = PRESETS[chosen][1]
     elif chosen == "csv":
         uploaded = st.file_uploader(_("Legend CSV"), type=["csv", "txt"], key=f"csv-{key}")
-        if uploaded is not None:
-            with stopping_errors():
-                legend = read_legend_csv(uploaded.getvalue().decode("utf-8", errors="replace"))
+        # Without it the classes below would still be those found in the file.
+        if uploaded is None:
+            st.caption(_("The classes are read from this file. Pick it, or another legend above."))
+            return None
+        with stopping_errors():
+            legend = read_legend_csv(uploaded.getvalue().decode("utf-8", errors="replace"))
     return legend_editor(legend, key=f"classes-{key}-{chosen}")
 
 
