@@ -15,6 +15,8 @@ from core.workspace import Method
 
 RERUNS = 4
 _FIRM, _FAIR = 0.95, 0.8
+# Fewer say little of a city; more than a dozen colours cannot be told apart on a map.
+_FEWEST, _MOST = 4, 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,13 +162,16 @@ def advice(k: int, ks: Sequence[int], found: Stability) -> Advice:
 def suggested(ks: Sequence[int], found: Stability, score: NDArray[np.float64]) -> int:
     """Return a k to begin with: the largest score (larger is better) among those that are firm.
 
-    Where none is, among those that are fairly firm; else among all. Below 4 a map says little of
-    a city, so 2 and 3 are left out where there are others.
+    Where none is, among those that are fairly firm; else among all. Only k from 4 to 12 are
+    looked at, where the range has any: fewer say little of a city, and a map of more cannot be
+    read, though a score such as Calinski-Harabasz may go on growing on layers of few classes.
     """
     ks_array = np.asarray(ks)
-    wide = ks_array >= min(4, int(ks_array.max()))
+    readable = (ks_array >= _FEWEST) & (ks_array <= _MOST)
+    if not readable.any():  # the nearest there is: the largest of a low range, the least of a high
+        readable = ks_array == (ks_array.max() if ks_array.max() < _FEWEST else ks_array.min())
     for least in (_FIRM, _FAIR, -1.0):
-        allowed = wide & (found.mean >= least)
+        allowed = readable & (found.mean >= least)
         if allowed.any():
             break
     return int(ks_array[np.where(allowed, score, -np.inf).argmax()])

@@ -377,3 +377,12 @@ def test_the_k_to_begin_with_is_firm_and_has_the_largest_silhouette():
     loose = Stability(np.full(5, 0.5), np.zeros(5), 5)
     assert suggested((2, 3, 4, 5, 6), loose, silhouette) == 6
     assert suggested((2, 3), Stability(np.ones(2), np.ones(2), 5), silhouette[:2]) == 3
+
+
+def test_the_k_to_begin_with_can_be_read_on_a_map():
+    growing = np.arange(30.0)
+    firm = Stability(np.ones(30), np.ones(30), 5)
+    assert suggested(range(2, 32), firm, growing) == 12
+    assert suggested(range(15, 45), firm, growing) == 15
+    shaky = Stability(np.where(np.arange(2, 32) > 12, 1.0, 0.3), np.zeros(30), 5)
+    assert suggested(range(2, 32), shaky, growing) == 12
