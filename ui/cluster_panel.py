@@ -89,7 +89,9 @@ def k_panel(view: ClusterView, ks: tuple[int, ...], suggested: int) -> int:
             _("Number of clusters, k"),
             ks,
             value=view.k,
-            help=_("Suggested: {k}, the best parted among the firm ones up to 12.").format(k=suggested),
+            help=_("Suggested: {k}, the best parted among the firm ones up to 12.").format(
+                k=suggested
+            ),
         )
     if k != view.k:
         view.k, view.picked, view.grouping = int(k), None, ""
