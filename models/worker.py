@@ -29,11 +29,14 @@ from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
 from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
-from models.config import Row, RunConfig
+from models.config import AdversaryConfig, Row, RunConfig
 from models.data import Chips, Feeder, check_chips, open_chips
 from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
+from models.progressive import corrected
+from models.style_config import StyleAdversary, StyleNetworks
+from models.style_task import StyleTask
 from models.train import Draws, Memory, Watcher, train
 
 Report = Callable[[float, str], None]
@@ -69,13 +72,24 @@ def check(config: RunConfig) -> tuple[Engine, Chips]:
     """
     place = engine(config.device, config.precision, config.threads, exact=config.exact)
     chips = open_chips(config.data, size_px=config.networks.size_px)
+    training = corrected(config)[0].training
     check_chips(
         chips,
-        batch=config.training.batch,
+        batch=max(training.batch_of(fit) for fit in range(len(training.fits))),
         size_px=config.networks.size_px,
         channels=config.networks.channels,
     )
     return place, chips
+
+
+def task_of(config: RunConfig, place: Engine) -> Adversary | StyleTask:
+    """Make what a run trains."""
+    networks, adversary, seed = config.networks, config.adversary, config.training.seed
+    if isinstance(networks, StyleNetworks):
+        assert isinstance(adversary, StyleAdversary)
+        return StyleTask(networks, adversary, place, seed=seed)
+    assert isinstance(adversary, AdversaryConfig)
+    return Adversary(networks, adversary, place, seed=seed)
 
 
 def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
@@ -166,10 +180,13 @@ class _Session(Watcher):
         self, folder: Path, config: RunConfig, device: str, stop: _Stop, report: Report
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
+        for template, values in corrected(config)[1]:
+            _say(folder, template.format(**values))
+        config = self._config = corrected(config)[0]
         training = config.training
         self._engine, self._chips = check(replace(config, device=device))
         self._check_data()
-        self._task = Adversary(config.networks, config.adversary, self._engine, seed=training.seed)
+        self._task = task_of(config, self._engine)
         self._memory = Memory(
             draws=Draws(training.seed),
             best=Best(training.better, config.adversary.objective == "wasserstein"),
@@ -179,11 +196,14 @@ class _Session(Watcher):
         """Steps of the checkpoints at the end of a fit; they stay."""
         self._best: int | None = None
         self._restore()
-        self._feeder = Feeder(
-            self._chips, batch=training.batch, seed=training.seed, engine=self._engine
-        )
+        fits = range(len(training.fits))
+        batch = [training.batch_of(fit) for fit in fits] if training.batches else training.batch
+        self._feeder = Feeder(self._chips, batch=batch, seed=training.seed, engine=self._engine)
         self._plan = Plan(training.fits, self._feeder.per_epoch)
-        self._judge = Judge(self._chips, self._task, seed=training.seed, samples=training.samples)
+        self._judge = Judge(
+            self._chips, self._task, latent=config.networks.latent, seed=training.seed,
+            samples=training.samples,
+        )  # fmt: skip
         self._metrics: TextIOWrapper | None = None
         self._write_slot()
 
@@ -210,7 +230,7 @@ class _Session(Watcher):
         return self._stop()
 
     def row(self, row: Row) -> None:
-        self._write_row({**row, "memory_mb": self._memory_mb()})
+        self._write_row({**row, **self._scale(), "memory_mb": self._memory_mb()})
         share = row["step"] / self._plan.total
         figures = ", ".join(
             f"{name} {row[key]:.4g}"
@@ -226,12 +246,12 @@ class _Session(Watcher):
         pictures.write_sheet(self._folder / "samples" / f"{step:08d}.png", self._judge.sheet())
 
     def measure(self, step: int) -> None:
-        self._write_row(self._judge.row(step))
+        self._write_row({**self._judge.row(step), **self._scale()})
 
     def checkpoint(self, memory: Memory, *, is_best: bool) -> None:
         if is_best:
             self._best = memory.step
-        if memory.step in self._ends_of_fits():
+        if memory.step in self._plan.ends():
             self._kept.add(memory.step)
         if self._metrics is not None:
             os.fsync(self._metrics.fileno())
@@ -246,13 +266,23 @@ class _Session(Watcher):
 
     # What it is made of
 
+    def _scale(self) -> Row:
+        """Return what a row says of the scale that is trained, with metres where there is ground."""
+        facts = self._task.facts()
+        metres = self._chips.metres_per_px
+        if facts and metres is not None:
+            facts["metres_per_px"] = metres * self._chips.size_px / self._task.size_px
+        return facts
+
     def _facts(self, memory: Memory) -> dict[str, Any]:
         config = self._config
         body = config.body()
         return {
             "step": memory.step,
-            "images": memory.step * config.training.batch,
+            "images": self._plan.images(memory.step, config.training.batch_of),
             "model": config.model,
+            "metres_per_px": self._chips.metres_per_px,
+            **self._task.facts(),
             "optimiser": config.adversary.optimiser,
             "networks": body["networks"],
             "seed": config.training.seed,
@@ -263,13 +293,6 @@ class _Session(Watcher):
             "kept": sorted(self._kept),
             "best": self._best,
         }
-
-    def _ends_of_fits(self) -> set[int]:
-        ends, total = set(), 0
-        for epochs in self._config.training.fits:
-            total += epochs * self._plan.per_epoch
-            ends.add(total)
-        return ends
 
     def _restore(self) -> None:
         """Take up the newest whole checkpoint, and forget the figures that came after it."""
@@ -356,7 +379,7 @@ class _Session(Watcher):
             "resident": self._feeder.is_resident,
             "from_step": self._memory.step,
             "total": self._plan.total,
-            "per_epoch": self._plan.per_epoch,
+            "per_epoch": self._plan.batches_of(self._plan.place(self._memory.step).fit),
             "versions": versions(),
         }
         store.write_json(self._folder / "slot.json", body, kind="run-slot", version=runs.VERSION)
