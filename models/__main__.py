@@ -120,7 +120,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
-    from models.data import DIGITS, is_set, open_chips, size_of
+    from models.sets import DIGITS, is_set, open_chips, size_of
 
     size = args.size or size_of(args.data)
     chips = open_chips(args.data, size_px=size)
