@@ -283,32 +283,18 @@ def _facts(found: runs.Run) -> dict[str, Any]:
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from models import checkpoint
-    from models.foreign import read_foreign
+    from models.imports import bring
 
     source, out = Path(args.file), Path(args.out)
-    if out.exists():
-        raise InputError(N_("{name} exists already."), name=out.name)
-    found = read_foreign(source)
-    facts = {
-        "step": 0,
-        "images": 0,
-        "model": "wgan",
-        "optimiser": "shared-rmsprop",
-        "networks": asdict(found.networks),
-        "what": found.what,
-        "source": {"name": source.name, "digest": store.file_digest(source)},
-        "code": code_version("models"),
-    }
-    checkpoint.write_checkpoint(out, facts, found.weights, found.state)
-    size = found.networks.size_px
-    text = f"{source.name}: {found.what}, {size} px, {found.networks.channels} channels -> {out}"
+    facts = bring(source, out)
+    networks = facts["networks"]
+    text = (
+        f"{source.name}: {facts['what']}, {networks['size_px']} px, {networks['channels']}"
+        f" channels -> {out}"
+    )
     return record(
-        "model-import", what=found.what, networks=asdict(found.networks), outputs=[str(out)],
-        text=text,
-    )  # fmt: skip
+        "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
+    )
 
 
 if __name__ == "__main__":
