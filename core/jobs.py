@@ -61,6 +61,7 @@ WORKS = {
     "export-chips": "core.works:export_chips",
     "fetch-imagery": "core.works:fetch_imagery",
     "fetch-layers": "core.works:fetch_layers",
+    "import-weights": "models.imports:import_weights",
 }
 _VERSION = 1
 _KEPT = 50

@@ -19,7 +19,8 @@ from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
 from models import presets, runs
-from models.config import AdversaryConfig, NetworkConfig, RunConfig, TrainConfig, field_names
+from models.config import RunConfig, field_names, networks_of, read_fits
+from models.progressive import Note, corrected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="a set of chips, an NPY or IDX file, or digits")  # fmt: skip
     train.add_argument("--out", metavar="RUN", required=True,
                        help="a name, or a path with a slash in it for a folder")  # fmt: skip
-    train.add_argument("--preset", choices=presets.NAMES, default="workshop")
+    train.add_argument("--preset", choices=list(dict.fromkeys(
+        name for model in presets.MODELS for name in presets.names_of(model)
+    )), help="default: workshop; small for stylegan")  # fmt: skip
     train.add_argument("--size", type=int, help="pixels of a side; default: the chips'")
     train.add_argument("--start-from", metavar="CHECKPOINT", default="",
                        help="begin with the weights of a checkpoint or of an import")  # fmt: skip
@@ -93,7 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = False) -> None:
     if not for_resume:
         parser.add_argument("--epochs", metavar="N,…", help="epochs of each fit, such as 5,10,10")
-        parser.add_argument("--batch", type=int)
+        parser.add_argument(
+            "--batch", metavar="N,…", help="pictures of a batch; a list: each fit's"
+        )
         parser.add_argument("--seed", type=int)
         parser.add_argument("--exact", action="store_true",
                             help="compute in float32 and in fastai's order")  # fmt: skip
@@ -110,33 +115,35 @@ def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = F
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     from models.worker import check
 
-    config = _changed(_config(args), args)
+    config, notes = corrected(_changed(_config(args), args))
     check(config)
     if "/" in args.out or "\\" in args.out:
         folder = runs.create_at(Path(args.out), config)
     else:
         folder = runs.create(runs_folder(), config)
-    return _go(folder, args)
+    return _go(folder, args, notes)
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
-    from models.data import DIGITS, is_set, open_chips, size_of
+    from models.sets import DIGITS, is_set, open_chips, size_of
 
-    size = args.size or size_of(args.data)
+    name = args.preset or presets.names_of(args.model)[0]
+    size = args.size or size_of(args.data, presets.sizes_of(args.model, name))
     chips = open_chips(args.data, size_px=size)
-    chosen = presets.preset(args.model, args.preset, size_px=size, channels=chips.channels)
+    chosen = presets.preset(args.model, name, size_px=size, channels=chips.channels)
     start_from = str(Path(args.start_from).resolve()) if args.start_from else ""
     if start_from:
         facts = store.read_json(
             Path(start_from) / "checkpoint.json", kind="urban-pattern-checkpoint", version=1
         )
-        chosen = replace(chosen, networks=NetworkConfig(**facts["networks"]))
+        networks = networks_of(facts["model"], facts["networks"])
+        chosen = replace(chosen, networks=networks)
     is_name = args.data == DIGITS or is_set(args.data)
     data = args.data if is_name else str(Path(args.data).resolve())
     return RunConfig(
         title=Path(args.out).name,
         model=args.model,
-        preset=args.preset,
+        preset=name,
         data=data,
         networks=chosen.networks,
         adversary=chosen.adversary,
@@ -150,8 +157,11 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
     """Return settings with what the command line changes."""
     training: dict[str, Any] = {}
     if getattr(args, "epochs", None):
-        training["fits"] = _numbers(args.epochs)
-    for name in ("batch", "seed", "lr", "checkpoint_every"):
+        training["fits"] = read_fits(args.epochs)
+    if getattr(args, "batch", None):
+        batches = read_fits(args.batch)
+        training |= {"batch": batches[-1], "batches": batches if len(batches) > 1 else ()}
+    for name in ("seed", "lr", "checkpoint_every"):
         if getattr(args, name, None) is not None:
             training[name] = getattr(args, name)
     top = {
@@ -166,7 +176,7 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
 
 
 def _with_setting(config: RunConfig, text: str) -> RunConfig:
-    parts = {"networks": NetworkConfig, "adversary": AdversaryConfig, "training": TrainConfig}
+    parts = {name: type(getattr(config, name)) for name in ("networks", "adversary", "training")}
     name, _, value = text.partition("=")
     part, _, field = name.partition(".")
     if part not in parts or field not in field_names(parts[part]):
@@ -201,16 +211,6 @@ def _like(before: Any, text: str) -> Any:
     return given
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
-            text=text[:40],
-        ) from None  # fmt: skip
-
-
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
     folder = _folder(args.run)
     before = runs.run(folder).config
@@ -238,7 +238,11 @@ def _folder(name: str) -> Path:
     return runs.folder_of(runs_folder(), name)
 
 
-def _go(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def _go(folder: Path, args: argparse.Namespace, notes: Sequence[Note] = ()) -> dict[str, Any]:
+    said = [template.format(**values) for template, values in notes]
+    if not args.json:
+        for line in said:
+            print(line, file=sys.stderr)
     if args.background:
         runs.start(folder)
     else:
@@ -248,7 +252,7 @@ def _go(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         found = work(folder, report=progress_line(quiet=args.json))
         if found.state == "failed":
             raise JobError(found.problem, hint=found.hint, **found.values)
-    return _record("run", [folder], outputs=[str(folder)], seed=None)
+    return _record("run", [folder], outputs=[str(folder)], seed=None, warnings=said)
 
 
 def _runs(args: argparse.Namespace) -> dict[str, Any]:
@@ -283,32 +287,18 @@ def _facts(found: runs.Run) -> dict[str, Any]:
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from models import checkpoint
-    from models.foreign import read_foreign
+    from models.imports import bring
 
     source, out = Path(args.file), Path(args.out)
-    if out.exists():
-        raise InputError(N_("{name} exists already."), name=out.name)
-    found = read_foreign(source)
-    facts = {
-        "step": 0,
-        "images": 0,
-        "model": "wgan",
-        "optimiser": "shared-rmsprop",
-        "networks": asdict(found.networks),
-        "what": found.what,
-        "source": {"name": source.name, "digest": store.file_digest(source)},
-        "code": code_version("models"),
-    }
-    checkpoint.write_checkpoint(out, facts, found.weights, found.state)
-    size = found.networks.size_px
-    text = f"{source.name}: {found.what}, {size} px, {found.networks.channels} channels -> {out}"
+    facts = bring(source, out)
+    networks = facts["networks"]
+    text = (
+        f"{source.name}: {facts['what']}, {networks['size_px']} px, {networks['channels']}"
+        f" channels -> {out}"
+    )
     return record(
-        "model-import", what=found.what, networks=asdict(found.networks), outputs=[str(out)],
-        text=text,
-    )  # fmt: skip
+        "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
+    )
 
 
 if __name__ == "__main__":

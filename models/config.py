@@ -211,6 +211,21 @@ class RunConfig:
             ) from err
 
 
+def read_fits(text: str) -> tuple[int, ...]:
+    """Read the epochs of each fit, written as 5, 10, 10.
+
+    Raises:
+        InputError: It is no list of whole numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.replace("，", ",").split(","))
+    except ValueError:
+        raise InputError(
+            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
+            text=text[:40],
+        ) from None  # fmt: skip
+
+
 def kinds_of(model: str) -> tuple[type[Any], type[Any]]:
     """Return which kinds of settings the networks of a model and their contest have."""
     if model == "stylegan":

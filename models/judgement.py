@@ -11,12 +11,13 @@ from torch import Tensor
 
 from models import metrics
 from models.config import Row
-from models.data import Chips, as_bytes, as_pictures
-from models.shrunk import ShrunkChips
+from models.data import as_bytes, as_pictures
+from models.sets import Chips, ShrunkChips
 from models.train import Draws
 
 _COUNT = 256
 _COPIES = 64
+_SHOWN = 8
 _QUANTILES = np.linspace(0, 1, 41)
 
 
@@ -49,9 +50,7 @@ class Judge:
     What does not change is taken once a size: the real chips, how far they keep apart.
     """
 
-    def __init__(
-        self, chips: Chips, task: Judged, *, latent: int, seed: int, samples: int
-    ) -> None:
+    def __init__(self, chips: Chips, task: Judged, *, latent: int, seed: int, samples: int) -> None:
         self._chips, self._task, self._seed = chips, task, seed
         self.latents: Tensor = Draws(seed + 1).normal(max(_COUNT, samples), latent)
         self.samples = samples
@@ -83,14 +82,18 @@ class Judge:
         times = self._chips.size_px // self._task.size_px
         return pictures.repeat(times, axis=2).repeat(times, axis=3)
 
-    def row(self, step: int) -> Row:
-        """Measure and return a row.
+    def measured(self, step: int) -> tuple[Row, NDArray[np.uint8]]:
+        """Measure and return a row, and the samples nearest to a chip with those chips.
 
         `swd`: sliced Wasserstein distances, a scale an entry; none below 16 px. `diversity`: see
         `metrics`. `nearest_ratio`: median distance of samples to their nearest chip over that of
-        chips to theirs. `spectrum`: of the samples. `real_scores`, `fake_scores`: 41 quantiles of
-        the critic's scores. `score_distance`: their 1-D earth mover's distance. `clipped`: share
-        of the critic's weights at the limit.
+        chips to theirs. `nearest`: the eight samples that lie nearest to a chip, with its number
+        in the set. `spectrum`: of the samples. `real_scores`, `fake_scores`: 41 quantiles of the
+        critic's scores. `score_distance`: their 1-D earth mover's distance. `clipped`: share of
+        the critic's weights at the limit.
+
+        Returns:
+            The row, and pictures (2n, C, H, W): the samples of `nearest`, then their chips.
         """
         real = self._at(self._task.size_px)
         pictures = self._task.sample(self.latents[:_COUNT])
@@ -100,11 +103,12 @@ class Judge:
         if self._task.size_px >= metrics.SMALLEST:
             metres = real.chips.metres_per_px
             scales = metrics.sliced_wasserstein(real.pictures, fake, rng=rng, metres_per_px=metres)
-        nearest = metrics.nearest_chips(fake[:_COPIES], real.chips).distances
-        shown = as_pictures(torch.from_numpy(real.pictures))
-        real_scores = self._task.scores(shown).cpu().numpy()
+        nearest = metrics.nearest_chips(fake[:_COPIES], real.chips)
+        shown = np.argsort(nearest.distances, kind="stable")[:_SHOWN]
+        chips = as_pictures(torch.from_numpy(real.pictures))
+        real_scores = self._task.scores(chips).cpu().numpy()
         fake_scores = self._task.scores(pictures).cpu().numpy()
-        return {
+        row = {
             "step": step,
             "swd": [
                 {"size_px": one.size_px, "metres": one.metres, "distance": one.distance}
@@ -112,15 +116,24 @@ class Judge:
             ],
             "swd_mean": float(np.mean([one.distance for one in scales])) if scales else None,
             "diversity": _number(metrics.diversity(real.pictures, fake, rng=rng)),
-            "nearest_ratio": _number(float(np.median(nearest)) / real.usual)
+            "nearest_ratio": _number(float(np.median(nearest.distances)) / real.usual)
             if real.usual
             else None,
+            "nearest": [
+                {
+                    "sample": int(at),
+                    "chip": int(nearest.indices[at]),
+                    "distance": float(nearest.distances[at]),
+                }
+                for at in shown
+            ],
             "spectrum": metrics.radial_spectrum(fake).tolist(),
             "real_scores": np.quantile(real_scores, _QUANTILES).tolist(),
             "fake_scores": np.quantile(fake_scores, _QUANTILES).tolist(),
             "score_distance": metrics.wasserstein_1d(real_scores, fake_scores),
             "clipped": self._task.clipped_share(),
         }
+        return row, np.concatenate([fake[shown], real.chips.batch(nearest.indices[shown])])
 
 
 def _number(value: float) -> float | None:

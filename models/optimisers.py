@@ -59,9 +59,7 @@ class Optimisers:
         gradients = [p.grad for p in self._networks[name].parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         if clip_norm:
-            torch.nn.utils.clip_grads_with_norm_(
-                self._networks[name].parameters(), clip_norm, norm
-            )
+            torch.nn.utils.clip_grads_with_norm_(self._networks[name].parameters(), clip_norm, norm)
         for group in optimiser.param_groups:
             group["lr"] = rate
         if self._scaler is None:

@@ -7,6 +7,7 @@
                               log.txt         what the process printed
                               metrics.jsonl   a row of figures a line
                               samples/        <step>.png, reals.png
+                              nearest/        <step>.png: samples and the chips nearest to them
                               checkpoints/    <step>/, see models/checkpoint.py
                               stop            exists once somebody asked to stop
                               result.json or error.json   written last
@@ -300,11 +301,14 @@ def rows(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:
     return found
 
 
-def samples(folder: Path) -> dict[int, Path]:
-    """Return the sample sheets of a run by their steps, in order."""
+def samples(folder: Path, kind: Literal["samples", "nearest"] = "samples") -> dict[int, Path]:
+    """Return the sheets of a run by their steps, in order.
+
+    `samples`: of latents that never change. `nearest`: samples above the chips nearest to them.
+    """
     return {
         int(path.stem): path
-        for path in sorted((folder / "samples").glob("*.png"))
+        for path in sorted((folder / kind).glob("*.png"))
         if path.stem.isdecimal()
     }
 

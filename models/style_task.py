@@ -107,9 +107,7 @@ class StyleTask:
         styles = training_styles(
             self.generator, z, other, first=min(first, layers), config=config, layers=layers
         )
-        out: Tensor = self.generator.g_synthesis(
-            styles, noises, depth=self.depth, alpha=self.alpha
-        )
+        out: Tensor = self.generator.g_synthesis(styles, noises, depth=self.depth, alpha=self.alpha)
         return out
 
     def _scores(self, pictures: Tensor) -> Tensor:

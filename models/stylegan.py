@@ -9,6 +9,7 @@ Z latent, S style, L layers, C channels of a picture, H height, W width.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ class Mapping(nn.Module):
         sizes = (config.latent, *config.mapping)
         self.map = nn.ModuleDict({
             f"dense{at}": EqualDense(inside, outside, rate=MAPPING_RATE)
-            for at, (inside, outside) in enumerate(zip(sizes[:-1], sizes[1:], strict=True))
+            for at, (inside, outside) in enumerate(pairwise(sizes))
         })  # fmt: skip
 
     def forward(self, z: Tensor) -> Tensor:
@@ -91,7 +92,7 @@ class Synthesis(nn.Module):
         self.init_block = First(style, widths[0])
         self.blocks = nn.ModuleList(
             Block(style, inside, outside, is_blurred=config.is_blurred)
-            for inside, outside in zip(widths[:-1], widths[1:], strict=True)
+            for inside, outside in pairwise(widths)
         )
         self.to_rgb = nn.ModuleList(
             EqualConv(width, config.channels, 1, gain=1.0) for width in widths
@@ -186,7 +187,7 @@ class StyleDiscriminator(nn.Module):
         down = config.critic_widths[::-1]
         self.blocks = nn.ModuleList(
             CriticBlock(inside, outside, is_blurred=config.is_blurred)
-            for inside, outside in zip(down[:-1], down[1:], strict=True)
+            for inside, outside in pairwise(down)
         )
         self.final_block = CriticHead(config)
         self.from_rgb = nn.ModuleList(EqualConv(config.channels, width, 1) for width in down)

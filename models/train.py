@@ -113,7 +113,7 @@ def train(
     Raises:
         JobError: A loss is no longer a number. The checkpoint before it is whole.
     """
-    loop = _Loop(task, feeder, config, memory, watcher)
+    loop = _Loop(task, config, memory, watcher)
     plan = Plan(config.fits, feeder.per_epoch)
     while memory.step < plan.total:
         place = plan.place(memory.step)
@@ -132,7 +132,7 @@ class _Loop:
     """One epoch after another; holds what the steps measured until somebody needs it."""
 
     def __init__(
-        self, task: Task, feeder: Feeder, config: TrainConfig, memory: Memory, watcher: Watcher
+        self, task: Task, config: TrainConfig, memory: Memory, watcher: Watcher
     ) -> None:
         self._task, self._config, self._memory, self._watcher = task, config, memory, watcher
         self._pending: list[dict[str, Tensor]] = []

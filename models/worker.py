@@ -30,11 +30,12 @@ from core.text import N_
 from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
 from models.config import AdversaryConfig, Row, RunConfig
-from models.data import Chips, Feeder, check_chips, open_chips
+from models.data import Feeder
 from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
 from models.progressive import corrected
+from models.sets import Chips, check_chips, open_chips
 from models.style_config import StyleAdversary, StyleNetworks
 from models.style_task import StyleTask
 from models.train import Draws, Memory, Watcher, train
@@ -246,7 +247,10 @@ class _Session(Watcher):
         pictures.write_sheet(self._folder / "samples" / f"{step:08d}.png", self._judge.sheet())
 
     def measure(self, step: int) -> None:
-        self._write_row({**self._judge.row(step), **self._scale()})
+        row, pairs = self._judge.measured(step)
+        place = self._folder / "nearest" / f"{step:08d}.png"
+        pictures.write_sheet(place, pairs, columns=len(pairs) // 2)
+        self._write_row({**row, **self._scale()})
 
     def checkpoint(self, memory: Memory, *, is_best: bool) -> None:
         if is_best:
@@ -267,7 +271,7 @@ class _Session(Watcher):
     # What it is made of
 
     def _scale(self) -> Row:
-        """Return what a row says of the scale that is trained, with metres where there is ground."""
+        """Return what a row says of the scale that is trained, in metres too where there is ground."""
         facts = self._task.facts()
         metres = self._chips.metres_per_px
         if facts and metres is not None:
@@ -326,9 +330,10 @@ class _Session(Watcher):
             kept = [row for row in runs.rows(self._folder) if row["step"] <= step]
             with store.atomic_path(path) as tmp:
                 tmp.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        for at, sheet in runs.samples(self._folder).items():
-            if at > step:
-                sheet.unlink(missing_ok=True)
+        for sheets in (runs.samples(self._folder), runs.samples(self._folder, "nearest")):
+            for at, sheet in sheets.items():
+                if at > step:
+                    sheet.unlink(missing_ok=True)
 
     def _data_facts(self) -> dict[str, Any]:
         return {

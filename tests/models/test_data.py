@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from models import data
-from models.data import (
-    ArrayChips,
-    Feeder,
-    as_bytes,
-    as_pictures,
-    check_chips,
-    epoch_order,
-    framed,
-    open_chips,
-    read_idx,
-    size_of,
-)
+from models.data import Feeder, as_bytes, as_pictures, epoch_order
 from models.engine import engine
+from models.sets import ArrayChips, check_chips, framed, open_chips, read_idx, size_of
 from tests.models.small import chips
 
 
@@ -171,7 +161,7 @@ def test_an_npy_file_is_mapped_and_known_by_its_content(tmp_path):
         (np.zeros((2, 32, 32), np.uint8), "whole numbers 0 to 255"),
         (np.zeros((2, 1, 32, 16), np.uint8), "square pictures"),
         (np.zeros((0, 1, 32, 32), np.uint8), "square pictures"),
-        (np.zeros((2, 1, 64, 64), np.uint8), "have 64 pixels, the networks 32"),
+        (np.zeros((2, 1, 48, 48), np.uint8), "have 48 pixels, the networks 32"),
     ],
 )
 def test_arrays_of_another_kind_are_refused(tmp_path, array, match):

@@ -7,8 +7,8 @@ from PIL import Image
 from core.__main__ import main as core_main
 from core.chips.sets import ChipSets
 from core.errors import InputError
-from models.data import is_set, open_chips, size_of
 from models.runs import create
+from models.sets import is_set, open_chips, size_of
 from models.worker import work
 from tests.models.small import chips, run_config
 
