@@ -19,7 +19,14 @@ from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
 from models import presets, runs
-from models.config import AdversaryConfig, NetworkConfig, RunConfig, TrainConfig, field_names
+from models.config import (
+    AdversaryConfig,
+    NetworkConfig,
+    RunConfig,
+    TrainConfig,
+    field_names,
+    read_fits,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -150,7 +157,7 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
     """Return settings with what the command line changes."""
     training: dict[str, Any] = {}
     if getattr(args, "epochs", None):
-        training["fits"] = _numbers(args.epochs)
+        training["fits"] = read_fits(args.epochs)
     for name in ("batch", "seed", "lr", "checkpoint_every"):
         if getattr(args, name, None) is not None:
             training[name] = getattr(args, name)
@@ -199,16 +206,6 @@ def _like(before: Any, text: str) -> Any:
     if before is not None and given is not None and type(given) is not type(before):
         raise TypeError(text)
     return given
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
-            text=text[:40],
-        ) from None  # fmt: skip
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:

@@ -103,7 +103,7 @@ def imported(root: Path) -> list[Imported]:
 
 
 def forget(root: Path, name: str) -> None:
-    """Delete weights that were brought in; runs that began with them have their own by now.
+    """Delete weights that were brought in; runs that began with them have checkpoints of their own.
 
     Raises:
         InputError: There are none of that name.
