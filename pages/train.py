@@ -3,14 +3,13 @@
 import streamlit as st
 
 from models import runs
-from ui.choice import switch
 from ui.frame import page_top
 from ui.language import _
 from ui.server import workspace
 from ui.state import app_state
 from ui.train_address import remember_train
 from ui.train_compare import compare
-from ui.train_list import all_runs, ended_panel, pytorch_note, run_choice
+from ui.train_list import all_runs, ended_panel, pytorch_note, run_choice, view_choice
 from ui.train_monitor import run_watch, watched_run
 from ui.train_new import new_run
 from ui.train_old import old_work
@@ -26,11 +25,9 @@ views = {
     "compare": _("Compare"),
     "old": _("Old work"),
 }
-if view.see not in views:
-    view.see = "watch"
 left, right = st.columns([2, 3], vertical_alignment="bottom")
 with left:
-    view.see = switch(_("Show"), views, value=view.see, key=f"train-see-{view.see}")
+    view_choice(views, view)
 with right:
     chosen = run_choice(found, view) if view.see == "watch" else None
 pytorch_note()

@@ -17,7 +17,7 @@ from ui.server import workspace
 from ui.state import TrainView, app_state, set_widget, widget_value
 from ui.train_words import run_line, setting_words, value_words
 
-_RUN = "train-run"
+_RUN, _SEE = "train-run", "train-see"
 
 
 def has_pytorch() -> bool:
@@ -39,6 +39,21 @@ def pytorch_note() -> None:
 def all_runs() -> list[runs.Run]:
     """Return all readable runs, newest first."""
     return runs.runs(workspace().root / "runs")
+
+
+def view_choice(views: dict[str, str], view: TrainView) -> None:
+    """Draw the choice between the parts of the page."""
+
+    def chosen() -> None:
+        view.see = widget_value(_SEE)
+
+    if view.see not in views:
+        view.see = "watch"
+    set_widget(_SEE, view.see)
+    st.segmented_control(
+        _("Show"), list(views), key=_SEE, on_change=chosen, required=True,
+        format_func=lambda name: views[name],
+    )  # fmt: skip
 
 
 def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:

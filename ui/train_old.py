@@ -133,12 +133,10 @@ def _better(old: history.OldRun, rule: BestRule, better: list[dict[str, object]]
     distances = [-row["critic_smooth"] for row in old.rows]
     text = _("The estimated distance went from {first} to {last}; its largest value was {most}.")
     st.caption(
-        _(
-            "The estimated distance went from {first} to {last}; its largest value was {most}."
-        ).format(
-            first=value_text(-losses[0]),
-            last=value_text(-losses[-1]),
-            most=value_text(-min(losses)),
+        text.format(
+            first=value_text(distances[0]),
+            last=value_text(distances[-1]),
+            most=value_text(max(distances)),
         )
     )
     table = pd.DataFrame(
