@@ -9,8 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from core import store
 from core.errors import AppError
+from core.text import N_
 from models import runs
 from models.config import NetworkConfig, RunConfig
 
@@ -79,6 +82,51 @@ def estimate(config: RunConfig, count: int, speed: Speed) -> Estimate:
         memory_mb=_PROCESS_MB + memory / (1 << 20),
         disk_mb=((3 + len(training.fits)) * state + 0.8 * sheets) / (1 << 20),
     )
+
+
+Doubt = tuple[str, dict[str, object]]
+"""A template (marked with `N_`) and what fills it."""
+
+_HIGHEST_RATES = {"adam": 2e-3, "shared-rmsprop": 1e-3}
+_FEW_CHIPS = 200
+_LONG_S = 2 * 86_400
+
+
+def doubts(config: RunConfig, count: int, expected: Estimate | None) -> list[Doubt]:
+    """Return what speaks against settings that are possible, a sentence each."""
+    training = config.training
+    found: list[Doubt] = []
+    most = _HIGHEST_RATES[config.adversary.optimiser]
+    if training.lr > most:
+        found.append((
+            N_("A learning rate of {lr:g} is above what such networks bear ({most:g}): expect"
+               " losses that are no numbers."),
+            {"lr": training.lr, "most": most},
+        ))  # fmt: skip
+    if training.batch < 8 and config.networks.critic_norm == "batch":
+        found.append((
+            N_("Batch norm needs more than {batch} pictures a batch to mean anything; take at"
+               " least 8."),
+            {"batch": training.batch},
+        ))  # fmt: skip
+    if count < _FEW_CHIPS:
+        found.append((
+            N_("{count} pictures are few: the generator will soon repeat them."), {"count": count}
+        ))  # fmt: skip
+    if expected is None:
+        return found
+    if expected.seconds > _LONG_S:
+        found.append((
+            N_("It would take about {days:.0f} days on this device."),
+            {"days": expected.seconds / 86_400},
+        ))  # fmt: skip
+    memory_mb = psutil.virtual_memory().total / (1 << 20)
+    if expected.memory_mb > 0.9 * memory_mb and not config.device.startswith("cuda"):
+        found.append((
+            N_("It would need about {needed:.1f} GB of memory; this machine has {there:.1f} GB."),
+            {"needed": expected.memory_mb / 1000, "there": memory_mb / 1000},
+        ))  # fmt: skip
+    return found
 
 
 def step_work(config: RunConfig) -> float:

@@ -14,8 +14,7 @@ from core.errors import AppError, InputError, JobError
 from core.jobs import Report, ShouldStop
 from core.record import code_version
 from core.text import N_
-from models.config import NetworkConfig, networks_of
-from models.style_config import StyleNetworks
+from models.config import NetworkConfig, made_of
 
 _KIND, _VERSION = "urban-pattern-checkpoint", 1
 
@@ -30,7 +29,7 @@ class Imported:
     """Of the file they came in."""
     what: str
     """What the file was, in words (marked with `N_`)."""
-    networks: NetworkConfig | StyleNetworks
+    networks: NetworkConfig
 
 
 def bring(source: Path, out: Path) -> dict[str, Any]:
@@ -98,14 +97,14 @@ def imported(root: Path) -> list[Imported]:
     for path in sorted((root / "weights").glob("[a-z0-9]*/checkpoint.json")):
         with suppress(AppError, KeyError, TypeError):
             body = store.read_json(path, kind=_KIND, version=_VERSION)
-            networks = networks_of(body["model"], body["networks"])
+            networks = made_of(NetworkConfig, body["networks"])
             name, folder = str(body["source"]["name"]), path.parent
             found.append(Imported(folder.name, folder, name, str(body["what"]), networks))
     return found
 
 
 def forget(root: Path, name: str) -> None:
-    """Delete weights that were brought in; runs that began with them have their own by now.
+    """Delete weights that were brought in; runs that began with them have checkpoints of their own.
 
     Raises:
         InputError: There are none of that name.

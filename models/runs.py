@@ -323,6 +323,49 @@ def log_tail(folder: Path, *, size: int = 20_000) -> str:
         return ""
 
 
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """Return all settings of a run by their names, such as `training.lr`."""
+    return _flat(config.body())
+
+
+def signature(root: Path) -> tuple[object, ...]:
+    """Return what changes whenever a run comes, goes, or changes its state; cheap to ask often."""
+    found = []
+    for folder in sorted(path.parent for path in root.glob("[a-z0-9]*/config.json")):
+        times = tuple(_changed(folder / name) for name in _TELLING)
+        state = ""
+        if not (times[-1] or times[-2]):  # no outcome: it may have been killed meanwhile
+            with suppress(AppError):
+                state = run(folder).state
+        found.append((folder.name, times, state))
+    return tuple(found)
+
+
+_TELLING = ("config.json", "slot.json", "stop", "result.json", "error.json")
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def is_stopping(folder: Path) -> bool:
+    """Tell whether somebody asked a run to stop."""
+    return (folder / "stop").exists()
+
+
+def queue_place(root: Path, found: Run) -> int:
+    """Return how many runs that wait for the same device come before a waiting one, plus one."""
+    return 1 + sum(
+        other.state == "queued"
+        and other.config.device == found.config.device
+        and (other.started, other.id) < (found.started, found.id)
+        for other in runs(root)
+    )
+
+
 def _session(changes: "list[Change] | tuple[()]") -> dict[str, Any]:
     return {
         "started": time.time(),

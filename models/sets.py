@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from core import store
 from core.chips.sets import ChipSet, ChipSets
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
@@ -218,6 +219,34 @@ def facts(source: str) -> SetFacts:
     is_fixed = Path(source).suffix == ".npy"
     sizes = (largest,) if is_fixed else tuple(size for size in SIZES if size >= largest)
     return SetFacts(source, len(chips), chips.channels, sizes, None)
+
+
+def keep_pictures(root: Path, source: Path) -> Path:
+    """Move an uploaded file of pictures to where runs find it again, and return its place.
+
+    `pictures/<digest>-<name>` of the workspace: the same file is kept once.
+
+    Raises:
+        InputError: Its pictures are larger than any network.
+        RefusedFileError: It holds no pictures.
+    """
+    facts(str(source))
+    place = root / "pictures" / f"{store.file_digest(source)[:12]}-{source.name[-60:]}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    store.move_into_place(source, place)
+    return place
+
+
+def kept_pictures(root: Path) -> list[Path]:
+    """Return the files of pictures that were kept, by name."""
+    found = (path for path in (root / "pictures").glob("[0-9a-f]*-*") if path.is_file())
+    return sorted(found, key=lambda path: path.name.partition("-")[2])
+
+
+def forget_pictures(root: Path, path: Path) -> None:
+    """Delete a file of pictures that was kept; any other path is left alone."""
+    if path.parent.resolve() == (root / "pictures").resolve():
+        path.unlink(missing_ok=True)
 
 
 def size_of(source: str, sizes: tuple[int, ...] = SIZES) -> int:

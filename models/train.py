@@ -131,9 +131,7 @@ def train(
 class _Loop:
     """One epoch after another; holds what the steps measured until somebody needs it."""
 
-    def __init__(
-        self, task: Task, config: TrainConfig, memory: Memory, watcher: Watcher
-    ) -> None:
+    def __init__(self, task: Task, config: TrainConfig, memory: Memory, watcher: Watcher) -> None:
         self._task, self._config, self._memory, self._watcher = task, config, memory, watcher
         self._pending: list[dict[str, Tensor]] = []
 

@@ -51,7 +51,10 @@ def run_pages() -> None:
         st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
-    st.navigation(pages, position="top").run()
+    networks = [
+        st.Page("pages/train.py", title=_("Train"), url_path="train"),
+    ]
+    st.navigation({"": pages, _("Networks"): networks}, position="top").run()
     warm_up()
 
 
