@@ -39,9 +39,9 @@ class ForeignStyle:
 def read(weights: dict[str, Tensor], name: str) -> ForeignStyle | None:
     """Read a generator or discriminator; None where the weights are of neither.
 
-    `facts` holds `depth`, the largest that was trained (from the file's name, else the largest whose
-    layers have moved from where training starts), `epoch` where the name tells it, and `mean`:
-    `file` or `recomputed`.
+    `facts` holds `depth`, the largest that was trained (from the file's name, else the largest
+    whose layers have moved from where training starts), `epoch` where the name tells it, and
+    `mean`: `file` or `recomputed`.
 
     Args:
         weights: A state dict.

@@ -112,7 +112,7 @@ def _small(
             extra_layers=0,
             critic_norm=critic_norm,
             init=init,
-        ),  # fmt: skip
+        ),
         adversary,
         TrainConfig(fits=(epochs,), batch=batch, lr=lr, schedule="constant"),
     )

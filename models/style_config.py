@@ -23,8 +23,8 @@ _MOST_CHANNELS = 16
 def widths(size_px: int, *, base: int = 8192, most: int = 512) -> tuple[int, ...]:
     """Return the channels of the feature maps at 4, 8, … `size_px` px by the paper's rule.
 
-    base / 2^k at the k-th doubling from 2 px, at most `most`: with its numbers 512 up to 32 px, then
-    256, 128, 64, 32, 16 at 1024 px.
+    base / 2^k at the k-th doubling from 2 px, at most `most`: with its numbers 512 up to 32 px,
+    then 256, 128, 64, 32, 16 at 1024 px.
     """
     steps = range(1, size_px.bit_length() - 1)
     return tuple(min(base // 2**step, most) for step in steps)
@@ -112,7 +112,7 @@ class StyleAdversary:
     mixing: float = 0.9
     """Chance that a batch takes the styles of its finer layers from a second latent."""
     psi: float = 0.7
-    """How far styles stand from their mean while training; 1 or more, or 0 or less: not drawn in."""
+    """How far styles stand from their mean while training; not drawn in outside of 0 to 1."""
     cutoff: int = 8
     """Layers below this number are drawn in by `psi`."""
     mean_keep: float = 0.995

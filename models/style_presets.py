@@ -1,4 +1,4 @@
-"""Named settings of StyleGAN: the document's, one that a class can watch, one for pictures of 64 px.
+"""Named settings of StyleGAN: the document's, one that a class can watch, one for 64 px.
 
 `document`: the published networks and rates; needs a GPU and days. `small`: 4 to 32 px on two
 cores, some minutes a size. `64px`: narrow networks for a few hours on a processor, or minutes on a
@@ -43,9 +43,9 @@ def preset(
         shape = _narrow(size_px, channels, latent=64, layers=4, base=1024, most=64)
         batches, epochs = (32, 32, 16, 16)[:depths], (4, 6, 10, 20)[:depths]
     else:
-        shape = _narrow(size_px, channels, latent=128, layers=6, base=4096, most=128)
-        batches, epochs = (32, 32, 32, 16, 16)[:depths], (6, 10, 16, 24, 60)[:depths]
-    adversary = StyleAdversary(penalty=1.0, penalty_every=4, ema=0.998)
+        shape = _narrow(size_px, channels, latent=96, layers=6, base=1024, most=96)
+        batches, epochs = (32, 32, 32, 16, 16)[:depths], (10, 15, 20, 24, 80)[:depths]
+    adversary = StyleAdversary(penalty=1.0, penalty_every=4, ema=0.999)
     training = TrainConfig(
         fits=epochs, batch=batches[-1], batches=batches, lr=_RATE, schedule="constant",
         samples=36, log_every=20,

@@ -156,7 +156,7 @@ class StyleTask:
 
         About -1 to 1. Noise is the same for every picture and every call; styles are not drawn in.
         """
-        noises = fixed_noises(self.shape, self.depth, self.engine.device)
+        noises = fixed_noises(self.depth, self.engine.device)
         with torch.inference_mode(), self.engine.autocast():
             parts = [
                 self.average(part.to(self.engine.device), noises, depth=self.depth,
@@ -261,15 +261,13 @@ def turned(real: Tensor, draws: Draws) -> Tensor:
     return out
 
 
-def fixed_noises(
-    shape: StyleNetworks, depth: int, device: torch.device, *, seed: int = _SHOWN_NOISE
-) -> list[Tensor]:
+def fixed_noises(depth: int, device: torch.device, *, seed: int = _SHOWN_NOISE) -> list[Tensor]:
     """Return the noise (1, 1, r, r) of every layer up to a depth, always the same for a seed.
 
     Layers are drawn one after the other, the coarsest first, so that a depth has the noise of the
     depths below. NumPy's old generator: its numbers are the same in every version.
     """
-    source = np.random.RandomState(seed)  # noqa: NPY002
+    source = np.random.RandomState(seed)
     sizes = (size_of_depth(at // 2) for at in range(2 * (depth + 1)))
     return [
         torch.from_numpy(source.randn(1, 1, size, size).astype(np.float32)).to(device)

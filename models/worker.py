@@ -271,7 +271,7 @@ class _Session(Watcher):
     # What it is made of
 
     def _scale(self) -> Row:
-        """Return what a row says of the scale that is trained, in metres too where there is ground."""
+        """Return what a row says of the scale that is trained, in metres where there is ground."""
         facts = self._task.facts()
         metres = self._chips.metres_per_px
         if facts and metres is not None:
