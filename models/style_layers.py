@@ -126,7 +126,10 @@ class Noise(nn.Module):
         self.weight = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        return x + self.weight[:, None, None] * noise
+        strength = self.weight[:, None, None]
+        if x.is_contiguous():
+            return x + strength * noise
+        return torch.addcmul(x, strength, noise)  # the product alone would lie the other way round
 
 
 class Style(nn.Module):
