@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.style_config import StyleNetworks
-from models.style_layers import SLOPE, EqualConv, Epilogue, Up, is_strided, strided
+from models.style_layers import SLOPE, Epilogue, EqualConv, Up, is_strided, strided
 from models.stylegan import StyleGenerator
 
 _LAYOUT = torch.channels_last
