@@ -1,4 +1,4 @@
-"""The command line of training: start a run, go on with one, list them, bring in old weights.
+"""The command line of models: train, go on, list runs, bring in old weights, make pictures.
 
 Exit status: 0 done, 2 a user's mistake (one sentence on standard error), 1 an error of the program.
 """
@@ -18,7 +18,7 @@ from core.errors import AppError, InputError, JobError
 from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
-from models import presets, runs
+from models import generating, presets, runs
 from models.config import RunConfig, field_names, networks_of, read_fits
 from models.progressive import Note, corrected
 
@@ -86,7 +86,10 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--stop", metavar="RUN", help="ask a run to save and stop")
     listing.set_defaults(handler=_runs)
 
-    bring = commands.add_parser("import", parents=[common], help="read weights saved by fastai")
+    generating.add_commands(commands, common)
+
+    bring = commands.add_parser("import", parents=[common],
+                                help="read weights of fastai or StyleGAN.pytorch")  # fmt: skip
     bring.add_argument("file", metavar="FILE")
     bring.add_argument("--out", metavar="DIR", required=True)
     bring.set_defaults(handler=_import)

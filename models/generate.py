@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.errors import InputError
+from core.errors import InputError, TooLargeError
+from core.settings import settings
 from core.text import N_
 from models.latents import Latents, of_seeds
 from models.loaded import Loaded
@@ -94,6 +95,29 @@ def checked(model: Loaded, look: Look) -> Look:
                 noise_seed=look.noise_seed, way=look.way)  # fmt: skip
 
 
+def bounded(model: Loaded, look: Look, count: int) -> None:
+    """Refuse more pictures than one call should make, before any is made.
+
+    Raises:
+        InputError: Their number.
+        TooLargeError: Their memory.
+    """
+    if count > MOST_PICTURES:
+        raise InputError(
+            N_("One call makes at most {most:,} pictures, not {count:,}."),
+            most=MOST_PICTURES, count=count,
+        )  # fmt: skip
+    depth = model.depth if look.depth is None else look.depth
+    needed = 8 * count * model.networks.channels * size_of_depth(depth) ** 2
+    limit = settings().memory_mb << 20
+    if needed > limit:
+        raise TooLargeError(
+            N_("{count:,} pictures of {size} px need {needed:.1f} GB; the limit is {limit:.1f} GB."),
+            hint=N_("Make fewer, or smaller ones."),
+            count=count, size=size_of_depth(depth), needed=needed / 1e9, limit=limit / 1e9,
+        )  # fmt: skip
+
+
 def styles_of(model: Loaded, latents: Latents, look: Look) -> Styles:
     """Return the styles (n, L, S) of latents (n, Z), moved by psi below the cutoff."""
     own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
@@ -114,30 +138,22 @@ def moved(
     return out
 
 
-def pictures(
-    model: Loaded, styles: Styles, look: Look, *, noises: Sequence[Tensor] | None = None
-) -> Pictures:
+def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
     """Return the pictures (n, C, H, W) of styles (n, L, S).
 
     Args:
         model: The generator.
         styles: One a layer.
         look: psi and cutoff are not looked at: styles have them already.
-        noises: In place of those of `look.noise_seed`.
 
     Raises:
         InputError: More pictures than one call may make, or a depth that the model has not.
     """
     look = checked(model, look)
-    if len(styles) > MOST_PICTURES:
-        raise InputError(
-            N_("One call makes at most {most:,} pictures, not {count:,}."),
-            most=MOST_PICTURES, count=len(styles),
-        )  # fmt: skip
+    bounded(model, look, len(styles))
     assert look.depth is not None
     kept_as = f"{look.way}/{look.noise_seed}"
-    kept = model.kept if noises is None else None
-    noise = model.noises(look.noise_seed) if noises is None else list(noises)
+    noise = model.noises(look.noise_seed)
     size = size_of_depth(look.depth)
     out = np.empty((len(styles), model.networks.channels, size, size), np.float32)
     for number, style in enumerate(torch.from_numpy(np.ascontiguousarray(styles))):
@@ -147,8 +163,9 @@ def pictures(
             else:
                 maker = model.preview if look.way == "preview" else model.quick
                 picture = maker.picture(
-                    style, noise, depth=look.depth, alpha=look.alpha, kept=kept, kept_as=kept_as
-                )
+                    style, noise, depth=look.depth, alpha=look.alpha, kept=model.kept,
+                    kept_as=kept_as,
+                )  # fmt: skip
         out[number] = picture.cpu().numpy()
     return out
 
@@ -179,6 +196,9 @@ def truncation(model: Loaded, latents: Latents, psis: Sequence[float], look: Loo
     At psi 0 all are the same: the picture of the mean style. psi of the look is not looked at.
     """
     look = checked(model, look)
+    bounded(model, look, len(latents) * len(psis))
+    if not len(latents) or not len(psis):
+        raise InputError(N_("Truncation needs a latent and a psi at least."))
     own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
     rows = [
         pictures(model, moved(model, np.repeat(one[None], len(psis), axis=0), psis,
@@ -246,6 +266,7 @@ def mixing(
         InputError: Layers that the model has not, or another number of them or of psis.
     """
     look = checked(model, look)
+    bounded(model, look, (len(sources) + 1) * (len(destinations) + 1))
     rows = list(layers) * len(destinations) if len(layers) == 1 else list(layers)
     _check_mixing(model, rows, len(sources), len(destinations), source_psis, destination_psis)
 
@@ -299,6 +320,7 @@ def walk(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Pi
     look = checked(model, look)
     if len(latents) < 2 or not 1 <= frames <= 240:
         raise InputError(N_("A walk needs two latents, and 1 to 240 pictures between them."))
+    bounded(model, look, frames * len(latents))
     styles = styles_of(model, latents, look)
     shares = (np.arange(frames, dtype=np.float32) / frames)[:, None, None]
     legs = [

@@ -37,6 +37,8 @@ class Loaded:
     kept: Kept = field(default_factory=Kept)
     turn: threading.Lock = field(default_factory=threading.Lock)
     """Held while a picture is made: sessions take turns, so that threads stay bounded."""
+    given_noises: list[Tensor] | None = None
+    """Noise that stands in for that of every seed, where somebody brought their own."""
     _preview: QuickGenerator | None = None
     _noises: OrderedDict[int, list[Tensor]] = field(default_factory=OrderedDict)
     _filling: threading.Lock = field(default_factory=threading.Lock)
@@ -55,6 +57,8 @@ class Loaded:
 
     def noises(self, seed: int | None) -> list[Tensor] | None:
         """Return the noise of every layer for a seed; None for none."""
+        if self.given_noises is not None:
+            return self.given_noises
         if seed is None:
             return None
         with self._filling:
