@@ -277,7 +277,7 @@ def _line(
     figure: go.Figure, found: Curve, name: str, colour: str, *, width: float = 2,
     opacity: float = 1, is_named: bool = False, dash: str = "solid", markers: bool = False,
 ) -> None:  # fmt: skip
-    few = markers and len(found.x) < 60
+    few = len(found.x) < (60 if markers else 3)
     figure.add_scatter(
         x=found.x, y=found.y, mode="lines+markers" if few else "lines",
         name=charts.as_text(name), showlegend=is_named, opacity=opacity,

@@ -51,7 +51,12 @@ def view_choice(views: dict[str, str], view: TrainView) -> None:
         view.see = "watch"
     set_widget(_SEE, view.see)
     st.segmented_control(
-        _("Show"), list(views), key=_SEE, on_change=chosen, required=True,
+        _("Show"),
+        list(views),
+        key=_SEE,
+        on_change=chosen,
+        required=True,
+        label_visibility="collapsed",
         format_func=lambda name: views[name],
     )  # fmt: skip
 
