@@ -25,7 +25,7 @@ views = {
     "compare": _("Compare"),
     "old": _("Old work"),
 }
-left, right = st.columns([2, 3], vertical_alignment="bottom")
+left, right = st.columns(2)
 with left:
     view_choice(views, view)
 with right:
@@ -45,8 +45,8 @@ elif chosen is None:
         view.see = "new"
         st.rerun()
 else:
-    watched_run(chosen)
     if not chosen.is_active:
         ended_panel(chosen, view)
+    watched_run(chosen)
 run_watch(seen)
 remember_train()
