@@ -68,9 +68,8 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
     by_id = {one.id: one for one in found}
     if view.run not in by_id:
         if view.run:
-            app_state().notice = _("There is no run {name}; the newest is shown.").format(
-                name=plain(view.run)
-            )
+            text = _("There is no run {name}; the newest is shown.")
+            st.toast(text.format(name=plain(view.run)))
         view.run, view.step = found[0].id, None
     lines = distinct({one.id: run_line(one) for one in found})
 
