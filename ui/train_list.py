@@ -70,7 +70,8 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
         if view.run:
             text = _("There is no run {name}; the newest is shown.")
             st.toast(text.format(name=plain(view.run)))
-        view.run, view.step = found[0].id, None
+            view.step = None
+        view.run = found[0].id
     lines = distinct({one.id: run_line(one) for one in found})
 
     def chosen() -> None:
