@@ -259,7 +259,9 @@ def compared(
             dash=DASHES[number % 4], markers=len(found.x) < 40,
         )  # fmt: skip
     charts.frame(figure, title=title, x=x, y=y, height=height)
-    return _finished(figure, None, ())
+    _finished(figure, None, ())
+    figure.update_layout(legend={**_LEGEND, "y": -0.18, "yanchor": "top"}, margin_t=44)
+    return figure
 
 
 def x_words(by: By) -> str:

@@ -90,12 +90,14 @@ def _model(name: str) -> Model:
 
 
 def _facts_words(facts: sets.SetFacts) -> str:
-    text = _("{count} pictures to train on, {channels} channels").format(
-        count=value_text(facts.count), channels=facts.channels
+    text = _("{count} pictures to train on, {channels} channels")
+    if facts.side_m is not None:
+        text = _("{count} pictures to train on, {channels} channels, {side:g} m a side")
+    return text.format(
+        count=value_text(facts.count),
+        channels=facts.channels,
+        side=round(facts.side_m or 0.0, 2),
     )
-    if facts.side_m is None:
-        return text
-    return text + ", " + _("{side:g} m a side").format(side=round(facts.side_m, 2))
 
 
 def _training(known: TrainConfig, key: str) -> TrainConfig:

@@ -185,7 +185,7 @@ def device_words(slot: Mapping[str, object]) -> str:
     parts = [f"{device} ({name})" if name else device, str(slot.get("precision"))]
     if slot.get("device") == "cpu":
         parts.append(_("threads: {count}").format(count=slot.get("threads")))
-    return ", ".join(parts)
+    return " · ".join(parts)
 
 
 def config_words(config: RunConfig) -> list[tuple[str, str]]:
