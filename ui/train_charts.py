@@ -74,9 +74,9 @@ def distance(rows: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> go.
         )  # fmt: skip
     charts.frame(
         figure,
-        title=_("Estimated earth mover's distance (−critic loss)"),
+        title=_("Estimated distance (−critic loss)"),
         x=_("Step"),
-        y=_("Distance, up to a factor"),
+        y=_("Earth mover's distance, up to a factor"),
     )
     return _finished(figure, at, ends, has_legend=bool(best))
 
@@ -119,7 +119,7 @@ def score_distance(measured: Sequence[Row], *, at: int | None, ends: Sequence[in
     _line(figure, found, "", ACCENT, markers=True)
     charts.frame(
         figure,
-        title=_("How far the scores of real and generated are apart"),
+        title=_("How far the scores are apart"),
         x=_("Step"),
         y=_("1-D distance of scores"),
     )
@@ -142,9 +142,9 @@ def sliced(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> g
         )  # fmt: skip
     charts.frame(
         figure,
-        title=_("Sliced Wasserstein distance by scale: smaller is nearer"),
+        title=_("Distance to real chips, by scale"),
         x=_("Step"),
-        y=_("Distance (thousandths)"),
+        y=_("Sliced Wasserstein (thousandths)"),
     )
     figure.update_yaxes(rangemode="tozero")
     return _finished(figure, at, ends)

@@ -41,6 +41,14 @@ def all_runs() -> list[runs.Run]:
     return runs.runs(workspace().root / "runs")
 
 
+def sharp_pictures() -> None:
+    """Show every pixel of the page's pictures as it is, enlarged without smoothing."""
+    st.html(
+        '<style>[data-testid="stImage"] img { image-rendering: pixelated; border-radius: 0; }'
+        "</style>"
+    )
+
+
 def view_choice(views: dict[str, str], view: TrainView) -> None:
     """Draw the choice between the parts of the page."""
 

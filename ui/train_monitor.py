@@ -26,14 +26,10 @@ from ui.train_words import device_words, state_of, state_words
 _LOOKS_EVERY_S = 1.0
 _DRAWS_EVERY_S = 2.0
 _STEP, _PANEL = "train-step", "train-panel"
-_PIXELS = """<style>
-[data-testid="stImage"] img { image-rendering: pixelated; border-radius: 0; }
-</style>"""
 
 
 def watched_run(found: runs.Run) -> None:
     """Draw the monitor of a run; while it runs, what is new appears by itself."""
-    st.html(_PIXELS)
     every = _DRAWS_EVERY_S if found.is_active else None
     st.fragment(_monitor, run_every=every)(found.id)
 

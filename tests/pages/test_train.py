@@ -149,13 +149,13 @@ def test_losses_stand_with_their_meaning_and_ideal_lines(
     ]
     assert shapes == pytest.approx(lines)
     assert words in text(app)
-    assert ("Estimated earth mover's distance (−critic loss)" in drawn) is (model == "wgan")
+    assert ("Estimated distance (−critic loss)" in drawn) is (model == "wgan")
 
 
 def test_the_estimated_distance_is_drawn_as_minus_the_critics_loss(root, open_page):
     folder = make_run(root, config(model="wgan"))
     app = open_page("train")
-    figure = charts(app)["Estimated earth mover's distance (−critic loss)"]
+    figure = charts(app)["Estimated distance (−critic loss)"]
     last = [row for row in runs.rows(folder) if "critic" in row][-1]
     drawn = figure["data"][1]["y"]
     newest = drawn[-1] if isinstance(drawn, list) else np.frombuffer(
