@@ -356,14 +356,18 @@ def is_stopping(folder: Path) -> bool:
     return (folder / "stop").exists()
 
 
-def queue_place(root: Path, found: Run) -> int:
-    """Return how many runs that wait for the same device come before a waiting one, plus one."""
-    return 1 + sum(
-        other.state == "queued"
-        and other.config.device == found.config.device
-        and (other.started, other.id) < (found.started, found.id)
-        for other in runs(root)
-    )
+def queue_place(root: Path, found: Run) -> tuple[int, bool]:
+    """Return the place of a waiting run among those that wait for its device, and if that is free.
+
+    Free as far as the other runs' settings tell: one on `auto` may compute where another does.
+    """
+    others = [one for one in runs(root) if one.config.device == found.config.device]
+    before = [
+        one
+        for one in others
+        if one.state == "queued" and (one.started, one.id) < (found.started, found.id)
+    ]
+    return 1 + len(before), not any(one.state == "running" for one in others)
 
 
 def _session(changes: "list[Change] | tuple[()]") -> dict[str, Any]:

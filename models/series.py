@@ -45,12 +45,10 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     key, sign = ("critic", -1.0) if name == "distance" else (name, 1.0)
     if name == "distance_smooth":
         key, sign = "critic_smooth", -1.0
-    found = [
-        (at, sign * row[key])
-        for row in rows
-        if row.get(key) is not None and (at := clock(row, by, per_epoch)) is not None
-    ]
-    x, y = zip(*found, strict=True) if found else ((), ())
+    having = [row for row in rows if row.get(key) is not None]
+    clocks = [clock(row, by, per_epoch) for row in having]
+    x = [at for at in clocks if at is not None]
+    y = [sign * row[key] for row, at in zip(having, clocks, strict=True) if at is not None]
     return Curve(np.array(x, float), np.array(y, float))
 
 
@@ -106,8 +104,9 @@ def distributions(*quantiles: Sequence[float], bins: int = 48) -> tuple[Distribu
     """
     lowest = min(one[0] for one in quantiles)
     highest = max(one[-1] for one in quantiles)
-    if highest <= lowest:
-        margin = abs(lowest) * 0.05 or 0.5
+    size = max(abs(lowest), abs(highest))
+    if highest - lowest <= max(1e-9 * size, 1e-100):  # as good as one number
+        margin = 0.05 * size if size > 1e-100 else 0.5
         lowest, highest = lowest - margin, highest + margin
     edges = np.linspace(lowest, highest, bins + 1)
     found = []

@@ -9,7 +9,14 @@ from ui.server import workspace
 from ui.state import app_state
 from ui.train_address import remember_train
 from ui.train_compare import compare
-from ui.train_list import all_runs, ended_panel, pytorch_note, run_choice, view_choice
+from ui.train_list import (
+    all_runs,
+    ended_panel,
+    pytorch_note,
+    run_choice,
+    sharp_pictures,
+    view_choice,
+)
 from ui.train_monitor import run_watch, watched_run
 from ui.train_new import new_run
 from ui.train_old import old_work
@@ -25,12 +32,13 @@ views = {
     "compare": _("Compare"),
     "old": _("Old work"),
 }
-left, right = st.columns([2, 3], vertical_alignment="bottom")
+left, right = st.columns(2)
 with left:
     view_choice(views, view)
 with right:
     chosen = run_choice(found, view) if view.see == "watch" else None
 pytorch_note()
+sharp_pictures()
 
 # Call and outputs
 if view.see == "new":
@@ -45,8 +53,8 @@ elif chosen is None:
         view.see = "new"
         st.rerun()
 else:
-    watched_run(chosen)
     if not chosen.is_active:
         ended_panel(chosen, view)
+    watched_run(chosen)
 run_watch(seen)
 remember_train()

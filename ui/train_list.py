@@ -41,6 +41,14 @@ def all_runs() -> list[runs.Run]:
     return runs.runs(workspace().root / "runs")
 
 
+def sharp_pictures() -> None:
+    """Show every pixel of the page's pictures as it is, enlarged without smoothing."""
+    st.html(
+        '<style>[data-testid="stImage"] img { image-rendering: pixelated; border-radius: 0; }'
+        "</style>"
+    )
+
+
 def view_choice(views: dict[str, str], view: TrainView) -> None:
     """Draw the choice between the parts of the page."""
 
@@ -51,7 +59,12 @@ def view_choice(views: dict[str, str], view: TrainView) -> None:
         view.see = "watch"
     set_widget(_SEE, view.see)
     st.segmented_control(
-        _("Show"), list(views), key=_SEE, on_change=chosen, required=True,
+        _("Show"),
+        list(views),
+        key=_SEE,
+        on_change=chosen,
+        required=True,
+        label_visibility="collapsed",
         format_func=lambda name: views[name],
     )  # fmt: skip
 
@@ -63,10 +76,10 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
     by_id = {one.id: one for one in found}
     if view.run not in by_id:
         if view.run:
-            app_state().notice = _("There is no run {name}; the newest is shown.").format(
-                name=plain(view.run)
-            )
-        view.run, view.step = found[0].id, None
+            text = _("There is no run {name}; the newest is shown.")
+            st.toast(text.format(name=plain(view.run)))
+            view.step = None
+        view.run = found[0].id
     lines = distinct({one.id: run_line(one) for one in found})
 
     def chosen() -> None:
@@ -74,31 +87,22 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
 
     set_widget(_RUN, view.run)
     st.selectbox(
-        _("Run"), list(lines), key=_RUN, on_change=chosen, format_func=lambda one: lines[one]
-    )
+        _("Run"), list(lines), key=_RUN, on_change=chosen, label_visibility="collapsed",
+        format_func=lambda one: lines[one],
+    )  # fmt: skip
     return by_id[view.run]
 
 
 def ended_panel(found: runs.Run, view: TrainView) -> None:
     """Draw what can be done with a run that has ended: go on, add epochs, delete."""
-    place = st.container(border=True)
-    can_train = has_pytorch()
-    with place:
-        left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
-        is_done = found.state == "done"
-        more = left.number_input(
-            _("More epochs (one more fit)"),
-            1 if is_done else 0,
-            100_000,
-            5 if is_done else 0,
-            key=f"more-{found.id}",
-            help=_("The schedule of the learning rate begins anew with each fit."),
-        )
-        config = _changed(found, int(more))
-        label = _("Go on for {count} epochs").format(count=int(more)) if is_done else _("Go on")
-        pressed = middle.button(
-            label, type="primary", width="stretch", disabled=not can_train, key=f"on-{found.id}",
-            help=_("From its newest checkpoint, with the settings below."),
+    is_done = found.state == "done"
+    with st.expander(_("Go on with this run, or delete it"), expanded=not is_done):
+        config = _changed(found, is_done=is_done)
+        left, right, _rest = st.columns([2, 1, 3])
+        pressed = left.button(
+            _("Go on"), type="primary", width="stretch", key=f"on-{found.id}",
+            disabled=not has_pytorch() or config is None,
+            help=_("From its newest checkpoint, in a process of its own."),
         )  # fmt: skip
         with right.popover(_("Delete"), width="stretch"):
             st.write(_("Delete the run with its samples and checkpoints?"))
@@ -112,45 +116,41 @@ def ended_panel(found: runs.Run, view: TrainView) -> None:
             _ask(found, config, view)
 
 
-def _changed(found: runs.Run, more: int) -> RunConfig | None:
+def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
     """Draw the settings that a run may go on with, and return them; None if one is wrong."""
-    before = found.config
-    training = before.training
-    with st.expander(_("Change settings before it goes on")):
-        boxes = st.columns(4)
-        lr = boxes[0].text_input(
-            setting_words("training.lr"), f"{training.lr:g}", key=f"re-lr-{found.id}"
-        )
-        schedules = {name: value_words(name) for name in get_args(Schedule)}
-        schedule = choice(
-            setting_words("training.schedule"), schedules, value=training.schedule,
-            place=boxes[1], key=f"re-schedule-{found.id}",
-        )  # fmt: skip
-        precisions = {name: value_words(name) for name in get_args(Precision)}
-        precision = choice(
-            setting_words("precision"), precisions, value=before.precision,
-            place=boxes[2], key=f"re-precision-{found.id}",
-        )  # fmt: skip
-        device = boxes[3].text_input(
-            setting_words("device"), before.device, key=f"re-device-{found.id}",
-            help=_("auto, cpu, cuda:0 …"),
-        )  # fmt: skip
-        flips = st.checkbox(
-            setting_words("training.flips"), training.flips, key=f"re-flips-{found.id}"
-        )
+    before, training = found.config, found.config.training
+    boxes = st.columns(5, vertical_alignment="bottom")
+    more = boxes[0].number_input(
+        _("More epochs (one more fit)"), int(is_done), 100_000, 5 if is_done else 0,
+        key=f"more-{found.id}",
+        help=_("The schedule of the learning rate begins anew with each fit."),
+    )  # fmt: skip
+    rate = boxes[1].text_input(
+        setting_words("training.lr"), f"{training.lr:g}", key=f"re-lr-{found.id}"
+    )
+    schedules = {name: value_words(name) for name in get_args(Schedule)}
+    schedule = choice(
+        setting_words("training.schedule"), schedules, value=training.schedule,
+        place=boxes[2], key=f"re-schedule-{found.id}",
+    )  # fmt: skip
+    precisions = {name: value_words(name) for name in get_args(Precision)}
+    precision = choice(
+        setting_words("precision"), precisions, value=before.precision,
+        place=boxes[3], key=f"re-precision-{found.id}",
+    )  # fmt: skip
+    device = boxes[4].text_input(
+        setting_words("device"), before.device, key=f"re-device-{found.id}",
+        help=_("auto, cpu, cuda:0 …"),
+    )  # fmt: skip
     with shown_errors():
+        changed = replace(training, lr=read_rate(rate), schedule=cast(Schedule, schedule))
         config = replace(
             before,
-            training=replace(
-                training,
-                lr=read_rate(lr),
-                schedule=cast(Schedule, schedule),
-                flips=flips,
-            ),
+            training=changed,
             precision=cast(Precision, precision),
             device=device.strip(),
         )
-        return runs.extended(config, more) if more else config
+        return runs.extended(config, int(more)) if more else config
     return None
 
 

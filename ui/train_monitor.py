@@ -12,29 +12,24 @@ from core.errors import AppError
 from models import runs
 from models.alarms import alarms
 from models.follow import Figures
-from models.series import at_or_before, pace
+from models.series import at_or_before, at_step, pace
 from ui import cached
-from ui.choice import switch
 from ui.errors import plain
 from ui.language import _
 from ui.quantities import left_text, size_text, value_text
 from ui.server import workspace
-from ui.state import app_state, set_widget, widget_value
+from ui.state import TrainView, app_state, set_widget, widget_value
 from ui.train_address import remember_train
 from ui.train_panels import PANELS, Seen, panel_names
 from ui.train_words import device_words, state_of, state_words
 
 _LOOKS_EVERY_S = 1.0
 _DRAWS_EVERY_S = 2.0
-_STEP = "train-step"
-_PIXELS = """<style>
-[data-testid="stImage"] img { image-rendering: pixelated; border-radius: 0; }
-</style>"""
+_STEP, _PANEL = "train-step", "train-panel"
 
 
 def watched_run(found: runs.Run) -> None:
     """Draw the monitor of a run; while it runs, what is new appears by itself."""
-    st.html(_PIXELS)
     every = _DRAWS_EVERY_S if found.is_active else None
     st.fragment(_monitor, run_every=every)(found.id)
 
@@ -116,7 +111,10 @@ def _state_line(found: runs.Run, figures: Figures) -> None:
 
 
 def _queued(root: Path, found: runs.Run) -> None:
-    place = runs.queue_place(root, found)
+    place, is_free = runs.queue_place(root, found)
+    if place == 1 and is_free:
+        st.info(_("It is starting: PyTorch is loaded and the pictures are read."))
+        return
     st.info(
         _("It waits for its turn, place {place} of the queue: one run computes at a time on a"
           " device. It begins by itself.").format(place=place)
@@ -140,37 +138,43 @@ def _key_figures(seen: Seen) -> None:
     rows, measured = seen.figures.training, seen.figures.measured
     if not rows:
         return
-    last = rows[-1]
+    at = app_state().train.step  # None: the newest figures
+    last = rows[-1] if at is None else at_step(rows, at) or rows[-1]
     boxes = st.columns(5)
     epochs = sum(seen.run.config.training.fits)
     boxes[0].metric(_("Epoch"), f"{last['epoch'] + 1} / {epochs}")
     if seen.run.config.adversary.objective == "wasserstein":
         value = last["critic_smooth"]
         boxes[1].metric(
-            _("Estimated distance"), value_text(None if value is None else -value),
+            _("Estimated distance"), _number(None if value is None else -value),
             help=_("Minus the critic's smoothed loss: the earth mover's distance up to a factor."),
         )  # fmt: skip
     else:
-        text = " / ".join(value_text(last[f"{name}_smooth"]) for name in ("critic", "generator"))
+        text = " / ".join(_number(last[f"{name}_smooth"]) for name in ("critic", "generator"))
         boxes[1].metric(_("Loss, critic / generator"), text)
-    newest = measured[-1] if measured else {}
+    newest = at_step(measured, seen.figures.step if at is None else at) or {}
     boxes[2].metric(
-        _("Sliced Wasserstein"), value_text(newest.get("swd_mean")),
+        _("Sliced Wasserstein"), _number(newest.get("swd_mean")),
         help=_("Mean over the scales, in thousandths; smaller is nearer to real chips."),
     )  # fmt: skip
     boxes[3].metric(
-        _("Diversity"), value_text(newest.get("diversity")),
+        _("Diversity"), _number(newest.get("diversity")),
         help=_("Mean distance of two samples over that of two real chips: 1 is as varied."),
     )  # fmt: skip
     speed = _pace(seen.run, seen.figures, seen.slot).images_per_s
     memory = last.get("memory_mb")
     boxes[4].metric(
         _("Pictures a second"),
-        value_text(None if speed is None else float(f"{speed:.3g}")),
+        _number(None if speed is None else float(f"{speed:.3g}")),
         help=_("While it trains. Most memory so far: {memory}.").format(
-            memory=_("missing") if memory is None else size_text(memory * (1 << 20))
+            memory="–" if memory is None else size_text(memory * (1 << 20))
         ),
     )
+
+
+def _number(value: float | None) -> str:
+    """Write a figure that may not be known yet."""
+    return "–" if value is None else value_text(value)
 
 
 def _alarms(seen: Seen) -> None:
@@ -230,10 +234,21 @@ def _real_words(data: dict[str, Any]) -> str:
     )
 
 
+def _panel_choice(names: dict[str, str], view: TrainView) -> None:
+    def chosen() -> None:
+        view.panel = widget_value(_PANEL)
+
+    set_widget(_PANEL, view.panel)
+    st.segmented_control(
+        _("Panel"), list(names), key=_PANEL, on_change=chosen, required=True,
+        format_func=lambda name: names[name], label_visibility="collapsed",
+    )  # fmt: skip
+
+
 def _panels(seen: Seen) -> None:
     view = app_state().train
     names = panel_names()
     if view.panel not in names:
         view.panel = "losses"
-    view.panel = switch(_("Panel"), names, value=view.panel, key=f"train-panel-{seen.run.id}")
+    _panel_choice(names, view)
     PANELS[view.panel](seen)

@@ -184,8 +184,8 @@ def device_words(slot: Mapping[str, object]) -> str:
     device = _("Processor") if slot.get("device") == "cpu" else str(slot.get("device"))
     parts = [f"{device} ({name})" if name else device, str(slot.get("precision"))]
     if slot.get("device") == "cpu":
-        parts.append(_("{count} threads").format(count=slot.get("threads")))
-    return ", ".join(parts)
+        parts.append(_("threads: {count}").format(count=slot.get("threads")))
+    return " · ".join(parts)
 
 
 def config_words(config: RunConfig) -> list[tuple[str, str]]:
