@@ -112,7 +112,8 @@ def bounded(model: Loaded, look: Look, count: int) -> None:
     limit = settings().memory_mb << 20
     if needed > limit:
         raise TooLargeError(
-            N_("{count:,} pictures of {size} px need {needed:.1f} GB; the limit is {limit:.1f} GB."),
+            N_("{count:,} pictures of {size} px need {needed:.1f} GB; the limit is"
+               " {limit:.1f} GB."),
             hint=N_("Make fewer, or smaller ones."),
             count=count, size=size_of_depth(depth), needed=needed / 1e9, limit=limit / 1e9,
         )  # fmt: skip
@@ -359,4 +360,5 @@ def depths(model: Loaded, latent: Latents, look: Look) -> list[Pictures]:
 def as_bytes(made: Pictures) -> NDArray[np.uint8]:
     """Bring pictures to 0..255, cut off and rounded down, as the published figures were."""
     scaled = np.clip(made * np.float32(0.5) + np.float32(0.5), 0, 1) * np.float32(255)
-    return scaled.astype(np.uint8)
+    out: NDArray[np.uint8] = scaled.astype(np.uint8)
+    return out

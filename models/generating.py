@@ -44,9 +44,9 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
     mixed.add_argument("--src-psi", metavar="PSI,…", help="one for all, or one each; default: 1")
     mixed.add_argument("--dst-psi", metavar="PSI,…", help="one for all, or one each; default: 1")
     mixed.add_argument("--layers", metavar="A-B,…", required=True,
-                       help="of the sources: for all rows, or for each row; both ends in")  # fmt: skip
+                       help="of the sources, for all rows or for each")  # fmt: skip
     mixed.add_argument("--reading", choices=["ranges", "tuples"], default="ranges",
-                       help="tuples: only the two layers that are written, as NumPy reads a pair")  # fmt: skip
+                       help="tuples: only the two that are written")  # fmt: skip
     mixed.set_defaults(handler=_mixing)
 
     score = commands.add_parser("score", parents=[common], help="the discriminator's scores")
@@ -63,7 +63,7 @@ def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
 
 def _model_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="CHECKPOINT",
-                        help="a folder, a GAN_GEN file, or a name such as shipped/aerial")  # fmt: skip
+                        help="folder, GAN_GEN file, or shipped/NAME")  # fmt: skip
     parser.add_argument("--cutoff", type=int, help="layers below it are moved by psi; default: all")
     parser.add_argument("--depth", type=int, help="0 is 4 px; default: the largest trained")
     parser.add_argument("--alpha", type=float, default=1.0, help="share of the newest depth")

@@ -75,4 +75,5 @@ def _discriminator(model: Path) -> StyleDiscriminator:
         raise InputError(N_("{name} holds no StyleGAN discriminator."), name=model.name)
     network = StyleDiscriminator(networks)
     network.load_state_dict(own)
-    return network.eval().requires_grad_(False)
+    network.eval().requires_grad_(False)
+    return network

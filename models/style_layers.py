@@ -9,6 +9,7 @@ people have. Shape legend: B batch, C channels, H height, W width, S numbers of 
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator as Draws
@@ -128,7 +129,8 @@ class Noise(nn.Module):
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
         strength = self.weight[:, None, None]
         if x.is_contiguous():
-            return x + strength * noise
+            out: Tensor = x + strength * noise
+            return out
         return torch.addcmul(x, strength, noise)  # the product alone would lie the other way round
 
 
@@ -141,7 +143,8 @@ class Style(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         scale, shift = self.lin(style).view(len(style), 2, -1, 1, 1).unbind(1)
-        return x * (scale + 1) + shift
+        out: Tensor = x * (scale + 1) + shift
+        return out
 
 
 class Epilogue(nn.Module):
@@ -149,8 +152,14 @@ class Epilogue(nn.Module):
 
     def __init__(self, style: int, channels: int) -> None:
         super().__init__()
-        self.top_epi = nn.ModuleDict({"noise": Noise(channels)})
+        self.top_epi: Any = nn.ModuleDict({"noise": Noise(channels)})
         self.style_mod = Style(style, channels)
+
+    @property
+    def strength(self) -> Tensor:
+        """How strongly each channel takes the noise, (C,)."""
+        strength: Tensor = self.top_epi["noise"].weight
+        return strength
 
     def forward(self, x: Tensor, noise: Tensor, style: Tensor) -> Tensor:
         x = functional.leaky_relu(self.top_epi["noise"](x, noise), SLOPE)

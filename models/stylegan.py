@@ -10,6 +10,7 @@ Z latent, S style, L layers, C channels of a picture, H height, W width.
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +65,8 @@ class First(nn.Module):
     def forward(self, styles: Tensor, noises: Sequence[Tensor]) -> Tensor:
         x = self.const.expand(len(styles), -1, -1, -1) + self.bias[:, None, None]
         x = self.epi1(x, noises[0], styles[:, 0])
-        return self.epi2(self.conv(x), noises[1], styles[:, 1])  # type: ignore[no-any-return]
+        out: Tensor = self.epi2(self.conv(x), noises[1], styles[:, 1])
+        return out
 
 
 class Block(nn.Module):
@@ -80,7 +82,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor, styles: Tensor, noises: Sequence[Tensor]) -> Tensor:
         """Take the two styles (B, 2, S) and noises of this block."""
         x = self.epi1(self.conv0_up(x), noises[0], styles[:, 0])
-        return self.epi2(self.conv1(x), noises[1], styles[:, 1])  # type: ignore[no-any-return]
+        out: Tensor = self.epi2(self.conv1(x), noises[1], styles[:, 1])
+        return out
 
 
 class Synthesis(nn.Module):
@@ -94,7 +97,7 @@ class Synthesis(nn.Module):
             Block(style, inside, outside, is_blurred=config.is_blurred)
             for inside, outside in pairwise(widths)
         )
-        self.to_rgb = nn.ModuleList(
+        self.to_rgb: Any = nn.ModuleList(
             EqualConv(width, config.channels, 1, gain=1.0) for width in widths
         )
 
@@ -175,7 +178,8 @@ class CriticHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = functional.leaky_relu(self.conv(spread(x, self.group)), SLOPE)
         x = functional.leaky_relu(self.dense0(x.flatten(1)), SLOPE)
-        return self.dense1(x)  # type: ignore[no-any-return]
+        out: Tensor = self.dense1(x)
+        return out
 
 
 class StyleDiscriminator(nn.Module):

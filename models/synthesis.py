@@ -15,13 +15,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.progressive import size_of_depth
 from models.style_config import StyleNetworks
-from models.style_layers import SLOPE, Epilogue, EqualConv, Up, is_strided, strided
+from models.style_layers import SLOPE, Epilogue, Up, is_strided, strided
 from models.stylegan import StyleGenerator
 
 _LAYOUT = torch.channels_last
@@ -204,20 +206,17 @@ class QuickGenerator:
     def _stage(self, generator: StyleGenerator, at: int) -> _Stage:
         whole = generator.g_synthesis
         rgb = whole.to_rgb[at]
+        block: Any = whole.blocks[at - 1] if at else whole.init_block
+        conv = block.conv1 if at else block.conv
         up, blur = None, None
-        if at == 0:
-            block = whole.init_block
-            conv, up_bias = block.conv, block.bias
-        else:
-            block = whole.blocks[at - 1]
-            conv, up_bias = block.conv1, block.conv0_up.bias
-            up = self._laid(_transposed(block.conv0_up, size_px=8 << (at - 1)))
+        if at:
+            up = self._laid(_transposed(block.conv0_up, size_px=size_of_depth(at)))
             if self.config.is_blurred:
                 kernel = block.conv0_up.intermediate.kernel
                 blur = self._laid(kernel.expand(up.shape[1], 1, -1, -1))
         return _Stage(
             up=up,
-            up_bias=self._laid(up_bias),
+            up_bias=self._laid(block.conv0_up.bias if at else block.bias),
             blur=blur,
             finish_up=self._finish(block.epi1),
             conv=self._laid(conv.weight * conv.scale),
@@ -231,7 +230,7 @@ class QuickGenerator:
         style = epilogue.style_mod.lin
         bias = style.bias.detach().clone()
         bias[: len(bias) // 2] += 1  # a style scales by one more than it says
-        noise = epilogue.top_epi["noise"].weight[:, None, None]
+        noise = epilogue.strength[:, None, None]
         return _Finish(
             noise=noise.detach().to(self.dtype), weight=(style.weight * style.scale).detach(),
             bias=bias,
@@ -243,7 +242,7 @@ class QuickGenerator:
         return tensor.clone(memory_format=layout)
 
 
-def _transposed(up: Up | EqualConv, *, size_px: int) -> Tensor:
+def _transposed(up: Up, *, size_px: int) -> Tensor:
     """Return the kernel (in, out, 4, 4) of the transposed convolution that doubling comes to."""
     weight = (up.weight * up.scale).transpose(0, 1)
     if not is_strided(size_px):  # the plain layer convolves, which is a mirrored kernel here
@@ -257,4 +256,4 @@ def _key(styles: Tensor, at: int, kept_as: str) -> bytes:
 
 
 def _size(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.element_size()
+    return int(tensor.numel() * tensor.element_size())
