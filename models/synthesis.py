@@ -188,16 +188,14 @@ class QuickGenerator:
             x = torch.addcmul(x, finish.noise, noise.to(device=x.device, dtype=x.dtype))
         x = functional.leaky_relu_(x, SLOPE)
         scale, shift = functional.linear(style, finish.weight, finish.bias).chunk(2)
-        # Rows are pixels here: a view, since channels lie side by side. PyTorch's own norm of such
+        # A view with channels last, as they lie in memory. PyTorch's own norm of such
         # pictures subtracts squares of sums from sums of squares, which loses digits that the
         # layers above enlarge.
-        _, channels, height, width = x.shape
-        rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
-        rows = rows - rows.mean(dim=0)
-        spread = rows.square().mean(dim=0, dtype=torch.float32)
+        rows = x[0].permute(1, 2, 0)  # (H, W, C); short sums of sums round less than long ones
+        rows = rows - rows.mean(dim=1).mean(dim=0)
+        spread = rows.square().mean(dim=1, dtype=torch.float32).mean(dim=0)
         scale = (scale * torch.rsqrt(spread + _NORM_EPS)).to(x.dtype)
-        rows = rows.mul_(scale).add_(shift.to(x.dtype))
-        return rows.view(1, height, width, channels).permute(0, 3, 1, 2)
+        return rows.mul_(scale).add_(shift.to(x.dtype)).permute(2, 0, 1)[None]
 
     def _coloured(self, x: Tensor, depth: int) -> Tensor:
         stage = self._stages[depth]
