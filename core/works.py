@@ -10,6 +10,9 @@ from core.legends import LegendClass
 from core.text import N_
 from core.workspace import Workspace
 
+_PREVIEWS = 12
+"""Small pictures that a search fetches by itself."""
+
 
 def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
     """Bring a raster into a study area; the upload it came from is deleted afterwards.
@@ -253,6 +256,73 @@ def export_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
         "outputs": [str(path) for path in done.outputs],
         "notes": [list(note) for note in done.notes],
     }
+
+
+def search_imagery(
+    config: dict[str, Any], report: Report, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Ask a catalogue for images of an area, keep the answer, fetch the first small pictures.
+
+    `config` holds `workspace`, `area`, `outside`, and `query`: fields of `kept.Query`. The outcome
+    holds the id of the `search` that is kept, and how many entries were `found` and `refused`.
+    """
+    from core.connectors import items, kept, previews
+    from core.connectors.search import search
+    from core.connectors.signing import catalogue_of
+
+    space, area = Workspace(Path(config["workspace"])), config["area"]
+    query = kept.Query(**_tuples(config["query"]))
+    catalogue = catalogue_of(query.catalogue)
+    boundary = prepare.boundary_lonlat(space, area)
+    report(0.0, N_("Asking {catalogue}"), catalogue=catalogue.title)
+    results = search(
+        boundary,
+        catalogue=catalogue,
+        collection=query.collection,
+        asset=query.asset,
+        dates=query.dates,
+        outside=config["outside"],
+        should_stop=should_stop,
+    )
+    search_id = kept.keep(space, area, query, results)
+    first = items.suggested(results.found, boundary)
+    others = (image for image in results.found if image not in first)
+    shown = [image for image in (*first, *others) if image.thumbnail][:_PREVIEWS]
+    count = len(shown)
+
+    def tell(done: int) -> None:
+        text = N_("Small pictures: {done} of {count}")
+        report(0.5 + 0.5 * done / count, text, done=done, count=count)
+
+    if shown:
+        tell(0)
+    previews.fetch_previews(
+        space, area, shown, catalogue=catalogue, outside=config["outside"], on_done=tell,
+        should_stop=should_stop,
+    )  # fmt: skip
+    return {
+        "area": area,
+        "search": search_id,
+        "found": len(results.found),
+        "refused": len(results.refused),
+    }
+
+
+def image_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Make one band of a fetched image a layer, with where it comes from and its licence.
+
+    `config` holds `workspace`, `area`, `collection` and `key` of the image, `band`, and the fields
+    of `prepare.About`.
+    """
+    from core.connectors import shelf
+
+    space = Workspace(Path(config["workspace"]))
+    image = shelf.image_of(space, config["area"], config["collection"], config["key"])
+    shelf.add_image(
+        space, config["area"], image, _about(config), band=config["band"], on_progress=report,
+        should_stop=should_stop,
+    )  # fmt: skip
+    return {"area": config["area"], "layer": config["layer_id"]}
 
 
 def fetch_imagery(
