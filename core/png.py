@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-_GREY, _RGB, _INDEXED = 0, 2, 3
+_GREY, _RGB, _INDEXED, _RGBA = 0, 2, 3, 6
 
 
 def indexed(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
@@ -19,8 +19,9 @@ def indexed(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def truecolour(pixels: NDArray[np.uint8]) -> bytes:
-    """Pack grey (rows, columns) or RGB (rows, columns, 3)."""
-    return _packed(pixels, _GREY if pixels.ndim == 2 else _RGB, ())
+    """Pack grey (rows, columns), RGB (rows, columns, 3) or RGBA (rows, columns, 4)."""
+    kinds = {3: _RGB, 4: _RGBA}
+    return _packed(pixels, _GREY if pixels.ndim == 2 else kinds[pixels.shape[2]], ())
 
 
 def _packed(

@@ -50,6 +50,7 @@ def run_pages() -> None:
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
         st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
+        st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
     ]
     st.navigation(pages, position="top").run()
     warm_up()

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import AppError
+
 _KEY = "app_state"
 
 
@@ -105,6 +107,30 @@ class CozyView:
 
 
 @dataclass(slots=True)
+class ImageryView:
+    """What the Imagery page shows of one area."""
+
+    search: str = ""
+    """Id of the search whose answer is shown; empty: the last one."""
+    looked: str = ""
+    """Key of the image that is looked at."""
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of the images to fetch, by search; the suggested ones where a search is not in it."""
+    clicked: tuple[float, float] | None = None
+    shelf: str = ""
+    """`collection/key` of the fetched image that is looked at."""
+    is_drawn: bool = True
+    """Whether that one is drawn on the map."""
+    catalogue: str = ""
+    """Address of a STAC API; empty: the first known one."""
+    collection: str = "naip"
+    asset: str = ""
+    first: str = ""
+    last: str = ""
+    mbit_s: float = 20.0
+
+
+@dataclass(slots=True)
 class AppState:
     """What one browser session remembers between pages."""
 
@@ -117,6 +143,13 @@ class AppState:
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
     clusters: dict[str, ClusterView] = field(default_factory=dict)
     cozy: dict[str, CozyView] = field(default_factory=dict)
+    imagery: dict[str, ImageryView] = field(default_factory=dict)
+    outside: bool = False
+    """Whether the user lets the server ask the internet; never part of a link."""
+    no_access: AppError | None = None
+    """Why the internet could not be asked the last time."""
+    dismissed: str = ""
+    """Id of the job whose missed layers are not told of any more."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -143,6 +176,10 @@ class AppState:
     def cozy_view(self, area_id: str) -> CozyView:
         """Return what this session shows of an area's cozy zone; made on first use."""
         return self.cozy.setdefault(area_id, CozyView())
+
+    def imagery_view(self, area_id: str) -> ImageryView:
+        """Return what this session shows of an area's imagery; made on first use."""
+        return self.imagery.setdefault(area_id, ImageryView())
 
 
 def app_state() -> AppState:
@@ -207,6 +244,8 @@ def _read_address(state: AppState) -> None:
         if key in found:
             with suppress(ValueError):
                 cozy.options[key] = kind(found[key])
+    imagery = state.imagery_view(state.area)
+    imagery.search, imagery.looked = found.get("search", ""), found.get("image", "")
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)

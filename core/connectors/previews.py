@@ -104,6 +104,17 @@ def fetch_previews(
     return failed
 
 
+def smaller(path: Path, side_px: int) -> bytes:
+    """Return a PNG or JPEG as PNG of at most `side_px` a side.
+
+    Raises:
+        RefusedFileError: It is neither, damaged, or has more than eight million pixels.
+    """
+    picture = Image.fromarray(read_picture(path, most_px=_LARGEST_PX))
+    picture.thumbnail((side_px, side_px))
+    return png.truecolour(np.array(picture))
+
+
 def _fetch(image: Found, door: Door, signer: Signer, folder: Path, target: Path) -> None:
     if not image.thumbnail:
         raise InputError(N_("The catalogue has no small picture of {id}."), id=image.id)
@@ -112,11 +123,10 @@ def _fetch(image: Found, door: Door, signer: Signer, folder: Path, target: Path)
         body = b"".join(door.body(answer, url, most=_LARGEST_BYTES))
     raw = folder / "preview"
     raw.write_bytes(body)
-    picture = Image.fromarray(read_picture(raw, most_px=_LARGEST_PX))
-    picture.thumbnail((SIDE_PX, SIDE_PX))
+    body = smaller(raw, SIDE_PX)
     target.parent.mkdir(parents=True, exist_ok=True)
     with store.atomic_path(target) as tmp:
-        tmp.write_bytes(png.truecolour(np.array(picture)))
+        tmp.write_bytes(body)
 
 
 def _path(workspace: Workspace, area_id: str, image: Found) -> Path:
