@@ -7,6 +7,7 @@ from ui.add_layer import add_layer_form
 from ui.default_area import default_area_panel
 from ui.edit_layer import edit_layer_form
 from ui.errors import plain, shown_errors, stopping_errors
+from ui.fetch_layers import fetch_job_panel, fetch_layers_form
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
@@ -27,9 +28,14 @@ stamp = workspace().stamp(area.id)
 if area.id == DEFAULT_AREA:
     default_area_panel()
 job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
+fetch_job_panel(area)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=plain(area.title)))
-    add_layer_form(area)
+    own, fetched = st.tabs([_("Add a layer"), _("Fetch layers")])
+    with fetched:  # first: a mistake in the other tab ends the page
+        fetch_layers_form(area)
+    with own:
+        add_layer_form(area)
     st.stop()
 view = prepare_view(area)
 layer_panel(area, view)
@@ -47,13 +53,14 @@ with shown_errors():  # a layer whose file is damaged can still be taken out or 
 # Outputs
 layer_map(area, stamp, view, found)
 key_figures(active, info, problems)
-point, shares, about, wrong, add, prepare, edit = st.tabs(
+point, shares, about, wrong, add, fetch, prepare, edit = st.tabs(
     [
         _("At the clicked place"),
         _("Distribution"),
         _("About the layer"),
         _("Problems ({count})").format(count=len(problems)),
         _("Add a layer"),
+        _("Fetch layers"),
         _("Prepare"),
         _("Edit the layer"),
     ]
@@ -70,6 +77,8 @@ with about:
         problem_list(problems)
 with wrong:
     problem_list(problems)
+with fetch:  # before those in which a mistake ends the page
+    fetch_layers_form(area)
 with add:
     add_layer_form(area)
 with prepare:

@@ -143,7 +143,6 @@ def _columns() -> dict[str, ColumnConfig | str | None]:
         _("Pixel"): number(format="%.2f m", help=_("Side of a pixel on the ground")),
         _("Size"): number(format="%.0f MB", help=_("Of the whole file")),
         _("Clouds"): number(format="%.0f %%"),
-        _("Name"): st.column_config.TextColumn(width="medium"),
     }
 
 

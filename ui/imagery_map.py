@@ -25,7 +25,9 @@ def imagery_map(
 ) -> None:
     """Draw the map; a click looks at the newest image there, the next click at the one before."""
     shapes = outlines(found, chosen=chosen, here=here, looked=view.looked)
-    legend = outlines_legend(found, has_chosen=bool(chosen), has_here=bool(here & _keys(found)))
+    legend = outlines_legend(
+        found, has_chosen=bool(chosen - here), has_here=bool(here & _keys(found))
+    )
     group = maps.overlay(
         tiles=maps.base_tiles(app_state().base_map),
         outline=cached.boundary_geojson(area.id, stamp),
@@ -62,7 +64,3 @@ def imagery_map(
         at = at_point(found, *point, looked=view.looked)
         view.looked = at.key if at else ""
         st.rerun()
-
-
-def _keys(found: Sequence[Found]) -> set[str]:
-    return {image.key for image in found}

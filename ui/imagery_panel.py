@@ -25,8 +25,11 @@ from ui.state import ImageryView, app_state, write_address
 _OTHER = "other"
 
 
-def search_panel(area: Area, view: ImageryView) -> None:
-    """Draw the switch and the search; a press on the button starts it as a job."""
+def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
+    """Draw the switch and the search, at first as `kept`; its button starts it as a job."""
+    if kept is not None and not view.catalogue:
+        view.catalogue, view.collection = kept.query.catalogue, kept.query.collection
+        view.asset, (view.first, view.last) = kept.query.asset, kept.query.dates
     with st.sidebar:
         is_on = outside_switch("outside-imagery")
         known = {catalogue.url: catalogue.title for catalogue in CATALOGUES}
@@ -113,12 +116,12 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
             estimate = plan_fetch(workspace(), area.id, chosen, mbit_s=view.mbit_s)
         if estimate is None:
             return
-        st.markdown("\n".join(f"- {plain(line)}" for line in estimate_lines(estimate)))
+        st.caption("  \n".join(plain(line) for line in estimate_lines(estimate)))
         if not estimate.num:
             return
         view.mbit_s = st.number_input(
             _("Speed of the connection (Mbit/s)"), 0.1, 10_000.0, view.mbit_s, step=10.0,
-            key=f"mbit-{area.id}",
+            format="%g", key=f"mbit-{area.id}",
         )  # fmt: skip
         is_ready = app_state().outside and estimate.fits and not is_watched(f"imagery-{area.id}")
         if st.button(

@@ -16,7 +16,7 @@ from ui import cached
 from ui.choice import choice, distinct
 from ui.errors import plain, shown_errors
 from ui.imagery_panel import start, start_fetch
-from ui.imagery_words import failure_table, shelf_table, source_text
+from ui.imagery_words import failure_table, pixel_of, shelf_table, source_text
 from ui.language import _
 from ui.progress import is_watched
 from ui.quantities import share_text, size_text
@@ -24,8 +24,9 @@ from ui.server import workspace
 from ui.state import ImageryView, app_state, set_widget, widget_value
 
 
-def take_fetch(job: Job) -> str:
-    """Say what came of a fetch that has ended."""
+def take_fetch(view: ImageryView, job: Job) -> str:
+    """Put the first image of a fetch that has ended on the map, and say what came of it."""
+    view.shelf = next(iter(job.result["images"]), view.shelf)
     images, failed = len(job.result["images"]), len(job.result["failed"])
     text = _("{count} images are here.").format(count=images)
     if failed:
@@ -36,7 +37,7 @@ def take_fetch(job: Job) -> str:
 def drawn_of(images: Sequence[Image], view: ImageryView) -> Drawn | None:
     """Return the fetched image that is drawn on the map; None for none."""
     image = _looked(images, view)
-    if image is None or not view.is_drawn:
+    if image is None:
         return None
     with shown_errors():
         return cached.drawn_image(str(image.path), image.path.stat().st_mtime_ns)
@@ -103,7 +104,7 @@ def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
     set_widget(widget, view.shelf if view.shelf in by_id else "")
 
     def look() -> None:
-        view.shelf, view.is_drawn = str(widget_value(widget, "")), True
+        view.shelf = str(widget_value(widget, ""))
 
     st.selectbox(
         _("Image on the map"),
@@ -129,6 +130,7 @@ def _card(area: Area, image: Image, view: ImageryView) -> None:
         _("Name"): image.title,
         _("Source"): source_text(image.source),
         _("Licence"): str(image.source.get("licence") or _("not told")),
+        _("Pixel"): pixel_of(image),
         _("Rows × columns"): f"{facts['height']} × {facts['width']}",
         _("Bands"): ", ".join(image.source.get("bands") or ()) or str(facts["bands"]),
         _("Covers of the study area"): share_text(float(facts["cover"])),

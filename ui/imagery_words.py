@@ -19,15 +19,15 @@ from ui.theme import ACCENT
 
 FOUND, OLDER, HERE = "#6B7A7A", "#B8860B", "#7B3294"
 STYLES: dict[str, dict[str, Any]] = {
-    "found": {"color": FOUND, "weight": 1.2, "fill": False},
     "older": {"color": OLDER, "weight": 1.2, "dashArray": "2 5", "fill": False},
-    "here": {"color": HERE, "weight": 1.6, "dashArray": "8 4", "fill": False},
+    "found": {"color": FOUND, "weight": 1.2, "fill": False},
     "chosen": {"color": ACCENT, "weight": 2.0, "fill": True, "fillColor": ACCENT,
                "fillOpacity": 0.14},
+    "here": {"color": HERE, "weight": 1.8, "dashArray": "8 4", "fill": False},
     "halo": {"color": "#FFFFFF", "weight": 7, "fill": False},
     "looked": {"color": "#D1495B", "weight": 3.5, "fill": False},
 }  # fmt: skip
-"""How an outline is drawn, by what the image is: each differs by line as well as by colour."""
+"""How an outline is drawn, by what the image is, the lowest first: lines differ too."""
 
 
 def image_label(image: Found) -> str:
@@ -144,11 +144,13 @@ def outlines(
     features = []
     for image in found:
         kind = "older" if image.newer else "found"
-        if image.key in here:
-            kind = "here"
         if image.key in chosen:
             kind = "chosen"
+        if image.key in here:
+            kind = "here"
         features.append(_feature(image.footprint, kind))
+    order = list(STYLES)
+    features.sort(key=lambda feature: order.index(feature["properties"]["kind"]))
     on_top = next((image for image in found if image.key == looked), None)
     if on_top is not None:
         features += [_feature(on_top.footprint, kind) for kind in ("halo", "looked")]
@@ -168,7 +170,7 @@ def outlines_legend(found: Sequence[Found], *, has_chosen: bool, has_here: bool)
     if has_here:
         rows.append(("here", _("Here already")))
     if has_chosen:
-        rows.append(("chosen", _("Chosen")))
+        rows.append(("chosen", _("Chosen, to be fetched")))
     rows.append(("looked", _("Looked at")))
     body = "".join(
         f'<div class="row"><span class="box" style="background:{_fill(kind)};'
@@ -206,7 +208,7 @@ def shelf_table(images: Sequence[Image]) -> pd.DataFrame:
                 _("Date"): image.date,
                 _("Name"): image.title,
                 _("Size"): image.num_bytes / 1e6,
-                _("Pixel"): " × ".join(f"{abs(side):.4g}" for side in image.facts["pixel"]),
+                _("Pixel"): pixel_of(image),
                 _("Bands"): str(image.facts["bands"]),
                 _("Covers"): 100 * float(image.facts["cover"]),
                 _("Source"): source_text(image.source),
@@ -215,6 +217,14 @@ def shelf_table(images: Sequence[Image]) -> pd.DataFrame:
             for image in images
         ]
     )
+
+
+def pixel_of(image: Image) -> str:
+    """Write the side of a pixel: in metres where the catalogue told, else in units of the CRS."""
+    side = image.source.get("resolution_m")
+    if side:
+        return value_text(float(side), "m")
+    return " × ".join(f"{abs(side):.4g}" for side in image.facts["pixel"])
 
 
 def source_text(source: Mapping[str, Any]) -> str:

@@ -118,9 +118,7 @@ class ImageryView:
     """Keys of the images to fetch, by search; the suggested ones where a search is not in it."""
     clicked: tuple[float, float] | None = None
     shelf: str = ""
-    """`collection/key` of the fetched image that is looked at."""
-    is_drawn: bool = True
-    """Whether that one is drawn on the map."""
+    """`collection/key` of the fetched image that is drawn on the map."""
     catalogue: str = ""
     """Address of a STAC API; empty: the first known one."""
     collection: str = "naip"
