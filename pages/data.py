@@ -25,10 +25,11 @@ if area is None:
     empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
     st.stop()
 stamp = workspace().stamp(area.id)
-if area.id == DEFAULT_AREA:
-    default_area_panel()
-job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
-fetch_job_panel(area)
+with st.container():  # always there, so that an open tab stays open when a job begins
+    if area.id == DEFAULT_AREA:
+        default_area_panel()
+    job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
+    fetch_job_panel(area)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=plain(area.title)))
     own, fetched = st.tabs([_("Add a layer"), _("Fetch layers")])

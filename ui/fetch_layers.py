@@ -103,7 +103,7 @@ def _more(area: Area) -> tuple[tuple[int, int] | None, bool, str, float]:
         mbit_s = boxes[2].number_input(
             _("Speed of the connection (Mbit/s)"), 0.1, 10_000.0, _MBIT_S, step=10.0, format="%g"
         )
-        again = boxes[3].checkbox(_("Make those anew that are there"), key=f"anew-{area.id}")
+        again = boxes[3].checkbox(_("Make anew what is there"), key=f"anew-{area.id}")
         catalogue = st.text_input(
             _("Address of a STAC API"),
             value=PLANETARY_COMPUTER.url,
@@ -120,27 +120,31 @@ def _more(area: Area) -> tuple[tuple[int, int] | None, bool, str, float]:
 def _row(area: Area, known: Recipe, estimate: LayerEstimate) -> bool:
     """Draw one layer; return whether it is to be fetched."""
     with st.container(border=True):
-        tick, facts, size = st.columns([3, 6, 3], vertical_alignment="center")
+        facts, size = st.columns([9, 3], vertical_alignment="center")
         there = is_there(area, known)
-        chosen = tick.checkbox(
+        chosen = facts.checkbox(
             plain(_(known.title)),
             value=known.id in USUAL and not there,
             key=f"fetch-{area.id}-{known.id}-{there}",
             disabled=estimate.is_there,
         )
-        unit = f" ({plain(known.unit)})" if known.unit else ""
-        tick.caption(_("Pixel {side}").format(side=value_text(known.resolution_m, "m")) + unit)
-        facts.markdown(_(known.about))
-        source = " · ".join([known.provider, _(known.region), _(known.licence)])
-        facts.caption(f"{plain(source)} · [{_('About the data')}]({known.homepage})")
+        pixel = _("pixel {side}").format(side=value_text(known.resolution_m, "m"))
+        values = _("values in {unit}").format(unit=known.unit) if known.unit else ""
+        source = [known.provider, pixel, values, _(known.region), _(known.licence)]
+        told = plain(" · ".join(part for part in source if part))
+        link = f"[{_('About the data')}]({known.homepage})"
+        facts.caption(f"{_(known.about)}  \n{told} · {link}")
         if estimate.is_there:
             size.markdown(f"✓ {_('is there already')}")
         else:
-            text = _("at most {size} in {files} files")
-            size.markdown(
-                text.format(size=size_text(estimate.download_bytes), files=estimate.num_files)
+            text = _("at most {size}  \nfiles: {files}, about {time}")
+            size.caption(
+                text.format(
+                    size=size_text(estimate.download_bytes),
+                    files=estimate.num_files,
+                    time=time_text(estimate.seconds),
+                )
             )
-            size.caption(_("about {time}").format(time=time_text(estimate.seconds)))
     return bool(chosen) and not estimate.is_there
 
 

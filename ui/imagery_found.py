@@ -14,7 +14,6 @@ from core.connectors.items import Found
 from core.connectors.kept import Kept
 from core.connectors.shelf import Image
 from core.connectors.signing import catalogue_of
-from core.jobs import Job
 from core.workspace import Area
 from ui import cached
 from ui.choice import distinct
@@ -41,16 +40,6 @@ def shown_search(area: Area, view: ImageryView) -> Kept | None:
     with shown_errors():
         return cached.imagery_search(area.id, view.search, written)
     return None
-
-
-def take_search(view: ImageryView, job: Job) -> str:
-    """Show the answer of a search that has ended, and say how many images it found."""
-    view.search, view.looked = str(job.result["search"]), ""
-    view.chosen.pop(view.search, None)
-    text = _("{count} images were found.").format(count=job.result["found"])
-    if job.result["refused"]:
-        text += " " + _("{count} entries were passed over.").format(count=job.result["refused"])
-    return text
 
 
 def imagery_figures(

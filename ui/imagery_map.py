@@ -25,9 +25,8 @@ def imagery_map(
 ) -> None:
     """Draw the map; a click looks at the newest image there, the next click at the one before."""
     shapes = outlines(found, chosen=chosen, here=here, looked=view.looked)
-    legend = outlines_legend(
-        found, has_chosen=bool(chosen - here), has_here=bool(here & _keys(found))
-    )
+    has_chosen, has_here = bool(chosen - here), bool(here & {image.key for image in found})
+    legend = outlines_legend(found, has_chosen=has_chosen, has_here=has_here)
     group = maps.overlay(
         tiles=maps.base_tiles(app_state().base_map),
         outline=cached.boundary_geojson(area.id, stamp),

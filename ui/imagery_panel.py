@@ -88,6 +88,7 @@ def _start_search(area: Area, view: ImageryView) -> None:
     checked_dates(query.dates)
     if is_reachable(query.catalogue):
         start(area, "search-imagery", f"search-{area.id}", query=asdict(query))
+        view.search = ""  # its answer is the latest, also where it is cancelled after that
     st.rerun()
 
 

@@ -9,7 +9,6 @@ import streamlit as st
 from core.connectors import shelf
 from core.connectors.drawing import Drawn
 from core.connectors.shelf import Failure, Image
-from core.jobs import Job
 from core.store import checked_id, slug
 from core.workspace import Area
 from ui import cached
@@ -22,16 +21,6 @@ from ui.progress import is_watched
 from ui.quantities import share_text, size_text
 from ui.server import workspace
 from ui.state import ImageryView, app_state, set_widget, widget_value
-
-
-def take_fetch(view: ImageryView, job: Job) -> str:
-    """Put the first image of a fetch that has ended on the map, and say what came of it."""
-    view.shelf = next(iter(job.result["images"]), view.shelf)
-    images, failed = len(job.result["images"]), len(job.result["failed"])
-    text = _("{count} images are here.").format(count=images)
-    if failed:
-        text += " " + _("{count} could not be fetched.").format(count=failed)
-    return text
 
 
 def drawn_of(images: Sequence[Image], view: ImageryView) -> Drawn | None:
