@@ -46,10 +46,10 @@ def show_fetched_layers(job: Job) -> str:
     view = app_state().view(area.id)
     view.shown = [*made, *(shown for shown in view.shown if shown not in made)]
     view.active = made[0] if made else view.active
-    text = _("{count} layers were made and are on the map.").format(count=len(made))
+    text = _("Layers made and on the map: {count}.").format(count=len(made))
     if job.result["missed"]:
         missed = len(job.result["missed"])
-        text += " " + _("{count} could not be made: see Fetch layers.").format(count=missed)
+        text += " " + _("Not made: {count}, see Fetch layers.").format(count=missed)
     return text
 
 
@@ -160,8 +160,8 @@ def _confirm(
     seconds = sum(estimate.seconds for _known, estimate in chosen)
     if chosen:
         text = _(
-            "{count} layers: at most {size} to download, about {time}, up to {disk} of disk while"
-            " a layer is made."
+            "Chosen layers: {count}. At most {size} to download, about {time}, up to {disk} of disk"
+            " while a layer is made."
         )
         st.markdown(
             text.format(
@@ -171,7 +171,7 @@ def _confirm(
         )  # fmt: skip
     is_ready = bool(chosen) and is_on and not is_watched(f"layers-{area.id}")
     if st.button(
-        _("Fetch {count} layers").format(count=len(chosen)),
+        _("Fetch the chosen layers ({count})").format(count=len(chosen)),
         type="primary",
         disabled=not is_ready,
         help=None if is_ready else _("The switch above must be on, and nothing else fetched."),
@@ -216,7 +216,7 @@ def _missed_panel(area: Area) -> None:
         return
     job, missed = found
     with st.container(border=True):
-        text = _("{count} layers could not be made; the others are there.")
+        text = _("Layers that could not be made: {count}. The others are there.")
         st.warning(text.format(count=len(missed)))
         lines = [
             f"- **{plain(_(recipe(row.recipe).title))}**: {plain(row.message(_))}" for row in missed

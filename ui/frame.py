@@ -44,15 +44,15 @@ def run_pages() -> None:
     """Name the pages, run the chosen one."""
     st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
     st.html(_CSS + _own_words())
-    pages = [
+    city = [
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
         st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
-        st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
     ]
-    st.navigation(pages, position="top").run()
+    training = [st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery")]
+    st.navigation({"": city, _("Training data"): training}, position="top").run()
     warm_up()
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import streamlit as st
 from streamlit.elements.lib.column_types import ColumnConfig
 
+from core.connectors import addresses, previews
 from core.connectors import kept as kept_searches
-from core.connectors import previews
 from core.connectors.items import Found
 from core.connectors.kept import Kept
 from core.connectors.shelf import Image
@@ -89,15 +89,17 @@ def found_panel(area: Area, stamp: int, kept: Kept, view: ImageryView, here: set
         rows = [place[one] for one in keys]
         set_widget(key, {"selection": {"rows": rows, "columns": [], "cells": []}})
 
-    boxes = st.columns(4)
     newest = [image.key for image in found if not image.newer]
-    for box, text, keys in (
-        (boxes[0], _("Choose the suggested"), suggested),
-        (boxes[1], _("The newest of each place"), newest),
-        (boxes[2], _("All"), list(place)),
-        (boxes[3], _("None"), []),
-    ):
-        box.button(text, on_click=partial(choose, keys), key=f"{key}-{text}", width="stretch")
+    helps = {
+        _("Suggested"): (suggested, _("The fewest and newest that cover the study area")),
+        _("Newest"): (newest, _("The newest of each place")),
+        _("All"): (list(place), _("Older images of the same places too")),
+        _("None"): ([], _("Let all go")),
+    }
+    for box, (text, (keys, what)) in zip(st.columns(len(helps)), helps.items(), strict=True):
+        box.button(
+            text, on_click=partial(choose, keys), key=f"{key}-{text}", width="stretch", help=what
+        )
     table = found_table(
         found, licence=kept.results.licence, here=here, pictures=_pictures(area, found)
     )
@@ -161,7 +163,7 @@ def _refused(kept: Kept) -> None:
     refused = kept.results.refused
     if not refused:
         return
-    title = _("{count} entries of the catalogue were passed over").format(count=len(refused))
+    title = _("Entries of the catalogue that were passed over: {count}").format(count=len(refused))
     with st.expander(title):
         lines = [f"- {plain(row.id)}: {plain(row.message(_))}" for row in refused[:50]]
         st.markdown("\n".join(lines))
@@ -198,6 +200,7 @@ def looked_panel(area: Area, kept: Kept, view: ImageryView) -> None:
     facts = found_facts(image, found, kept.results.licence, catalogue)
     pairs = [fact.partition("\t") for fact in facts]
     right.markdown("\n".join(f"- {name}: **{plain(text)}**" for name, _tab, text in pairs))
+    right.code(addresses.shown(image.href), language=None, wrap_lines=True)
 
 
 def _picture(area: Area, kept: Kept, image: Found) -> None:

@@ -35,9 +35,9 @@ def _take_search(view: ImageryView, job: Job) -> str:
     """Show the answer of a search that has ended, and say how many images it found."""
     view.search, view.looked = str(job.result["search"]), ""
     view.chosen.pop(view.search, None)
-    text = _("{count} images were found.").format(count=job.result["found"])
+    text = _("Images found: {count}.").format(count=job.result["found"])
     if job.result["refused"]:
-        text += " " + _("{count} entries were passed over.").format(count=job.result["refused"])
+        text += " " + _("Entries passed over: {count}.").format(count=job.result["refused"])
     return text
 
 
@@ -45,9 +45,9 @@ def _take_fetch(view: ImageryView, job: Job) -> str:
     """Put the first image of a fetch that has ended on the map, and say what came of it."""
     view.shelf = next(iter(job.result["images"]), view.shelf)
     images, failed = len(job.result["images"]), len(job.result["failed"])
-    text = _("{count} images are here.").format(count=images)
+    text = _("Fetched and here: {count}.").format(count=images)
     if failed:
-        text += " " + _("{count} could not be fetched.").format(count=failed)
+        text += " " + _("Not fetched: {count}.").format(count=failed)
     return text
 
 

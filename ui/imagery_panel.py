@@ -126,7 +126,7 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
         )  # fmt: skip
         is_ready = app_state().outside and estimate.fits and not is_watched(f"imagery-{area.id}")
         if st.button(
-            _("Fetch {count} images").format(count=estimate.num),
+            _("Fetch the chosen ({count})").format(count=estimate.num),
             type="primary",
             width="stretch",
             disabled=not is_ready,

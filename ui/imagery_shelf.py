@@ -38,6 +38,8 @@ def _id_of(image: Image) -> str:
 
 
 def _looked(images: Sequence[Image], view: ImageryView) -> Image | None:
+    if view.shelf is None:
+        return images[0] if images else None
     return next((image for image in images if _id_of(image) == view.shelf), None)
 
 
@@ -46,7 +48,7 @@ def failed_panel(area: Area, failures: Sequence[Failure]) -> None:
     if not failures:
         return
     with st.container(border=True):
-        text = _("{count} images could not be fetched; the others are here.")
+        text = _("Could not be fetched: {count}. The others are here.")
         st.warning(text.format(count=len(failures)))
         st.dataframe(
             failure_table(failures),
@@ -76,7 +78,7 @@ def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
         st.info(_("No images are here yet. Search, choose, and fetch them."))
         return
     total = size_text(sum(image.num_bytes for image in images))
-    st.caption(_("{count} images, {size}").format(count=len(images), size=total))
+    st.caption(_("Images: {count}, {size} together").format(count=len(images), size=total))
     st.dataframe(
         shelf_table(images),
         hide_index=True,
@@ -90,7 +92,8 @@ def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
     by_id = {_id_of(image): f"{image.date} · {image.title}" for image in images}
     names = distinct({"": _("None"), **by_id})
     widget = f"shelf-{area.id}"
-    set_widget(widget, view.shelf if view.shelf in by_id else "")
+    image = _looked(images, view)
+    set_widget(widget, _id_of(image) if image else "")
 
     def look() -> None:
         view.shelf = str(widget_value(widget, ""))
@@ -102,7 +105,6 @@ def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
         key=widget,
         on_change=look,
     )
-    image = _looked(images, view)
     if image is not None:
         _card(area, image, view)
     _for_chips(images)
@@ -137,7 +139,7 @@ def _card(area: Area, image: Image, view: ImageryView) -> None:
         if st.button(_("Yes, delete this image"), key="delete-image"):
             with shown_errors():
                 shelf.remove(workspace(), area.id, image.collection, image.key)
-                view.shelf = ""
+                view.shelf = None
                 st.rerun()
 
 

@@ -9,7 +9,6 @@ import pandas as pd
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from core.connectors import addresses
 from core.connectors.imagery import Estimate
 from core.connectors.items import Found
 from core.connectors.shelf import Failure, Image
@@ -79,7 +78,7 @@ def data_uri(picture: bytes) -> str:
 
 
 def found_facts(image: Found, found: Sequence[Found], licence: str, catalogue: str) -> list[str]:
-    """Return what is known of one image: pairs of a name and a text, as rows."""
+    """Return what is known of one image: names and texts, parted by a tab."""
     rows = {
         _("Date"): image.date,
         _("Name"): image.id,
@@ -91,7 +90,6 @@ def found_facts(image: Found, found: Sequence[Found], licence: str, catalogue: s
         _("Clouds"): share_text(image.cloud) if image.cloud is not None else "",
         _("Other years"): years_text(image, found),
         _("Licence"): licence or _("not told"),
-        _("File"): addresses.shown(image.href),
     }
     return [f"{name}\t{text}" for name, text in rows.items() if text]
 
@@ -99,7 +97,7 @@ def found_facts(image: Found, found: Sequence[Found], licence: str, catalogue: s
 def estimate_lines(estimate: Estimate) -> list[str]:
     """Say what a fetch would take."""
     if not estimate.num:
-        return [_("All {count} are here already.").format(count=estimate.num_there)]
+        return [_("All chosen images are here already.")]
     roughly = _("roughly") if estimate.is_rough else _("about")
     lines = [
         _("{count} to fetch, {there} here already").format(

@@ -117,8 +117,8 @@ class ImageryView:
     chosen: dict[str, list[str]] = field(default_factory=dict)
     """Keys of the images to fetch, by search; the suggested ones where a search is not in it."""
     clicked: tuple[float, float] | None = None
-    shelf: str = ""
-    """`collection/key` of the fetched image that is drawn on the map."""
+    shelf: str | None = None
+    """`collection/key` of the fetched image that is drawn on the map; None: the first."""
     catalogue: str = ""
     """Address of a STAC API; empty: the first known one."""
     collection: str = "naip"
