@@ -78,7 +78,8 @@ def fetch_layers_form(area: Area) -> None:
     if not estimates:
         return
     chosen = []
-    st.markdown(f"**{_('What an analysis needs')}**")
+    heading = _("What an analysis needs")
+    st.markdown(f"**{heading}**")
     for known, estimate in zip(layer_recipes(), estimates, strict=True):
         if known.id in USUAL and _row(area, known, estimate):
             chosen.append((known, estimate))
@@ -132,10 +133,11 @@ def _row(area: Area, known: Recipe, estimate: LayerEstimate) -> bool:
         values = _("values in {unit}").format(unit=known.unit) if known.unit else ""
         source = [known.provider, pixel, values, _(known.region), _(known.licence)]
         told = plain(" · ".join(part for part in source if part))
-        link = f"[{_('About the data')}]({known.homepage})"
+        about = _("About the data")
+        link = f"[{about}]({known.homepage})"
         facts.caption(f"{_(known.about)}  \n{told} · {link}")
         if estimate.is_there:
-            size.markdown(f"✓ {_('is there already')}")
+            size.markdown("✓ " + _("is there already"))
         else:
             text = _("at most {size}  \nfiles: {files}, about {time}")
             size.caption(

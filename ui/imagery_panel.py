@@ -108,7 +108,8 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
     """Draw what the chosen images would take, with the button that fetches them."""
     with st.sidebar:
         st.divider()
-        st.markdown(f"**{_('Fetch the chosen images')}**")
+        heading = _("Fetch the chosen images")
+        st.markdown(f"**{heading}**")
         if not chosen:
             st.caption(_("Choose images in the table."))
             return

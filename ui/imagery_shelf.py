@@ -176,7 +176,8 @@ def _layer_form(area: Area, image: Image) -> None:
 
 def _for_chips(images: Sequence[Image]) -> None:
     folders = Counter(_shown_path(image.path.parent) for image in images)
-    st.markdown(f"**{_('For training')}**")
+    heading = _("For training")
+    st.markdown(f"**{heading}**")
     st.markdown(
         _(
             "Chips are cut from these files with all their bands. The command line takes them by"

@@ -176,7 +176,8 @@ def outlines_legend(found: Sequence[Found], *, has_chosen: bool, has_here: bool)
         f"<span>{html.escape(text)}</span></div>"
         for kind, text in rows
     )
-    return f"<details open><summary>{html.escape(_('Images'))}</summary>{body}</details>"
+    title = html.escape(_("Images"))
+    return f"<details open><summary>{title}</summary>{body}</details>"
 
 
 def _fill(kind: str) -> str:
