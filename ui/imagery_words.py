@@ -13,7 +13,7 @@ from core.connectors.imagery import Estimate
 from core.connectors.items import Found
 from core.connectors.shelf import Failure, Image
 from ui.language import _
-from ui.quantities import share_text, size_text, value_text
+from ui.quantities import share_text, size_text
 from ui.theme import ACCENT
 
 FOUND, OLDER, HERE = "#6B7A7A", "#B8860B", "#7B3294"
@@ -45,7 +45,7 @@ def years_text(image: Found, found: Sequence[Found]) -> str:
 
 def resolution_text(image: Found) -> str:
     """Write the side of a pixel on the ground."""
-    return value_text(image.resolution_m, "m") if image.resolution_m else _("not told")
+    return f"{image.resolution_m:.3g} m" if image.resolution_m else _("not told")
 
 
 def found_table(
@@ -222,7 +222,7 @@ def pixel_of(image: Image) -> str:
     """Write the side of a pixel: in metres where the catalogue told, else in units of the CRS."""
     side = image.source.get("resolution_m")
     if side:
-        return value_text(float(side), "m")
+        return f"{float(side):.3g} m"
     return " × ".join(f"{abs(side):.4g}" for side in image.facts["pixel"])
 
 
