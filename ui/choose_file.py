@@ -21,7 +21,7 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
     left, right = st.columns(2)
     uploaded = left.file_uploader(
         label,
-        type=[suffix.lstrip(".") for suffix in suffixes if suffix != ".shp"],
+        type=_types(suffixes),
         key=f"upload-{purpose}-{turn}",
         help=_("Up to {most} MB. Larger files: the server's data folder.").format(
             most=settings().upload_mb
@@ -60,6 +60,13 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
         with shown_errors():
             return intake.data_file(chosen), Path(chosen).name
     return None
+
+
+def _types(suffixes: tuple[str, ...]) -> list[str] | None:
+    """Return what an uploader may take; anything where a name may end without a dot."""
+    if not all(suffix.startswith(".") for suffix in suffixes):
+        return None
+    return [suffix.lstrip(".") for suffix in suffixes if suffix != ".shp"]
 
 
 def _let_go(file_id: str) -> None:

@@ -29,10 +29,14 @@ def base_path() -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes beside Streamlit's own: tiles and assets."""
+    """Return the routes beside Streamlit's own: tiles and assets, sheets of chips."""
     from core import tiles
+    from core.chips import sheets
 
-    return tiles.routes(workspace, base=base_path(), outside=outside_allowed)
+    return [
+        *tiles.routes(workspace, base=base_path(), outside=outside_allowed),
+        *sheets.routes(workspace, base=base_path()),
+    ]
 
 
 def middleware() -> list[Middleware]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import streamlit as st
 
+from ui.chip_view import ChipView, read_address
+
 _KEY = "app_state"
 
 
@@ -117,6 +119,8 @@ class AppState:
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
     clusters: dict[str, ClusterView] = field(default_factory=dict)
     cozy: dict[str, CozyView] = field(default_factory=dict)
+    chips: ChipView = field(default_factory=ChipView)
+    """Sets belong to the workspace, not to an area."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -207,6 +211,7 @@ def _read_address(state: AppState) -> None:
         if key in found:
             with suppress(ValueError):
                 cozy.options[key] = kind(found[key])
+    read_address(state.chips, found)
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)

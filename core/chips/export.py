@@ -181,6 +181,13 @@ def export_zip(
     return Exported((target,), done.num_files, done.notes)
 
 
+def zips_of(root: Path, set_id: str) -> list[Path]:
+    """Return the zips of a set that `export_zip` wrote, the newest first."""
+    stamp = "[0-9]" * 8 + "t" + "[0-9]" * 6
+    found = (root / "exports").glob(f"{set_id}-{stamp}.zip")
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
 def _zip(
     folder: Path,
     target: Path,
