@@ -62,9 +62,10 @@ own = area_of(info, areas)
 key_figures(info, own)
 with stopping_errors():
     chips = cached_chips.chip_set(info.id, info.digest)
-    bands = picture_panel(info, own, view)
     index = None
+    bands: tuple[int, ...] = ()
     if shown in ("gallery", "scales"):
+        bands = picture_panel(info, own, view)
         filter_panel(chips, view)
         index = found_chips(info, view)
 

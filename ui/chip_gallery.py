@@ -1,5 +1,6 @@
 """The gallery: filters, a page of chips, and everything known of the chosen one or of a place."""
 
+import html
 from dataclasses import replace
 from typing import cast
 
@@ -28,7 +29,7 @@ from ui.chip_words import (
     warning_names,
 )
 from ui.choice import choice, switch
-from ui.errors import plain, shown_errors
+from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import share_text
 from ui.server import base_path, workspace
@@ -37,19 +38,20 @@ from ui.state import app_state
 PAGE = 60
 _PAGE_PX = 1_000_000
 _ON_SCALES = 8
+_PICTURE = "width:100%;image-rendering:pixelated;border-radius:3px"
 
 
 def picture_panel(info: SetInfo, area: Area | None, view: ChipView) -> tuple[int, ...]:
     """Draw the choice of channels and of the size; return the channels to draw."""
     with st.sidebar:
         names = band_choices(info.channels, area)
-        view.bands = choice(
-            _("Channels to draw"), names, value=view.bands, key=f"bands-{info.id}-{info.digest[:8]}"
-        )
+        key = f"{info.id}-{info.digest[:8]}"
+        bands = choice(_("Channels to draw"), names, value=view.bands, key=f"bands-{key}")
+        view.bands = "" if bands == next(iter(names)) else bands  # not the default in the address
         if len(info.sizes) > 1 and view.shown == "gallery":
             sizes = {str(size): scale_text(info, size) for size in info.sizes}
             shown = str(shown_size(info, view.size_px))
-            found = choice(_("Scale"), sizes, value=shown, key=f"px-{info.id}-{info.digest[:8]}")
+            found = choice(_("Scale"), sizes, value=shown, key=f"px-{key}")
             if found != shown:  # the default stays out of the address
                 view.size_px, view.page = int(found), 0
     return bands_of(view.bands, info.channels)
@@ -139,7 +141,7 @@ def gallery(chips: ChipSet, index: NDArray[np.int64], view: ChipView,
     pages = -(-len(index) // on_page)
     view.page = min(view.page, pages - 1)
     some = index[view.page * on_page : (view.page + 1) * on_page]
-    _pager(view, pages, len(index), info)
+    _pager(view, pages, len(index), info.count)
     columns = min(10, len(some))
     url = sheet_url(
         info.id, info.digest, [int(n) for n in some],
@@ -155,12 +157,14 @@ def _choose(number: int) -> None:
     view.chip, view.place = number, None
 
 
-def _pager(view: ChipView, pages: int, count: int, info: SetInfo) -> None:
+def _pager(view: ChipView, pages: int, count: int, all_of_them: int) -> None:
     text, back, on = st.columns([6, 1, 1], vertical_alignment="center")
-    said = _("{count:,} of {all:,} chips").format(count=count, all=info.count)
+    said = _("All {count:,} chips").format(count=count)
+    if count < all_of_them:
+        said = _("{count:,} of {all:,} chips").format(count=count, all=all_of_them)
     if pages > 1:
         said += " · " + _("page {page} of {pages}").format(page=view.page + 1, pages=pages)
-    text.markdown(said + " · " + plain(scale_text(info, shown_size(info, view.size_px))))
+    text.markdown(said)
     if pages == 1:
         return
     if back.button("◀", help=_("Page before"), disabled=view.page == 0, width="stretch"):
@@ -235,7 +239,7 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
     url = sheet_url(info.id, info.digest, [view.chip], size_px=info.size_px, columns=1,
                     bands=bands, base=base_path())  # fmt: skip
     left, right = st.columns([2, 3])
-    left.html(f'<img class="ups-chip" src="{url}" alt="{view.chip}">')
+    left.html(f'<img src="{html.escape(url)}" alt="{view.chip}" style="{_PICTURE}">')
     facts = {
         _("Split"): split_names().get(str(row["split"]), ""),
         _("Date"): str(row.get("date") or ""),
@@ -273,10 +277,15 @@ def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) ->
 
 
 def _list(info: SetInfo, facts: dict[str, str], shares: dict[int, float]) -> None:
-    lines = [f"- {name}: {plain(value)}" for name, value in facts.items() if value]
     most = sorted(shares.items(), key=lambda item: -item[1])[:5]
-    lines += [f"- {plain(cover_name(info, code))}: {share_text(share)}" for code, share in most]
-    st.markdown("\n".join(lines))
+    rows = [(name, value) for name, value in facts.items() if value]
+    rows += [(cover_name(info, code), share_text(share)) for code, share in most]
+    lines = "".join(
+        f'<tr><td style="opacity:.7;padding-right:.8em;white-space:nowrap">{html.escape(name)}</td>'
+        f"<td>{html.escape(value)}</td></tr>"
+        for name, value in rows
+    )
+    st.html(f'<table style="font-size:.85rem;line-height:1.35">{lines}</table>')
 
 
 def _centre(ring: list[tuple[float, float]]) -> str:

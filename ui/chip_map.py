@@ -1,7 +1,7 @@
 """Chips on the map: outlines of a set or of a plan, the blocks of the split, any place clicked."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import folium
@@ -82,7 +82,7 @@ def plan_map(found: Preview, area: Area | None, *, height_px: int) -> None:
         )
     ground = found.ground.get("test")
     legend = _legend(shapes, "; ".join(notes), has_ground=ground is not None)
-    group = _overlay(None, area, legend=legend)
+    group = _overlay(None, area, legend=legend, opacity=0.2)
     if ground is not None and not ground.is_empty:
         group.add_child(_drawn(ground, SPLIT_COLOURS["test"], is_filled=True))
     for split, shape in shapes.items():
@@ -93,13 +93,18 @@ def plan_map(found: Preview, area: Area | None, *, height_px: int) -> None:
 
 
 def _overlay(
-    info: SetInfo | None, area: Area | None, *, legend: str, squares: Any = ()
+    info: SetInfo | None,
+    area: Area | None,
+    *,
+    legend: str,
+    opacity: float = 0.3,
+    squares: Sequence[maps.Square] = (),
 ) -> folium.FeatureGroup:
     """Return the ground: an online map if chosen, the layer that was cut, the area's outline."""
     tiles = maps.base_tiles(app_state().base_map)
     layer = _ground_layer(info, area)
     if layer is not None and area is not None:
-        tiles.append(maps.TileSource(tile_url(area.id, layer, base=base_path()), opacity=0.55))
+        tiles.append(maps.TileSource(tile_url(area.id, layer, base=base_path()), opacity=opacity))
     outline = None
     if area is not None:
         outline = cached.boundary_geojson(area.id, workspace().stamp(area.id))
@@ -120,10 +125,11 @@ def _ground_layer(info: SetInfo | None, area: Area | None) -> Layer | None:
 def _drawn(shape: shapely.Geometry, colour: str, *, is_filled: bool) -> folium.GeoJson:
     style = {
         "color": colour,
-        "weight": 0.6 if is_filled else 1.4,
+        # Wide enough for a dot where a chip is smaller than a pixel of the map.
+        "weight": 0.6 if is_filled else 2.4,
         "fill": is_filled,
         "fillColor": colour,
-        "fillOpacity": 0.22,
+        "fillOpacity": 0.35,
         "interactive": False,
     }
     return folium.GeoJson(
@@ -140,7 +146,7 @@ def _legend(shapes: Mapping[str, Any], note: str, *, has_ground: bool = False) -
     names = split_names()
     rows = [(f"border:2px solid {SPLIT_COLOURS[name]}", names[name]) for name in shapes]
     if has_ground:
-        rows.append((f"background:{SPLIT_COLOURS['test']}55", _("blocks for the test")))
+        rows.append((f"background:{SPLIT_COLOURS['test']}77", _("blocks for the test")))
     lines = "".join(
         f'<div class="row"><span class="box" style="{style}"></span><span>{html.escape(name)}'
         "</span></div>"

@@ -250,7 +250,11 @@ def sentence(found: Preview) -> str:
         )
     )
     if found.seconds is not None and total:
-        parts.append(_("It takes at most {time}.").format(time=time_text(found.seconds)))
+        parts.append(
+            _("It takes about {time}, told from a few chips cut on trial.").format(
+                time=time_text(found.seconds)
+            )
+        )
     return " ".join(parts)
 
 

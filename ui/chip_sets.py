@@ -15,6 +15,7 @@ from ui.chip_view import ChipView
 from ui.chip_words import channels_text, metres_text, split_names
 from ui.choice import choice, switch
 from ui.errors import plain, shown_errors
+from ui.frame import area_title
 from ui.language import _
 from ui.progress import is_watched
 from ui.quantities import size_text
@@ -159,13 +160,25 @@ def made_set(job: jobs.Job) -> str:
 def sets_panel(infos: list[SetInfo], info: SetInfo, area: Area | None, view: ChipView) -> None:
     """Draw the list of all sets and what is known of the chosen one."""
     rows = [_row(each, each.id == info.id) for each in infos]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    found = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"chip-sets-{view.turn}",
+    )
+    picked = [infos[row].id for row in found["selection"]["rows"] if row < len(infos)]
+    if picked and picked[0] != info.id:
+        view.choose(picked[0])
+        st.rerun()
+    st.caption(_("Tick a row to choose its set."))
     for name, error in ChipSets(workspace().root).broken().items():
         st.error(f"**{plain(name)}**: {plain(error.message(_))}")
         _delete(name, view)
     st.markdown(f"**{plain(info.id)}**")
-    for key, value in _facts(info, area).items():
-        st.markdown(f"- {key}: {plain(value)}")
+    facts = _facts(info, area).items()
+    st.markdown("\n".join(f"- {key}: {plain(value)}" for key, value in facts))
     for text, values in info.notes:
         st.warning(plain(_(text).format(**_translated(values))))
     left, right, _rest = st.columns([2, 2, 3])
@@ -203,14 +216,12 @@ def _facts(info: SetInfo, area: Area | None) -> dict[str, str]:
     }
     found[_("Made")] += " " + ", ".join(names[:5] + ([more] if len(names) > 5 else []))
     if info.area:
-        found[_("Study area")] = info.area
+        found[_("Study area")] = area_title(area) if area else info.area
     if options.get("block_m"):
-        text = _("blocks of {side} m, {test} of {count} for the test, gap {gap} m")
-        rows, columns = options.get("blocks") or (0, 0)
+        text = _("blocks of {side} m, {test:,} of them for the test, gap {gap} m")
         found[_("Train and test apart")] = text.format(
             side=metres_text(options["block_m"]),
             test=options.get("test_blocks", 0),
-            count=rows * columns,
             gap=metres_text(options.get("gap_m", 0.0)),
         )
     if "seed" in options:
@@ -226,7 +237,7 @@ def _translated(values: dict[str, object]) -> dict[str, object]:
 
 
 def _verify(info: SetInfo) -> None:
-    if st.button(_("Compare the files with what was written"), width="stretch"):
+    if st.button(_("Verify the files"), width="stretch"):
         with shown_errors(), st.spinner(_("Reading {size}").format(size=size_text(info.num_bytes))):
             ChipSets(workspace().root).verify(info.id)
             st.success(_("{name} is as it was written.").format(name=plain(info.id)))

@@ -8,14 +8,14 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from core.chips.quality import Quality
-from core.chips.selection import Wanted, cover_shares, covers_of, dates_of, warned
+from core.chips.channels import Channel
+from core.chips.selection import WARNINGS, Wanted, cover_shares, covers_of, dates_of, warned
 from core.chips.sets import ChipSet, SetInfo
 from core.chips.statistics import ChannelFigures, Figures
 from core.workspace import Area
 from ui import cached_chips, charts
 from ui.chip_view import ChipView
-from ui.chip_words import SPLIT_COLOURS, channel_name, cover_name, split_names, warning_names
+from ui.chip_words import SPLIT_COLOURS, channel_name, cover_name, split_names
 from ui.errors import plain
 from ui.language import _
 from ui.quantities import value_text
@@ -69,21 +69,13 @@ def _warnings(info: SetInfo, view: ChipView) -> None:
     notes = found.notes()
     if not notes:
         st.success(_("No chip is blurred, nearly like another one, or has missing pixels."))
-    for text, values in notes:
-        st.warning(plain(_(text).format(**values)))
-    counts = warning_counts(found)
-    for column, (name, count) in zip(st.columns(4), counts.items(), strict=False):
-        label = _("Show: {what} ({count:,})").format(what=warning_names()[name], count=count)
-        if count and column.button(label, key=f"warned-{name}", width="stretch"):
-            view.show(Wanted(warning=name))  # type: ignore[arg-type]  # a key of WARNINGS
+    told = [name for name in WARNINGS if len(warned(name, found))]
+    for name, (text, values) in zip(told, notes, strict=True):  # in the same order
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        left.warning(plain(_(text).format(**values)))
+        if right.button(_("Show them"), key=f"warned-{name}", width="stretch"):
+            view.show(Wanted(warning=name))
             st.rerun()
-
-
-def warning_counts(found: Quality) -> dict[str, int]:
-    """Return how many chips each warning is about."""
-    from core.chips.selection import WARNINGS
-
-    return {name: len(warned(name, found)) for name in WARNINGS if name}
 
 
 def channel_chart(found: Figures, area: Area | None) -> go.Figure:
@@ -91,7 +83,7 @@ def channel_chart(found: Figures, area: Area | None) -> go.Figure:
     names = list(dict.fromkeys(row.channel for row in found.rows))[:_MOST_CHANNELS]
     columns = min(4, len(names))
     lines = -(-len(names) // columns)
-    titles = [charts.as_text(channel_name(channel, area)) for channel in names]
+    titles = [charts.as_text(_title(channel, area)) for channel in names]
     figure = make_subplots(rows=lines, cols=columns, subplot_titles=titles, horizontal_spacing=0.06)
     for row in found.rows:
         if row.channel not in names:
@@ -101,9 +93,16 @@ def channel_chart(found: Figures, area: Area | None) -> go.Figure:
     height = 110 + 190 * lines
     charts.frame(figure, title=_("Are train and test alike?"), x="", y="", height=height)
     figure.update_layout(showlegend=True, margin={"t": 80}, legend={
-        "orientation": "h", "y": 1 + 46 / height, "yanchor": "bottom", "x": 0})  # fmt: skip
+        "orientation": "h", "y": 1, "yref": "container", "yanchor": "top",
+        "x": 1, "xanchor": "right"})  # fmt: skip
     figure.update_yaxes(title_text=_("Share of pixels (%)"), col=1)
     return figure
+
+
+def _title(channel: Channel, area: Area | None) -> str:
+    """Return the name of a channel with its unit, or the range of its numbers."""
+    unit = channel.unit or f"{channel.low:g}–{channel.high:g}"
+    return f"{channel_name(channel, area)} ({unit})"
 
 
 def _line(row: ChannelFigures, is_named: bool) -> go.Scatter:
@@ -135,7 +134,12 @@ def cover_chart(info: SetInfo, shares: Mapping[str, list[float]], codes: list[in
                 name=split_names()[split],
                 marker={
                     "color": SPLIT_COLOURS[split],
-                    "pattern": {"shape": "" if split == "train" else "/"},
+                    "pattern": {
+                        "shape": "" if split == "train" else "/",
+                        "fgcolor": "#FFFFFF",
+                        "fillmode": "replace",
+                        "bgcolor": SPLIT_COLOURS[split],
+                    },
                 },
                 hovertemplate="%{x:.1f} %<extra></extra>",
             )
@@ -171,13 +175,12 @@ def _sources(chips: ChipSet) -> dict[str, int]:
 
 
 def _rows(found: Figures, area: Area | None) -> list[dict[str, str]]:
+    """Return a row a channel: mean and spread in train and in test."""
     names = split_names()
-    return [
-        {
-            _("Channel"): channel_name(row.channel, area),
-            _("Split"): names[row.split],
-            _("Mean"): value_text(row.mean, row.channel.unit),
-            _("Standard deviation"): value_text(row.std, row.channel.unit),
-        }
-        for row in found.rows
-    ]
+    rows: dict[Channel, dict[str, str]] = {}
+    for row in found.rows:
+        unit, split = row.channel.unit, names[row.split]
+        own = rows.setdefault(row.channel, {_("Channel"): channel_name(row.channel, area)})
+        own[_("Mean, {split}").format(split=split)] = value_text(row.mean, unit)
+        own[_("Standard deviation, {split}").format(split=split)] = value_text(row.std, unit)
+    return list(rows.values())

@@ -34,7 +34,7 @@ from core.workspace import Workspace
 _DEGREES = CRS(4326)
 _SEARCH_S = 1.0
 _TRIAL_S = 0.7
-_TRIALS = 8
+_FEWEST_TRIALS, _TRIALS = 3, 8
 _MOST_ON_GRID = 500_000
 _MOST_DRAWN = 600
 _MOST_BLOCKS_DRAWN = 20_000
@@ -56,7 +56,7 @@ class Preview:
     """Of the set on the disk, for as many chips as were found."""
     free_bytes: int
     seconds: float | None
-    """At most so long on one thread, told from the trial; None where no chip came out of it."""
+    """About so long on one thread, told from the trial; None where no chip came out of it."""
     channels: tuple[Channel, ...]
     trial: NDArray[Any]
     """Chips cut on trial (n, C, size, size)."""
@@ -168,10 +168,10 @@ def _tried(
     options, dtype = plan.options, stored_dtype(material.channels)
     chips: list[NDArray[Any]] = []
     took: list[float] = []
-    until = time.monotonic() + _TRIAL_S
+    begun = time.monotonic()
     some = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), _TRIALS)).astype(int))
     for at in some:
-        begun = time.monotonic()
+        at_first = time.monotonic()
         number = int(windows.source[at])
         source, window = material.sources[number], plan.window(windows, int(at))
         raw, valid = source.read(window)
@@ -179,14 +179,14 @@ def _tried(
             around.cover.shares(source.place, window)
         size = options.size_px
         chip = encode(raw, valid, material.channels, size_px=size, dtype=dtype)
-        took.append(time.monotonic() - begun)
+        took.append(time.monotonic() - at_first)
         if valid.mean() >= options.min_valid:
             chips.append(chip)
-        if time.monotonic() > until:
+        # The first one also opens files and draws plans: time is told from the others.
+        if len(took) > _FEWEST_TRIALS and time.monotonic() - begun > _TRIAL_S:
             break
     size = options.size_px
     empty = np.empty((0, len(material.channels), size, size), dtype)
-    # The first one also opens the file.
     rest = took[1:] or took
     return np.stack(chips) if chips else empty, float(np.mean(rest)) if rest else None
 
