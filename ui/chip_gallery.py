@@ -1,6 +1,7 @@
 """The gallery: filters, a page of chips, and everything known of the chosen one or of a place."""
 
 import html
+import uuid
 from dataclasses import replace
 from typing import cast
 
@@ -16,7 +17,7 @@ from core.chips.tables import SHARE
 from core.workspace import Area
 from ui import cached_chips
 from ui.chip_grid import Sheet, chip_grid
-from ui.chip_map import chip_ring
+from ui.chip_map import chip_ring, ring_bounds
 from ui.chip_view import ChipView
 from ui.chip_words import (
     band_choices,
@@ -255,6 +256,8 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
     with right:
         st.markdown(_("**Chip {number}**").format(number=view.chip))
         _list(info, facts, shares)
+        if ring and st.button(_("Go there on the map"), width="stretch"):
+            view.go = (uuid.uuid4().hex, ring_bounds(ring))
 
 
 def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) -> None:
@@ -262,7 +265,8 @@ def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) ->
     given = (info.id, info.digest, stamp)
     found = cached_chips.place_chip(*given, *place)
     left, right = st.columns([2, 3])
-    left.image(cached_chips.place_picture(*given, place, bands), width="stretch")
+    picture = cached_chips.place_picture(*given, place, bands)
+    left.image(picture, width="stretch", output_format="PNG")  # else it is packed as JPEG
     facts = {
         _("From"): _(found.source),
         _("Date"): found.date,

@@ -35,6 +35,13 @@ def chip_ring(chips: ChipSet, number: int) -> Ring | None:
     return _ring(_lonlat(chips, np.array([number]))[0])
 
 
+def ring_bounds(ring: Ring) -> maps.Bounds:
+    """Return what to look at to see a chip: it, and as much ground again on each side."""
+    lats, lons = zip(*ring, strict=True)
+    high, wide = max(lats) - min(lats), max(lons) - min(lons)
+    return min(lons) - wide, min(lats) - high, max(lons) + wide, max(lats) + high
+
+
 def set_map(
     chips: ChipSet, index: NDArray[np.int64], area: Area | None, view: ChipView, *, height_px: int
 ) -> None:
@@ -58,7 +65,7 @@ def set_map(
     note = ""
     if len(some) < len(index):
         note = _("{some:,} of {all:,} are drawn").format(some=len(some), all=len(index))
-    group = _overlay(info, area, legend=_legend(shapes, note), squares=squares)
+    group = _overlay(info, area, legend=_legend(shapes, note), squares=squares, go=view.go)
     for split, shape in shapes.items():
         group.add_child(_drawn(shape, SPLIT_COLOURS[split], is_filled=False))
     base = maps.new_map(_bounds(chips, area), view_key=f"chips-{info.id}")
@@ -99,6 +106,7 @@ def _overlay(
     legend: str,
     opacity: float = 0.3,
     squares: Sequence[maps.Square] = (),
+    go: tuple[str, maps.Bounds] | None = None,
 ) -> folium.FeatureGroup:
     """Return the ground: an online map if chosen, the layer that was cut, the area's outline."""
     tiles = maps.base_tiles(app_state().base_map)
@@ -108,7 +116,7 @@ def _overlay(
     outline = None
     if area is not None:
         outline = cached.boundary_geojson(area.id, workspace().stamp(area.id))
-    return maps.overlay(tiles=tiles, outline=outline, legend_html=legend, squares=squares)
+    return maps.overlay(tiles=tiles, outline=outline, legend_html=legend, squares=squares, go=go)
 
 
 def _ground_layer(info: SetInfo | None, area: Area | None) -> Layer | None:

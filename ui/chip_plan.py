@@ -224,7 +224,7 @@ def _preview(request: Request, area: Area | None) -> None:
     if pictures:
         st.caption(_("Cut on trial:"))
         for column, picture in zip(st.columns(8), pictures, strict=False):
-            column.image(picture, width="stretch")
+            column.image(picture, width="stretch", output_format="PNG")
 
 
 def sentence(found: Preview) -> str:

@@ -30,6 +30,8 @@ class ChipView:
     """Latitude and longitude of the place that is looked at as a chip."""
     clicked: tuple[float, float] | None = None
     """The last click that was taken over; the map tells it again at every run."""
+    go: tuple[str, tuple[float, float, float, float]] | None = None
+    """A view of the map to move to once: a token and west, south, east, north."""
     looked_through: str = ""
     """Digest of the set that was looked through for blur and near duplicates."""
     turn: int = 0
