@@ -1,15 +1,18 @@
 """Cached doors to sets of chips. A set is keyed by the digest of its pixels, which never change."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from core import intake, png
 from core.chips import quality, selection, statistics
-from core.chips.display import to_pictures
+from core.chips.display import mosaic, to_pictures
 from core.chips.export import JpegEffect, jpeg_effect
 from core.chips.places import PlaceChip, chip_of
 from core.chips.preview import Preview, preview
+from core.chips.pyramid import pyramid
 from core.chips.quality import Quality
 from core.chips.requests import Request
 from core.chips.selection import Wanted
@@ -18,6 +21,8 @@ from core.chips.statistics import Figures
 from core.connectors import shelf
 from core.settings import settings
 from ui.server import workspace
+
+_TRIAL_PX, _PLACE_PX = 128, 256
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -80,11 +85,22 @@ def place_picture(
     """Return a place as a chip, as PNG."""
     found = place_chip(set_id, digest, stamp, *place)
     channels = chip_set(set_id, digest).info.channels
-    return png.truecolour(to_pictures(found.pixels[None], channels, bands or None)[0])
+    chips = _small(found.pixels[None], _PLACE_PX)
+    return png.truecolour(to_pictures(chips, channels, bands or None)[0])
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def trial_pictures(request: Request, stamp: int) -> list[bytes]:
-    """Return the chips that were cut on trial for a preview, as PNG."""
+def trial_picture(request: Request, stamp: int) -> bytes:
+    """Return the chips that were cut on trial side by side, as PNG; empty where there are none."""
     found = chip_preview(request, stamp)
-    return [png.truecolour(each) for each in to_pictures(found.trial, found.channels)]
+    if not len(found.trial):
+        return b""
+    pictures = to_pictures(_small(found.trial, _TRIAL_PX), found.channels)
+    gap = max(1, pictures.shape[1] // 16)
+    return png.truecolour(mosaic(pictures, len(pictures), gap_px=gap))
+
+
+def _small(chips: NDArray[Any], most_px: int) -> NDArray[Any]:
+    """Return chips at the largest size of their pyramid that is not above one."""
+    sizes = pyramid(chips)
+    return sizes[max((px for px in sizes if px <= most_px), default=min(sizes))]

@@ -16,7 +16,7 @@ from core.chips.sheets import sheet_url
 from core.chips.tables import SHARE
 from core.workspace import Area
 from ui import cached_chips
-from ui.chip_grid import Sheet, chip_grid
+from ui.chip_grid import PICTURE, Sheet, chip_grid, picture_html
 from ui.chip_map import chip_ring, ring_bounds
 from ui.chip_view import ChipView
 from ui.chip_words import (
@@ -39,7 +39,6 @@ from ui.state import app_state
 PAGE = 60
 _PAGE_PX = 1_000_000
 _ON_SCALES = 8
-_PICTURE = "width:100%;image-rendering:pixelated;border-radius:3px"
 
 
 def picture_panel(info: SetInfo, area: Area | None, view: ChipView) -> tuple[int, ...]:
@@ -240,7 +239,7 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
     url = sheet_url(info.id, info.digest, [view.chip], size_px=info.size_px, columns=1,
                     bands=bands, base=base_path())  # fmt: skip
     left, right = st.columns([2, 3])
-    left.html(f'<img src="{html.escape(url)}" alt="{view.chip}" style="{_PICTURE}">')
+    left.html(f'<img src="{html.escape(url)}" alt="{view.chip}" style="{PICTURE}">')
     facts = {
         _("Split"): split_names().get(str(row["split"]), ""),
         _("Date"): str(row.get("date") or ""),
@@ -265,8 +264,7 @@ def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) ->
     given = (info.id, info.digest, stamp)
     found = cached_chips.place_chip(*given, *place)
     left, right = st.columns([2, 3])
-    picture = cached_chips.place_picture(*given, place, bands)
-    left.image(picture, width="stretch", output_format="PNG")  # else it is packed as JPEG
+    left.html(picture_html(cached_chips.place_picture(*given, place, bands)))
     facts = {
         _("From"): _(found.source),
         _("Date"): found.date,

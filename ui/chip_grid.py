@@ -4,6 +4,7 @@ One picture holds a page of chips; each chip is a button that shows its part of 
 gallery is one request, which the browser keeps, and a click names a chip.
 """
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.replaceChildren(...rows.flat());
 }
 """
+PICTURE = "width:100%;image-rendering:pixelated;border-radius:3px"
 _grid = st.components.v2.component("chip_grid", html=_HTML, css=_CSS, js=_JS)
 
 
@@ -79,6 +81,15 @@ class Sheet:
     """Number and what is said of it."""
     name: str = ""
     """Said above; such a sheet keeps its columns, others fill the width."""
+
+
+def picture_html(png: bytes) -> str:
+    """Return a small picture of no set as HTML, its bytes inside.
+
+    Streamlit's own pictures may be packed as JPEG, and are gone where a page runs again at once.
+    """
+    body = base64.b64encode(png).decode()
+    return f'<img src="data:image/png;base64,{body}" alt="" style="{PICTURE}">'
 
 
 def chip_grid(

@@ -17,6 +17,7 @@ from core.store import checked_id
 from core.text import N_
 from core.workspace import Area
 from ui import cached_chips
+from ui.chip_grid import picture_html
 from ui.chip_map import plan_map
 from ui.chip_sets import free_name, simulated_seed, start_cut
 from ui.chip_words import metres_text
@@ -213,7 +214,7 @@ def _preview(request: Request, area: Area | None) -> None:
     try:
         with st.spinner(_("Looking for places")):
             found = cached_chips.chip_preview(asked, stamp)
-            pictures = cached_chips.trial_pictures(asked, stamp)
+            picture = cached_chips.trial_picture(asked, stamp)
     except AppError as err:
         show_error(err)
         return
@@ -221,10 +222,9 @@ def _preview(request: Request, area: Area | None) -> None:
     if request.options.balance:
         st.caption(_("Which of these places are taken is decided by the balance, while it runs."))
     plan_map(found, area, height_px=430)
-    if pictures:
+    if picture:
         st.caption(_("Cut on trial:"))
-        for column, picture in zip(st.columns(8), pictures, strict=False):
-            column.image(picture, width="stretch", output_format="PNG")
+        st.html(picture_html(picture))
 
 
 def sentence(found: Preview) -> str:

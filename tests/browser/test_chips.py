@@ -63,6 +63,14 @@ def sheet_of(page: Page) -> str:
     return re.search(r'url\("(.*)"\)', style)[1]
 
 
+def frame_of_map(page: Page):
+    """Return the map's frame; there may be no tile on it."""
+    map_frame(page, has_tiles=False)
+    return (
+        page.locator("iframe[title='streamlit_folium.st_folium']").element_handle().content_frame()
+    )
+
+
 def show(page: Page, name: str) -> None:
     """Turn to another view of the page."""
     group = page.locator("[data-testid=stMain] [data-testid=stButtonGroup]").first
@@ -82,7 +90,7 @@ def test_the_gallery_shows_its_chips_and_nothing_overflows(visit, corner, size, 
     np.testing.assert_array_equal(sheet[:32, :32], first)
 
 
-def test_a_set_is_cut_as_a_job_that_survives_a_reload(visit, corner):
+def test_a_set_is_cut_as_a_job_that_survives_a_reload(visit, server, corner):
     page = visit.open("chips", area=AREA, view="cut")
     page.get_by_label("Number", exact=True).fill("150")
     page.get_by_label("Number", exact=True).press("Enter")
@@ -96,10 +104,10 @@ def test_a_set_is_cut_as_a_job_that_survives_a_reload(visit, corner):
     expect(chips_of(page)).to_have_count(60)
     wait_settled(page)
     assert f"set={name}" in page.url
-    assert ChipSets(corner._folder.parents[1]).info(name).splits["test"] == 30
+    assert ChipSets(server.workspace).info(name).splits["test"] == 30
 
 
-def test_a_cut_can_be_cancelled_and_leaves_nothing(visit, corner):
+def test_a_cut_can_be_cancelled_and_leaves_nothing(visit, server, corner):
     page = visit.open("chips", area=AREA, view="cut")
     page.get_by_label("Number", exact=True).fill("4000")
     page.get_by_label("Number", exact=True).press("Enter")
@@ -110,7 +118,7 @@ def test_a_cut_can_be_cancelled_and_leaves_nothing(visit, corner):
     page.get_by_role("button", name="Cut the set").click()
     page.get_by_role("button", name="Cancel").click()
     expect(page.get_by_text("cancelled. Nothing half-done was kept.")).to_be_visible()
-    assert "never" not in ChipSets(corner._folder.parents[1]).ids()
+    assert "never" not in ChipSets(server.workspace).ids()
 
 
 def test_a_chip_tells_what_is_known_of_it_and_its_link_restores_it(visit, corner):
@@ -124,40 +132,25 @@ def test_a_chip_tells_what_is_known_of_it_and_its_link_restores_it(visit, corner
     expect(chips_of(page).nth(7)).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="Go there on the map").click()
     wait_settled(page)
-    map_frame(page, has_tiles=False)
     centre = frame_of_map(page).evaluate("() => [map.getCenter().lng, map.getCenter().lat]")
     here = corner.table.geometry.iloc[[7]].to_crs(4326).iloc[0]
     assert here.contains(gpd.points_from_xy([centre[0]], [centre[1]])[0])
 
 
-def frame_of_map(page: Page):
-    handle = page.locator("iframe[title='streamlit_folium.st_folium']").element_handle()
-    return handle.content_frame()
-
-
-def test_filters_leave_the_chips_that_fit(visit, corner):
-    page = visit.open("chips", area=AREA, set=SET, split="test")
-    tests = corner.info.splits["test"]
-    expect(page.get_by_text(f"{tests} of 90 chips")).to_be_visible()
-    expect(chips_of(page)).to_have_count(tests)
+def test_filters_and_channels_of_a_link_are_those_that_are_shown(visit, corner):
+    page = visit.open("chips", area=AREA, set=SET, split="test", bands="infrared")
+    tests = corner.indices("test").tolist()
+    expect(page.get_by_text(f"{len(tests)} of 90 chips")).to_be_visible()
     titles = [chip.get_attribute("title") for chip in chips_of(page).all()]
     assert all(" · Test · " in title for title in titles)
-    numbers = [int(title.split(" · ")[0]) for title in titles]
-    assert numbers == corner.indices("test").tolist()
+    assert [int(title.split(" · ")[0]) for title in titles] == tests
+    first = np.moveaxis(corner.read(tests[:1])[0, [3, 0, 1]], 0, -1)
+    np.testing.assert_array_equal(loaded(page, sheet_of(page))[:32, :32], first)
 
 
-def test_infrared_puts_the_fourth_channel_first(visit, corner):
-    page = visit.open("chips", area=AREA, set=SET, bands="infrared")
-    sheet = loaded(page, sheet_of(page))
-    np.testing.assert_array_equal(
-        sheet[:32, :32], np.moveaxis(corner.read([0])[0, [3, 0, 1]], 0, -1)
-    )
-
-
-def test_any_place_on_the_map_is_shown_as_a_chip(visit, corner):
+def test_any_place_on_the_map_is_shown_as_a_chip(visit, server, corner):
     page = visit.open("chips", area=AREA, set=SET)
     here = gpd.GeoSeries.from_xy([WEST_M + 300], [SOUTH_M + 400], crs=32616).to_crs(4326).iloc[0]
-    map_frame(page, has_tiles=False)
     frame = frame_of_map(page)
     x, y = frame.evaluate(
         "([lat, lon]) => { const p = map.latLngToContainerPoint([lat, lon]); return [p.x, p.y]; }",
@@ -167,8 +160,8 @@ def test_any_place_on_the_map_is_shown_as_a_chip(visit, corner):
     expect(page.get_by_text("This place as a chip")).to_be_visible()
     wait_settled(page)
     lat, lon = map(float, re.search(r"place=([-\d.]+)%2C([-\d.]+)", page.url).groups())
-    found = chip_of(Workspace(corner._folder.parents[1]), corner.info, lat=lat, lon=lon)
-    url = page.locator("[data-testid=stImage] img").get_attribute("src")
+    found = chip_of(Workspace(server.workspace), corner.info, lat=lat, lon=lon)
+    url = page.locator("img[src^='data:image/png']").get_attribute("src")
     np.testing.assert_array_equal(loaded(page, url), np.moveaxis(found.pixels[:3], 0, -1))
 
 
@@ -200,7 +193,7 @@ def test_images_are_written_and_downloaded_as_one_zip(visit, corner):
         assert len([each for each in images if each.startswith("test/")]) == 18
 
 
-def test_a_zip_of_images_is_taken_in_with_its_classes(visit, corner, tmp_path):
+def test_a_zip_of_images_is_taken_in_with_its_classes(visit, server, corner, tmp_path):
     path = tmp_path / "fields.zip"
     with zipfile.ZipFile(path, "w") as archive:
         for label, shade in (("Forest", 40), ("Crops", 200)):
@@ -219,12 +212,12 @@ def test_a_zip_of_images_is_taken_in_with_its_classes(visit, corner, tmp_path):
     assert not page.locator("iframe[title='streamlit_folium.st_folium']").count()
 
 
-def test_hostile_names_of_classes_are_shown_as_text(visit, corner, tmp_path):
+def test_hostile_names_of_classes_are_shown_as_text(visit, server, corner, tmp_path):
     folder = tmp_path / "images"
     for label in (HOSTILE, "*b* `${alert(2)}`"):
         (folder / label).mkdir(parents=True)
         Image.new("RGB", (16, 16), (9, 99, 9)).save(folder / label / "a.png")
-    import_set(Workspace(corner._folder.parents[1]), "hostile", folder)
+    import_set(Workspace(server.workspace), "hostile", folder)
     page = visit.open("chips", area=AREA, set="hostile")
     expect(chips_of(page)).to_have_count(2)
     chips_of(page).nth(1).click()
