@@ -16,14 +16,13 @@ from core.chips.sheets import sheet_url
 from core.chips.tables import SHARE
 from core.workspace import Area
 from ui import cached_chips
-from ui.chip_grid import PICTURE, Sheet, chip_grid, picture_html
+from ui.chip_grid import Sheet, chip_grid, inline, picture_html
 from ui.chip_map import chip_ring, ring_bounds
 from ui.chip_view import ChipView
 from ui.chip_words import (
     band_choices,
     bands_of,
     cover_name,
-    metres_text,
     scale_text,
     shown_size,
     split_names,
@@ -51,7 +50,7 @@ def picture_panel(info: SetInfo, area: Area | None, view: ChipView) -> tuple[int
         if len(info.sizes) > 1 and view.shown == "gallery":
             sizes = {str(size): scale_text(info, size) for size in info.sizes}
             shown = str(shown_size(info, view.size_px))
-            found = choice(_("Scale"), sizes, value=shown, key=f"px-{key}")
+            found = choice(_("Size to draw"), sizes, value=shown, key=f"px-{key}")
             if found != shown:  # the default stays out of the address
                 view.size_px, view.page = int(found), 0
     return bands_of(view.bands, info.channels)
@@ -158,21 +157,19 @@ def _choose(number: int) -> None:
 
 
 def _pager(view: ChipView, pages: int, count: int, all_of_them: int) -> None:
-    text, back, on = st.columns([6, 1, 1], vertical_alignment="center")
     said = _("All {count:,} chips").format(count=count)
     if count < all_of_them:
         said = _("{count:,} of {all:,} chips").format(count=count, all=all_of_them)
     if pages > 1:
         said += " · " + _("page {page} of {pages}").format(page=view.page + 1, pages=pages)
-    text.markdown(said)
-    if pages == 1:
-        return
-    if back.button("◀", help=_("Page before"), disabled=view.page == 0, width="stretch"):
-        view.page -= 1
-        st.rerun()
-    if on.button("▶", help=_("Next page"), disabled=view.page >= pages - 1, width="stretch"):
-        view.page += 1
-        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(said)
+        if pages > 1 and st.button("◀", help=_("Page before"), disabled=view.page == 0):
+            view.page -= 1
+            st.rerun()
+        if pages > 1 and st.button("▶", help=_("Next page"), disabled=view.page == pages - 1):
+            view.page += 1
+            st.rerun()
 
 
 def _titles(chips: ChipSet, some: NDArray[np.int64]) -> list[tuple[int, str]]:
@@ -238,56 +235,52 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
     ring = chip_ring(chips, view.chip)
     url = sheet_url(info.id, info.digest, [view.chip], size_px=info.size_px, columns=1,
                     bands=bands, base=base_path())  # fmt: skip
-    left, right = st.columns([2, 3])
-    left.html(f'<img src="{html.escape(url)}" alt="{view.chip}" style="{PICTURE}">')
     facts = {
         _("Split"): split_names().get(str(row["split"]), ""),
         _("Date"): str(row.get("date") or ""),
         _("Label"): str(row.get("label") or ""),
-        _("From"): _(str(row.get("source") or "")),
+        _("Cut from") if info.made == "cut" else _("Image"): _(str(row.get("source") or "")),
         _("Valid pixels"): "" if "valid" not in row else share_text(float(row["valid"])),
         _("Cluster"): "" if pd.isna(row.get("cluster", pd.NA)) else str(int(row["cluster"]) + 1),
         _("Centre"): "" if ring is None else _centre(ring),
     }
-    shares = {
-        code: float(row[f"{SHARE}{code}"]) for code in covers_of(chips.table.iloc[[view.chip]])
-    }
-    with right:
-        st.markdown(_("**Chip {number}**").format(number=view.chip))
-        _list(info, facts, shares)
-        if ring and st.button(_("Go there on the map"), width="stretch"):
-            view.go = (uuid.uuid4().hex, ring_bounds(ring))
+    codes = covers_of(chips.table.iloc[[view.chip]])
+    st.markdown(_("**Chip {number}**").format(number=view.chip))
+    _facts(info, url, facts, {code: float(row[f"{SHARE}{code}"]) for code in codes})
+    if ring and st.button(_("Go there on the map"), width="stretch"):
+        view.go = (uuid.uuid4().hex, ring_bounds(ring))
 
 
 def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) -> None:
     stamp = workspace().stamp(info.area) if info.area else 0
     given = (info.id, info.digest, stamp)
     found = cached_chips.place_chip(*given, *place)
-    left, right = st.columns([2, 3])
-    left.html(picture_html(cached_chips.place_picture(*given, place, bands)))
     facts = {
-        _("From"): _(found.source),
+        _("Cut from"): _(found.source),
         _("Date"): found.date,
         _("Valid pixels"): share_text(found.valid),
         _("Centre"): f"{place[0]:.5f}°, {place[1]:.5f}°",
     }
-    with right:
-        st.markdown(_("**This place as a chip**"))
-        _list(info, facts, found.shares)
-    if info.side_m is not None:
-        st.caption(_("Its side is {side} m.").format(side=metres_text(info.side_m)))
+    st.markdown(_("**This place as a chip**"))
+    picture = cached_chips.place_picture(*given, place, bands)
+    _facts(info, inline(picture), facts, found.shares)
 
 
-def _list(info: SetInfo, facts: dict[str, str], shares: dict[int, float]) -> None:
+def _facts(info: SetInfo, picture: str, facts: dict[str, str], shares: dict[int, float]) -> None:
+    """Draw a picture with a table beside it, or below where it is narrow; all of it plain text."""
     most = sorted(shares.items(), key=lambda item: -item[1])[:5]
     rows = [(name, value) for name, value in facts.items() if value]
     rows += [(cover_name(info, code), share_text(share)) for code, share in most]
     lines = "".join(
-        f'<tr><td style="opacity:.7;padding-right:.8em;white-space:nowrap">{html.escape(name)}</td>'
-        f"<td>{html.escape(value)}</td></tr>"
+        f'<tr><td style="opacity:.7;padding-right:.8em">{html.escape(name)}</td>'
+        f'<td style="overflow-wrap:anywhere">{html.escape(value)}</td></tr>'
         for name, value in rows
     )
-    st.html(f'<table style="font-size:.85rem;line-height:1.35">{lines}</table>')
+    image = picture_html(picture, style="flex:1 1 120px;max-width:180px;align-self:flex-start")
+    st.html(
+        f'<div style="display:flex;flex-wrap:wrap;gap:14px">{image}'
+        f'<table style="flex:2 1 190px;font-size:.85rem;line-height:1.35">{lines}</table></div>'
+    )
 
 
 def _centre(ring: list[tuple[float, float]]) -> str:

@@ -5,6 +5,7 @@ gallery is one request, which the browser keeps, and a click names a chip.
 """
 
 import base64
+import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   root.replaceChildren(...rows.flat());
 }
 """
-PICTURE = "width:100%;image-rendering:pixelated;border-radius:3px"
+_PICTURE = "image-rendering:pixelated;border-radius:3px"
 _grid = st.components.v2.component("chip_grid", html=_HTML, css=_CSS, js=_JS)
 
 
@@ -83,13 +84,17 @@ class Sheet:
     """Said above; such a sheet keeps its columns, others fill the width."""
 
 
-def picture_html(png: bytes) -> str:
-    """Return a small picture of no set as HTML, its bytes inside.
+def inline(png: bytes) -> str:
+    """Return a small picture as an address that holds its bytes.
 
     Streamlit's own pictures may be packed as JPEG, and are gone where a page runs again at once.
     """
-    body = base64.b64encode(png).decode()
-    return f'<img src="data:image/png;base64,{body}" alt="" style="{PICTURE}">'
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def picture_html(url: str, *, style: str, alt: str = "") -> str:
+    """Return a picture as HTML, its pixels as they are."""
+    return f'<img src="{html.escape(url)}" alt="{html.escape(alt)}" style="{_PICTURE};{style}">'
 
 
 def chip_grid(

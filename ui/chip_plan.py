@@ -7,7 +7,7 @@ import streamlit as st
 
 from core import intake
 from core.chips.options import LARGEST_PX, MOST_CHIPS, SMALLEST_PX, CutOptions
-from core.chips.preview import Preview
+from core.chips.preview import TRIALS, Preview
 from core.chips.requests import Request
 from core.chips.sets import ChipSets, SetInfo
 from core.connectors import shelf
@@ -17,7 +17,7 @@ from core.store import checked_id
 from core.text import N_
 from core.workspace import Area
 from ui import cached_chips
-from ui.chip_grid import picture_html
+from ui.chip_grid import inline, picture_html
 from ui.chip_map import plan_map
 from ui.chip_sets import free_name, simulated_seed, start_cut
 from ui.chip_words import metres_text
@@ -224,7 +224,8 @@ def _preview(request: Request, area: Area | None) -> None:
     plan_map(found, area, height_px=430)
     if picture:
         st.caption(_("Cut on trial:"))
-        st.html(picture_html(picture))
+        width = round(100 * len(found.trial) / TRIALS)
+        st.html(picture_html(inline(picture), style=f"width:{width}%"))
 
 
 def sentence(found: Preview) -> str:

@@ -34,7 +34,7 @@ from core.workspace import Workspace
 _DEGREES = CRS(4326)
 _SEARCH_S = 1.0
 _TRIAL_S = 0.7
-_FEWEST_TRIALS, _TRIALS = 3, 8
+TRIALS, _FEWEST_TRIALS = 8, 3
 _MOST_ON_GRID = 500_000
 _MOST_DRAWN = 600
 _MOST_BLOCKS_DRAWN = 20_000
@@ -169,7 +169,7 @@ def _tried(
     chips: list[NDArray[Any]] = []
     took: list[float] = []
     begun = time.monotonic()
-    some = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), _TRIALS)).astype(int))
+    some = np.unique(np.linspace(0, len(windows) - 1, min(len(windows), TRIALS)).astype(int))
     for at in some:
         at_first = time.monotonic()
         number = int(windows.source[at])
@@ -188,7 +188,7 @@ def _tried(
     size = options.size_px
     empty = np.empty((0, len(material.channels), size, size), dtype)
     rest = took[1:] or took
-    return np.stack(chips) if chips else empty, float(np.mean(rest)) if rest else None
+    return np.stack(chips) if chips else empty, float(np.median(rest)) if rest else None
 
 
 def _block_m(plan: Plan, blocks: Blocks) -> float:

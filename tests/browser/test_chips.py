@@ -17,13 +17,13 @@ from core.chips.places import chip_of
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
 from core.workspace import Workspace
+from tests.browser.map_view import FRAME
 from tests.browser.screen import map_frame, pixels_of, wait_settled
 from tests.browser.valley import downloaded
 
 AREA, SET = "simulated-corner", "corner-32"
 WEST_M, SOUTH_M, SIDE_M = 447_000.0, 4_634_000.0, 700.0
 HOSTILE = "<img src=x onerror=alert(1)>"
-CHIP = "[data-testid=stBidiComponentRegular] button, .stBidiComponent button"
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +209,7 @@ def test_a_zip_of_images_is_taken_in_with_its_classes(visit, server, corner, tmp
     assert "set=fields" in page.url
     titles = [chip.get_attribute("title") for chip in chips_of(page).all()]
     assert [title.split(" · ")[-1] for title in titles] == ["Crops"] * 3 + ["Forest"] * 3
-    assert not page.locator("iframe[title='streamlit_folium.st_folium']").count()
+    assert not page.locator(FRAME).count()
 
 
 def test_hostile_names_of_classes_are_shown_as_text(visit, server, corner, tmp_path):
