@@ -163,13 +163,13 @@ def _pager(view: ChipView, pages: int, count: int, all_of_them: int) -> None:
     if pages > 1:
         said += " · " + _("page {page} of {pages}").format(page=view.page + 1, pages=pages)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(said)
         if pages > 1 and st.button("◀", help=_("Page before"), disabled=view.page == 0):
             view.page -= 1
             st.rerun()
         if pages > 1 and st.button("▶", help=_("Next page"), disabled=view.page == pages - 1):
             view.page += 1
             st.rerun()
+        st.markdown(said)
 
 
 def _titles(chips: ChipSet, some: NDArray[np.int64]) -> list[tuple[int, str]]:

@@ -95,8 +95,9 @@ def plan_map(found: Preview, area: Area | None, *, height_px: int) -> None:
     for split, shape in shapes.items():
         group.add_child(_drawn(shape, SPLIT_COLOURS[split], is_filled=False))
     bounds = area.bounds_lonlat if area else found.bounds
-    base = maps.new_map(bounds, view_key=f"plan-{area.id if area else 'files'}")
-    maps.show(base, group, key=f"plan-map-{area.id if area else ''}", height_px=height_px)
+    key = area.id if area else ",".join(f"{value:.3f}" for value in bounds)
+    base = maps.new_map(bounds, view_key=f"plan-{key}")
+    maps.show(base, group, key=f"plan-map-{key}", height_px=height_px)
 
 
 def _overlay(

@@ -59,8 +59,9 @@ def _request(area: Area | None, infos: list[SetInfo]) -> Request | None:
     stem = area.id if area and source == "layers" else str(source)
     name = st.text_input(
         _("Name of the set"),
-        value=free_name(f"{stem[:40]}-{options.size_px}", [info.id for info in infos]),
+        value=free_name(f"{stem[:40]}-chips", [info.id for info in infos]),
         max_chars=64,
+        key=f"cut-name-{key}-{source}-{len(infos)}",  # proposed anew once a set is made
         help=_("Small letters, digits, '_' and '-'."),
     )
     if given is None:
@@ -106,7 +107,9 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
             format_func=lambda path: known[path],
             key=f"cut-files-{key}",
         )
-    uploaded = choose_file(f"chips-{key}", intake.RASTER_SUFFIXES, label=_("Or a raster file"))
+    uploaded = choose_file(
+        f"chips-{key}", intake.RASTER_SUFFIXES, label=_("Or upload one"), is_upload_only=True
+    )
     paths = tuple(dict.fromkeys([*chosen, *([str(uploaded[0])] if uploaded else [])]))
     if not paths:
         st.caption(_("Choose one file or several of one kind: other places, or other dates."))
@@ -221,7 +224,7 @@ def _preview(request: Request, area: Area | None) -> None:
     st.markdown(sentence(found))
     if request.options.balance:
         st.caption(_("Which of these places are taken is decided by the balance, while it runs."))
-    plan_map(found, area, height_px=430)
+    plan_map(found, area if request.area else None, height_px=430)
     if picture:
         st.caption(_("Cut on trial:"))
         width = round(100 * len(found.trial) / TRIALS)

@@ -36,7 +36,7 @@ def chosen_set(infos: list[SetInfo], view: ChipView) -> SetInfo | None:
     if view.set_id and view.set_id not in by_id:
         if infos:
             text = _("There is no chip set {name}; {other} is shown.")
-            app_state().notice = text.format(name=plain(view.set_id[:80]), other=infos[0].id)
+            st.info(text.format(name=plain(view.set_id[:80]), other=infos[0].id))
         view.choose("")
     if not infos:
         return None
@@ -96,7 +96,7 @@ def key_figures(info: SetInfo, area: Area | None) -> None:
         _("A pixel means"): _("no place") if metres is None else f"{metres_text(metres)} m",
         _("On the disk"): size_text(info.num_bytes),
     }
-    for column, (name, value) in zip(st.columns(len(figures)), figures.items(), strict=True):
+    for column, (name, value) in zip(st.columns([2, 3, 3, 2, 2]), figures.items(), strict=True):
         column.metric(name, value)
     st.caption(_("Channels: {names}").format(names=plain(channels_text(info.channels, area))))
 

@@ -14,11 +14,13 @@ from ui.server import workspace
 from ui.state import app_state
 
 
-def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple[Path, str] | None:
+def choose_file(
+    purpose: str, suffixes: tuple[str, ...], *, label: str, is_upload_only: bool = False
+) -> tuple[Path, str] | None:
     """Draw the choice; return the file's path and the name to call it by, None until chosen."""
     state = app_state()
     turn = state.upload_turns.get(purpose, 0)
-    left, right = st.columns(2)
+    left, right = (st.container(), None) if is_upload_only else st.columns(2)
     uploaded = left.file_uploader(
         label,
         type=_types(suffixes),
@@ -44,6 +46,8 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
             return Path(written), name
         del state.uploads[purpose]  # taken in by a job, or turned down by the user
         st.rerun()
+    if right is None:
+        return None
     names = intake.data_files(suffixes)
     chosen = right.selectbox(
         _("Or a file of the server's data folder"),
