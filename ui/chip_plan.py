@@ -53,7 +53,7 @@ def _request(area: Area | None, infos: list[SetInfo]) -> Request | None:
         sources["layers"] = _("Layers of the study area")
     sources["files"] = _("Raster files")
     key = area.id if area else ""
-    source = choice(_("Cut from"), sources, key=f"cut-source-{key}")
+    source = choice(_("Cut from"), sources, key=f"cut-source-{key}", is_kept=True)
     given = _given(cast(Source, source), area, key)
     options = _options(key, is_place_known=area is not None)
     stem = area.id if area and source == "layers" else str(source)
@@ -127,59 +127,53 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
 def _options(key: str, *, is_place_known: bool) -> CutOptions:
     """Draw sizes, number and, folded, all else."""
     left, right = st.columns(2)
-    size = int(left.number_input(_("Side (px)"), SMALLEST_PX, LARGEST_PX, 64, step=16))
-    metres = right.number_input(
-        _("Side (m)"), 0.0, 1e6, 0.0, help=_("0: as many of the source's pixels as the side in px.")
-    )
+    size = int(_number(left, _("Side (px)"), (SMALLEST_PX, LARGEST_PX), 64, key="px", step=16))
+    said = _("0: as many of the source's pixels as the side in px.")
+    metres = _number(right, _("Side (m)"), (0.0, 1e6), 0.0, key="m", said=said)
     ways = {"random": _("At random"), "grid": _("Side by side")}
-    way = switch(_("Places"), ways, value="random", key=f"cut-way-{key}")
+    way = switch(_("Places"), ways, value="random", key=f"cut-way-{key}", is_kept=True)
+    is_grid = way == "grid"
     left, right = st.columns(2)
-    count = int(
-        left.number_input(
-            _("Number"),
-            0 if way == "grid" else 1,
-            MOST_CHIPS,
-            0 if way == "grid" else 2000,
-            step=100,
-            help=_("On a grid 0 is all that fit."),
-        )
-    )
-    seed = int(
-        right.number_input(_("Seed"), 0, 2**31 - 1, 0, help=_("The same seed, the same set."))
-    )
+    count = _number(
+        left, _("Number"), (0 if is_grid else 1, MOST_CHIPS), 0 if is_grid else 2000,
+        key=f"count-{way}", step=100, said=_("On a grid 0 is all that fit."),
+    )  # fmt: skip
+    said = _("The same seed, the same set.")
+    seed = int(_number(right, _("Seed"), (0, 2**31 - 1), 0, key="seed", said=said))
     with st.expander(_("More choices")):
-        more = _more(way == "grid", is_place_known)
+        more = _more(way, key, is_place_known)
     return CutOptions(
         size_px=size,
         metres=metres or None,
-        count=count or None,
-        grid=way == "grid",
+        count=int(count) or None,
+        grid=is_grid,
         seed=seed,
         **more,
     )
 
 
-def _more(is_grid: bool, is_place_known: bool) -> dict[str, Any]:
+def _more(way: str, key: str, is_place_known: bool) -> dict[str, Any]:
+    is_grid = way == "grid"
     left, right = st.columns(2)
-    valid = left.number_input(_("Least valid pixels (%)"), 0, 100, 100)
-    distance = right.number_input(_("Least distance of centres (m)"), 0.0, 1e6, 0.0, step=10.0)
-    overlap = left.number_input(
-        _("Overlap, at most (%)"),
-        0,
-        90 if is_grid else 100,
-        0 if is_grid else 100,
-        help=_("Share of a chip that another one may repeat."),
-    )
+    valid = _number(left, _("Least valid pixels (%)"), (0, 100), 100, key="valid")
+    label = _("Least distance of centres (m)")
+    distance = _number(right, label, (0.0, 1e6), 0.0, key="apart", step=10.0)
+    overlap = _number(
+        left, _("Overlap, at most (%)"), (0, 90 if is_grid else 100), 0 if is_grid else 100,
+        key=f"overlap-{way}", said=_("Share of a chip that another one may repeat."),
+    )  # fmt: skip
     balances = {"": _("None")}
     if is_place_known:
         balances |= {"clusters": _("Clusters"), "cover": _("Land cover")}
     balance = choice(
-        _("Balance by"), balances, place=right, help=_("About as many chips of each kind.")
-    )
+        _("Balance by"), balances, place=right, key=f"cut-balance-{key}", is_kept=True,
+        help=_("About as many chips of each kind."),
+    )  # fmt: skip
     splits = {"place": _("By place, in blocks"), "none": _("None: all for training")}
     split = choice(
-        _("Train and test"), splits, help=_("Never chip by chip: neighbours look alike.")
-    )
+        _("Train and test"), splits, key=f"cut-split-{key}", is_kept=True,
+        help=_("Never chip by chip: neighbours look alike."),
+    )  # fmt: skip
     options: dict[str, Any] = {
         "min_valid": valid / 100,
         "min_distance_m": distance,
@@ -188,14 +182,30 @@ def _more(is_grid: bool, is_place_known: bool) -> dict[str, Any]:
         "split": split,
     }
     if split == "place":
-        columns = st.columns(3)
-        share = columns[0].number_input(_("For the test (%)"), 1, 90, 20)
-        block = columns[1].number_input(
-            _("Block (m)"), 0.0, 1e6, 0.0, help=_("0: from 2 to 8 chips a side.")
-        )
-        gap = columns[2].number_input(_("Gap (m)"), 0.0, 1e6, 0.0, step=10.0)
+        first, second, third = st.columns(3)
+        share = _number(first, _("For the test (%)"), (1, 90), 20, key="share")
+        said = _("0: from 2 to 8 chips a side.")
+        block = _number(second, _("Block (m)"), (0.0, 1e6), 0.0, key="block", said=said)
+        gap = _number(third, _("Gap (m)"), (0.0, 1e6), 0.0, key="gap", step=10.0)
         options |= {"test_share": share / 100, "block_m": block or None, "gap_m": gap}
     return options
+
+
+def _number(
+    place: Any,
+    label: str,
+    limits: tuple[float, float],
+    value: float,
+    *,
+    key: str,
+    step: float | None = None,
+    said: str | None = None,
+) -> float:
+    """Draw a number that stays while another view is looked at."""
+    found: float = place.number_input(
+        label, *limits, value, step, key=f"cut-{key}", help=said, persist_state="session"
+    )
+    return found
 
 
 def _start(request: Request | None, infos: list[SetInfo]) -> None:
