@@ -234,28 +234,31 @@ def import_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
 
 
 def export_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
-    """Write a set of chips as image files.
+    """Write a set of chips as image files, or as one zip of them.
 
-    `config` holds `workspace`, `set`, `folder`, and what differs from the defaults of
-    `chips.export.export_set` as `options`.
+    `config` holds `workspace`, `set`, and what differs from the defaults of
+    `chips.export.export_set` as `options`; and `folder`, or nothing for a zip below `exports/` of
+    the workspace, whose path the outcome then holds as `archive`.
     """
-    from core.chips.export import export_set
+    from core.chips.export import export_set, export_zip
     from core.chips.sets import ChipSets
 
-    chips = ChipSets(Path(config["workspace"])).open(config["set"])
-    done = export_set(
-        chips,
-        Path(config["folder"]),
+    root = Path(config["workspace"])
+    chips = ChipSets(root).open(config["set"])
+    given: dict[str, Any] = {
         **config.get("options", {}),
-        on_progress=_part(report, 0, 1),
-        should_stop=should_stop,
-    )
-    return {
-        "set": chips.info.id,
-        "files": done.num_files,
-        "outputs": [str(path) for path in done.outputs],
-        "notes": [list(note) for note in done.notes],
+        "on_progress": _part(report, 0, 1),
+        "should_stop": should_stop,
     }
+    outcome: dict[str, Any] = {}
+    if "folder" in config:
+        done = export_set(chips, Path(config["folder"]), **given)
+        outcome["outputs"] = [str(path) for path in done.outputs]
+    else:
+        done = export_zip(chips, root, **given)
+        outcome["archive"] = str(done.outputs[0])
+    notes = [list(note) for note in done.notes]
+    return {"set": chips.info.id, "files": done.num_files, "notes": notes, **outcome}
 
 
 def search_imagery(

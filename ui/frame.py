@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from core.workspace import Area
+from ui.chip_view import ChipView, address_of
 from ui.choice import distinct
 from ui.errors import plain
 from ui.language import LANGUAGES, _, language
@@ -51,7 +52,10 @@ def run_pages() -> None:
         st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
-    training = [st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery")]
+    training = [
+        st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
+        st.Page("pages/chips.py", title=_("Chips"), url_path="chips"),
+    ]
     st.navigation({"": city, _("Training data"): training}, position="top").run()
     warm_up()
 
@@ -192,6 +196,11 @@ def remember_cozy(area: Area, view: CozyView) -> None:
         lang=app_state().language,
         **{key: str(value or "") for key, value in chosen.items()},
     )
+
+
+def remember_chips(view: ChipView) -> None:
+    """Make the address restore what the Chips page shows."""
+    write_address(area=app_state().area, lang=app_state().language, **address_of(view))
 
 
 def remember_clusters(area: Area, view: ClusterView) -> None:

@@ -22,6 +22,9 @@ _WORKS = {
     "search": ("search-imagery",),
     "imagery": ("fetch-imagery",),
     "layers": ("fetch-layers",),
+    "cut": ("cut-chips",),
+    "import": ("import-chips",),
+    "export": ("export-chips",),
 }
 """What the jobs of a purpose do, by the first part of its name."""
 
@@ -36,18 +39,19 @@ def job_panel(
     watched_area: str = "",
     is_kept: bool = False,
     names: Mapping[str, str] = MappingProxyType({}),
+    anywhere: bool = False,
 ) -> None:
     """Show the job that this session watches for `purpose`; nothing where there is none.
 
     Where `area` is given, a session that is new, as after a reload, looks once for a job of the
-    purpose that runs on it, whoever started it. When the job ends the whole page runs again;
-    `on_done` takes its result over and returns the sentence to show. Where `watched_area` is given,
-    the page also runs again whenever that area changes. `is_kept`: what has come stays when the job
-    ends before its time, and the next one goes on from there. `names` are shown in place of ids
-    that a report holds.
+    purpose that runs on it, whoever started it; with `anywhere` for one on any area. When the job
+    ends the whole page runs again; `on_done` takes its result over and returns the sentence to
+    show. Where `watched_area` is given, the page also runs again whenever that area changes.
+    `is_kept`: what has come stays when the job ends before its time, and the next one goes on from
+    there. `names` are shown in place of ids that a report holds.
     """
-    if area and purpose not in app_state().jobs:
-        app_state().jobs[purpose] = _running_job(purpose, area)
+    if (area or anywhere) and purpose not in app_state().jobs:
+        app_state().jobs[purpose] = _running_job(purpose, None if anywhere else area)
     job_id = app_state().jobs.get(purpose)
     if not job_id:
         return
@@ -76,12 +80,13 @@ def is_watched(*purposes: str) -> bool:
     return any(app_state().jobs.get(purpose) for purpose in purposes)
 
 
-def _running_job(purpose: str, area: str) -> str:
-    """Return the id of the running job of a purpose on an area, "" where there is none."""
+def _running_job(purpose: str, area: str | None) -> str:
+    """Return the id of the running job of a purpose, on an area unless None; "" for none."""
     root = workspace().root / "jobs"
     for work in _WORKS.get(purpose.split("-")[0], ()):
         for found in jobs.jobs(root, work):
-            if found.state == "running" and found.config.get("area") == area:
+            is_here = area is None or found.config.get("area") == area
+            if found.state == "running" and is_here:
                 return found.id
     return ""
 

@@ -30,13 +30,15 @@ def base_path() -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes beside Streamlit's own: tiles, assets, and the first page by its name."""
+    """Return the routes beside Streamlit's own: pictures, assets, the first page by its name."""
     from core import tiles
+    from core.chips import sheets
 
     base = base_path()
     return [
         Route(f"{base}/start", _first_page),
         *tiles.routes(workspace, base=base, outside=outside_allowed),
+        *sheets.routes(workspace, base=base),
     ]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from core.errors import AppError
+from ui.chip_view import ChipView, read_address
 
 _KEY = "app_state"
 
@@ -148,6 +149,8 @@ class AppState:
     """Why the internet could not be asked the last time."""
     dismissed: str = ""
     """Id of the job whose missed layers are not told of any more."""
+    chips: ChipView = field(default_factory=ChipView)
+    """Sets belong to the workspace, not to an area."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -244,6 +247,7 @@ def _read_address(state: AppState) -> None:
                 cozy.options[key] = kind(found[key])
     imagery = state.imagery_view(state.area)
     imagery.search, imagery.looked = found.get("search", ""), found.get("image", "")
+    read_address(state.chips, found)
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)
