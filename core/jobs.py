@@ -63,6 +63,7 @@ WORKS = {
     "image-layer": "core.works:image_layer",
     "fetch-imagery": "core.works:fetch_imagery",
     "fetch-layers": "core.works:fetch_layers",
+    "import-weights": "models.imports:import_weights",
 }
 _VERSION = 1
 _KEPT = 50

@@ -19,7 +19,14 @@ from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
 from models import presets, runs
-from models.config import AdversaryConfig, NetworkConfig, RunConfig, TrainConfig, field_names
+from models.config import (
+    AdversaryConfig,
+    NetworkConfig,
+    RunConfig,
+    TrainConfig,
+    field_names,
+    read_fits,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -120,7 +127,7 @@ def _train(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
-    from models.data import DIGITS, is_set, open_chips, size_of
+    from models.sets import DIGITS, is_set, open_chips, size_of
 
     size = args.size or size_of(args.data)
     chips = open_chips(args.data, size_px=size)
@@ -150,7 +157,7 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
     """Return settings with what the command line changes."""
     training: dict[str, Any] = {}
     if getattr(args, "epochs", None):
-        training["fits"] = _numbers(args.epochs)
+        training["fits"] = read_fits(args.epochs)
     for name in ("batch", "seed", "lr", "checkpoint_every"):
         if getattr(args, name, None) is not None:
             training[name] = getattr(args, name)
@@ -199,16 +206,6 @@ def _like(before: Any, text: str) -> Any:
     if before is not None and given is not None and type(given) is not type(before):
         raise TypeError(text)
     return given
-
-
-def _numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(
-            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
-            text=text[:40],
-        ) from None  # fmt: skip
 
 
 def _resume(args: argparse.Namespace) -> dict[str, Any]:
@@ -283,32 +280,18 @@ def _facts(found: runs.Run) -> dict[str, Any]:
 
 
 def _import(args: argparse.Namespace) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    from models import checkpoint
-    from models.foreign import read_foreign
+    from models.imports import bring
 
     source, out = Path(args.file), Path(args.out)
-    if out.exists():
-        raise InputError(N_("{name} exists already."), name=out.name)
-    found = read_foreign(source)
-    facts = {
-        "step": 0,
-        "images": 0,
-        "model": "wgan",
-        "optimiser": "shared-rmsprop",
-        "networks": asdict(found.networks),
-        "what": found.what,
-        "source": {"name": source.name, "digest": store.file_digest(source)},
-        "code": code_version("models"),
-    }
-    checkpoint.write_checkpoint(out, facts, found.weights, found.state)
-    size = found.networks.size_px
-    text = f"{source.name}: {found.what}, {size} px, {found.networks.channels} channels -> {out}"
+    facts = bring(source, out)
+    networks = facts["networks"]
+    text = (
+        f"{source.name}: {facts['what']}, {networks['size_px']} px, {networks['channels']}"
+        f" channels -> {out}"
+    )
     return record(
-        "model-import", what=found.what, networks=asdict(found.networks), outputs=[str(out)],
-        text=text,
-    )  # fmt: skip
+        "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
+    )
 
 
 if __name__ == "__main__":

@@ -201,6 +201,21 @@ class RunConfig:
             ) from err
 
 
+def read_fits(text: str) -> tuple[int, ...]:
+    """Read the epochs of each fit, written as 5, 10, 10.
+
+    Raises:
+        InputError: It is no list of whole numbers.
+    """
+    try:
+        return tuple(int(part) for part in text.replace("，", ",").split(","))
+    except ValueError:
+        raise InputError(
+            N_("{text!r} is no list of whole numbers."), hint=N_("Give them as 5,10,10."),
+            text=text[:40],
+        ) from None  # fmt: skip
+
+
 def made_of(kind: type[Any], body: dict[str, Any]) -> Any:
     """Make settings of one kind from JSON: lists become tuples."""
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()})

@@ -1,12 +1,24 @@
-"""Curves of old runs, read off the table that was printed while they trained."""
+"""Curves of old runs, read off the table that was printed while they trained, and kept.
 
+old-runs/<id>.json   title, rows, and the lines in which it named a better model
+"""
+
+import hashlib
 import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 
-from core.errors import InputError
+from core import store
+from core.errors import AppError, InputError, TooLargeError
 from core.text import N_
-from models.config import Row
+from models.config import BestRule, Row
+from models.plan import Best
 
+KIND, VERSION = "urban-pattern-old-run", 1
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_MOST_CHARACTERS = 2_000_000
 
 
 def read_log(text: str) -> list[Row]:
@@ -50,3 +62,98 @@ def read_log(text: str) -> list[Row]:
             hint=N_("Its columns are epoch, train_loss, gen_loss, crit_loss and time."),
         )
     return rows
+
+
+def printed_better(text: str) -> list[tuple[int, float]]:
+    """Return epoch and loss of each line in which fastai said that it found a better model."""
+    line = re.compile(rf"Better model found at epoch (\d+) with \w+ value: ({_NUMBER})")
+    return [(int(found[1]), float(found[2])) for found in line.finditer(text)]
+
+
+def better_epochs(rows: Sequence[Row], rule: BestRule) -> list[Row]:
+    """Return the rows that a rule calls better than all before them in their fit, see `Best`.
+
+    An epoch that is not in the table counts as if it had not been.
+    """
+    lengths: dict[int, int] = {}
+    for row in rows:
+        lengths[row["fit"]] = max(lengths.get(row["fit"], 0), row["epoch_in_fit"] + 1)
+    best = Best(rule, is_distance=True)
+    found = []
+    fit = -1
+    for row in rows:
+        if row["fit"] != fit:
+            fit = row["fit"]
+            best.begin_fit()
+        share = (row["epoch_in_fit"] + 1) / lengths[fit]
+        if best.is_better(row["critic_smooth"], share):
+            found.append(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """A table that was kept."""
+
+    id: str
+    title: str
+    rows: tuple[Row, ...]
+    printed: tuple[tuple[int, float], ...]
+    """Epoch and loss of each better model that the text itself names."""
+
+
+def keep(root: Path, title: str, text: str) -> str:
+    """Read a table, keep it in the workspace `root`, and return its id; the same one only once.
+
+    Raises:
+        InputError: There is no row of a table in the text, or the title is none.
+        TooLargeError: The text is longer than any such table.
+    """
+    title = title.strip()
+    if not title or len(title) > 80:
+        raise InputError(N_("An old run needs a title of 1 to 80 characters."))
+    if len(text) > _MOST_CHARACTERS:
+        raise TooLargeError(
+            N_("The text has {count:,} characters; a training table has at most {most:,}."),
+            count=len(text), most=_MOST_CHARACTERS,
+        )  # fmt: skip
+    rows, printed = read_log(text), printed_better(text)
+    digest = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:8]
+    name = f"{store.slug(title, fallback='table')[:40].strip('-_')}-{digest}"
+    body = {"title": title, "rows": rows, "printed": [list(pair) for pair in printed]}
+    store.write_json(_folder(root) / f"{name}.json", body, kind=KIND, version=VERSION)
+    return name
+
+
+def old_run(root: Path, name: str) -> OldRun:
+    """Read one that was kept.
+
+    Raises:
+        InputError: There is none of that name.
+        StoreError: Its file is damaged.
+    """
+    path = store.inside(_folder(root), f"{store.checked_id(name, what=N_('table'))}.json")
+    if not path.is_file():
+        raise InputError(N_("There is no old run {id!r}."), id=name)
+    body = store.read_json(path, kind=KIND, version=VERSION)
+    printed = tuple((int(epoch), float(loss)) for epoch, loss in body["printed"])
+    return OldRun(name, body["title"], tuple(body["rows"]), printed)
+
+
+def old_runs(root: Path) -> list[OldRun]:
+    """Return all readable ones, by title."""
+    found = []
+    for path in _folder(root).glob("[a-z0-9]*.json"):
+        with suppress(AppError, KeyError, TypeError, ValueError):
+            found.append(old_run(root, path.stem))
+    return sorted(found, key=lambda one: (one.title, one.id))
+
+
+def forget(root: Path, name: str) -> None:
+    """Delete one that was kept."""
+    old_run(root, name)
+    (_folder(root) / f"{name}.json").unlink(missing_ok=True)
+
+
+def _folder(root: Path) -> Path:
+    return root / "old-runs"

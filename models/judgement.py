@@ -11,11 +11,13 @@ from torch import Tensor
 from models import metrics
 from models.adversary import Adversary
 from models.config import Row
-from models.data import Chips, as_bytes, as_pictures
+from models.data import as_bytes, as_pictures
+from models.sets import Chips
 from models.train import Draws
 
 _COUNT = 256
 _COPIES = 64
+_SHOWN = 8
 _QUANTILES = np.linspace(0, 1, 41)
 
 
@@ -46,14 +48,18 @@ class Judge:
         """Return the pictures of the sample sheet, always of the same latents."""
         return as_bytes(self._task.sample(self.latents[: self.samples]))
 
-    def row(self, step: int) -> Row:
-        """Measure and return a row.
+    def measured(self, step: int) -> tuple[Row, NDArray[np.uint8]]:
+        """Measure and return a row, and the samples nearest to a chip with those chips.
 
         `swd`: sliced Wasserstein distances, a scale an entry. `diversity`: see `metrics`.
         `nearest_ratio`: median distance of samples to their nearest chip over that of chips to
-        theirs. `spectrum`: of the samples. `real_scores`, `fake_scores`: 41 quantiles of the
+        theirs. `nearest`: the eight samples that lie nearest to a chip, with its number in the
+        set. `spectrum`: of the samples. `real_scores`, `fake_scores`: 41 quantiles of the
         critic's scores. `score_distance`: their 1-D earth mover's distance. `clipped`: share of
         the critic's weights at the limit.
+
+        Returns:
+            The row, and pictures (2n, C, H, W): the samples of `nearest`, then their chips.
         """
         pictures = self._task.sample(self.latents[:_COUNT])
         fake = as_bytes(pictures)
@@ -61,10 +67,11 @@ class Judge:
         scales = metrics.sliced_wasserstein(
             self.real, fake, rng=rng, metres_per_px=self._chips.metres_per_px
         )
-        nearest = metrics.nearest_chips(fake[:_COPIES], self._chips).distances
+        nearest = metrics.nearest_chips(fake[:_COPIES], self._chips)
+        shown = np.argsort(nearest.distances, kind="stable")[:_SHOWN]
         real_scores = self._task.scores(as_pictures(torch.from_numpy(self.real))).cpu().numpy()
         fake_scores = self._task.scores(pictures).cpu().numpy()
-        return {
+        row = {
             "step": step,
             "swd": [
                 {"size_px": one.size_px, "metres": one.metres, "distance": one.distance}
@@ -72,15 +79,24 @@ class Judge:
             ],
             "swd_mean": float(np.mean([one.distance for one in scales])),
             "diversity": _number(metrics.diversity(self.real, fake, rng=rng)),
-            "nearest_ratio": _number(float(np.median(nearest)) / self._usual)
+            "nearest_ratio": _number(float(np.median(nearest.distances)) / self._usual)
             if self._usual
             else None,
+            "nearest": [
+                {
+                    "sample": int(at),
+                    "chip": int(nearest.indices[at]),
+                    "distance": float(nearest.distances[at]),
+                }
+                for at in shown
+            ],
             "spectrum": metrics.radial_spectrum(fake).tolist(),
             "real_scores": np.quantile(real_scores, _QUANTILES).tolist(),
             "fake_scores": np.quantile(fake_scores, _QUANTILES).tolist(),
             "score_distance": metrics.wasserstein_1d(real_scores, fake_scores),
             "clipped": self._task.clipped_share(),
         }
+        return row, np.concatenate([fake[shown], self._chips.batch(nearest.indices[shown])])
 
 
 def _number(value: float) -> float | None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from core.errors import InputError
 from core.text import N_
-from models.data import Chips
+from models.sets import Chips
 
 Pictures = NDArray[np.uint8]
 

@@ -36,7 +36,7 @@ def sheet(pictures: NDArray[np.uint8], *, columns: int | None = None) -> NDArray
     return out[:, :, 0] if shown.shape[1] == 1 else out
 
 
-def write_sheet(path: Path, pictures: NDArray[np.uint8]) -> None:
+def write_sheet(path: Path, pictures: NDArray[np.uint8], *, columns: int | None = None) -> None:
     """Write a sheet of pictures (n, C, H, W) as a PNG."""
     with store.atomic_path(path) as tmp:
-        tmp.write_bytes(png.truecolour(sheet(pictures)))
+        tmp.write_bytes(png.truecolour(sheet(pictures, columns=columns)))

@@ -7,6 +7,7 @@
                               log.txt         what the process printed
                               metrics.jsonl   a row of figures a line
                               samples/        <step>.png, reals.png
+                              nearest/        <step>.png: samples and the chips nearest to them
                               checkpoints/    <step>/, see models/checkpoint.py
                               stop            exists once somebody asked to stop
                               result.json or error.json   written last
@@ -300,11 +301,14 @@ def rows(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:
     return found
 
 
-def samples(folder: Path) -> dict[int, Path]:
-    """Return the sample sheets of a run by their steps, in order."""
+def samples(folder: Path, kind: Literal["samples", "nearest"] = "samples") -> dict[int, Path]:
+    """Return the sheets of a run by their steps, in order.
+
+    `samples`: of latents that never change. `nearest`: samples above the chips nearest to them.
+    """
     return {
         int(path.stem): path
-        for path in sorted((folder / "samples").glob("*.png"))
+        for path in sorted((folder / kind).glob("*.png"))
         if path.stem.isdecimal()
     }
 
@@ -317,6 +321,53 @@ def log_tail(folder: Path, *, size: int = 20_000) -> str:
             return file.read().decode("utf-8", "replace")
     except OSError:
         return ""
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """Return all settings of a run by their names, such as `training.lr`."""
+    return _flat(config.body())
+
+
+def signature(root: Path) -> tuple[object, ...]:
+    """Return what changes whenever a run comes, goes, or changes its state; cheap to ask often."""
+    found = []
+    for folder in sorted(path.parent for path in root.glob("[a-z0-9]*/config.json")):
+        times = tuple(_changed(folder / name) for name in _TELLING)
+        state = ""
+        if not (times[-1] or times[-2]):  # no outcome: it may have been killed meanwhile
+            with suppress(AppError):
+                state = run(folder).state
+        found.append((folder.name, times, state))
+    return tuple(found)
+
+
+_TELLING = ("config.json", "slot.json", "stop", "result.json", "error.json")
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def is_stopping(folder: Path) -> bool:
+    """Tell whether somebody asked a run to stop."""
+    return (folder / "stop").exists()
+
+
+def queue_place(root: Path, found: Run) -> tuple[int, bool]:
+    """Return the place of a waiting run among those that wait for its device, and if that is free.
+
+    Free as far as the other runs' settings tell: one on `auto` may compute where another does.
+    """
+    others = [one for one in runs(root) if one.config.device == found.config.device]
+    before = [
+        one
+        for one in others
+        if one.state == "queued" and (one.started, one.id) < (found.started, found.id)
+    ]
+    return 1 + len(before), not any(one.state == "running" for one in others)
 
 
 def _session(changes: "list[Change] | tuple[()]") -> dict[str, Any]:

@@ -30,10 +30,11 @@ from core.text import N_
 from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
 from models.config import Row, RunConfig
-from models.data import Chips, Feeder, check_chips, open_chips
+from models.data import Feeder
 from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
+from models.sets import Chips, check_chips, open_chips
 from models.train import Draws, Memory, Watcher, train
 
 Report = Callable[[float, str], None]
@@ -226,7 +227,10 @@ class _Session(Watcher):
         pictures.write_sheet(self._folder / "samples" / f"{step:08d}.png", self._judge.sheet())
 
     def measure(self, step: int) -> None:
-        self._write_row(self._judge.row(step))
+        row, pairs = self._judge.measured(step)
+        place = self._folder / "nearest" / f"{step:08d}.png"
+        pictures.write_sheet(place, pairs, columns=len(pairs) // 2)
+        self._write_row(row)
 
     def checkpoint(self, memory: Memory, *, is_best: bool) -> None:
         if is_best:
@@ -303,9 +307,10 @@ class _Session(Watcher):
             kept = [row for row in runs.rows(self._folder) if row["step"] <= step]
             with store.atomic_path(path) as tmp:
                 tmp.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        for at, sheet in runs.samples(self._folder).items():
-            if at > step:
-                sheet.unlink(missing_ok=True)
+        for sheets in (runs.samples(self._folder), runs.samples(self._folder, "nearest")):
+            for at, sheet in sheets.items():
+                if at > step:
+                    sheet.unlink(missing_ok=True)
 
     def _data_facts(self) -> dict[str, Any]:
         return {

@@ -36,6 +36,9 @@ from core.effects import Effects
 from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
 from core.quadrats import estimate_count
+from models import estimate, runs, sets
+from models.estimate import Speed
+from models.follow import Follower
 from ui.server import outside_allowed, workspace
 
 # About 5 m: finer than a boundary line on a screen can show.
@@ -294,6 +297,27 @@ def drawn_image(path: str, written: int) -> drawing.Drawn:
     """Return a fetched image drawn for a map."""
     del written
     return drawing.drawn(Path(path))
+
+
+@st.cache_resource(max_entries=6, show_spinner=False)
+def follower(folder: str) -> Follower:
+    """Return what reads the figures of a run as they come, shared by all who watch it."""
+    return Follower(Path(folder))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def picture_set(source: str, stamp: int) -> sets.SetFacts:
+    """Return what is known of pictures to train on; `stamp` changes with them."""
+    del stamp
+    return sets.facts(source)
+
+
+@st.cache_data(max_entries=2, show_spinner=False)
+def run_speeds(ended: tuple[str, ...]) -> list[Speed]:
+    """Return how fast runs that have ended went, in the order of their ids."""
+    root = workspace().root / "runs"
+    found = (estimate.speed_of(runs.run(runs.folder_of(root, run_id))) for run_id in ended)
+    return [speed for speed in found if speed is not None]
 
 
 def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:

@@ -1,10 +1,12 @@
 """A select box over ids and their visible names: what every form needs."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import streamlit as st
+
+from ui.state import set_widget, widget_value
 
 
 def choice(
@@ -32,6 +34,40 @@ def choice(
         persist_state="session" if is_kept else None,
     )
     return chosen
+
+
+def held_choice(
+    label: str,
+    options: Mapping[str, str],
+    held: MutableMapping[str, Any],
+    name: str,
+    *,
+    value: str = "",
+    place: Any = st,
+    help: str | None = None,  # noqa: A002
+) -> str:
+    """Draw a select box whose choice is `held[name]`, which may also be changed elsewhere.
+
+    `value` is chosen at first, and whenever what is held is no option any more.
+    """
+    key = f"held-{name}"
+    if held.get(name) not in options:
+        held[name] = value if value in options else next(iter(options))
+
+    def chosen() -> None:
+        held[name] = widget_value(key)
+
+    set_widget(key, held[name])
+    names = distinct(options)
+    place.selectbox(
+        label,
+        list(options),
+        format_func=lambda item: names.get(item, item),
+        key=key,
+        on_change=chosen,
+        help=help,
+    )
+    return str(held[name])
 
 
 def distinct(names: Mapping[str, str]) -> dict[str, str]:

@@ -56,7 +56,9 @@ def run_pages() -> None:
         st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
         st.Page("pages/chips.py", title=_("Chips"), url_path="chips"),
     ]
-    st.navigation({"": city, _("Training data"): training}, position="top").run()
+    networks = [st.Page("pages/train.py", title=_("Train"), url_path="train")]
+    groups = {"": city, _("Training data"): training, _("Networks"): networks}
+    st.navigation(groups, position="top").run()
     warm_up()
 
 

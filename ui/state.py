@@ -130,6 +130,26 @@ class ImageryView:
 
 
 @dataclass(slots=True)
+class TrainView:
+    """What the Train page shows."""
+
+    see: str = "watch"
+    """watch, new, compare or old."""
+    run: str = ""
+    """Id of the run that is watched; empty: the newest."""
+    panel: str = "losses"
+    step: int | None = None
+    """Where the slider through time stands; None: at the newest sheet, and it follows."""
+    compared: list[str] = field(default_factory=list)
+    """Ids of runs and of old tables."""
+    asked: str = ""
+    """What the user is asked to confirm."""
+    draft: dict[str, str] = field(default_factory=dict)
+    """Choices that outlive a visit of the page, by name: `figure` and `by` of the comparison,
+    `data`, `model`, `preset` and `size` of a new run, `table` of old work."""
+
+
+@dataclass(slots=True)
 class AppState:
     """What one browser session remembers between pages."""
 
@@ -151,6 +171,7 @@ class AppState:
     """Id of the job whose missed layers are not told of any more."""
     chips: ChipView = field(default_factory=ChipView)
     """Sets belong to the workspace, not to an area."""
+    train: TrainView = field(default_factory=TrainView)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -248,6 +269,7 @@ def _read_address(state: AppState) -> None:
     imagery = state.imagery_view(state.area)
     imagery.search, imagery.looked = found.get("search", ""), found.get("image", "")
     read_address(state.chips, found)
+    _read_train(state.train, found.to_dict())
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)
@@ -259,6 +281,14 @@ def _read_quadrats(view: QuadratView, column: str, only: str) -> None:
     limits = _numbers(only.split("~"))
     if len(limits) == 2 and None not in limits:
         view.only = (limits[0] or 0.0, limits[1] or 0.0)
+
+
+def _read_train(view: TrainView, found: dict[str, str]) -> None:
+    view.see, view.run = found.get("see", view.see), found.get("run", "")
+    view.panel = found.get("panel", view.panel)
+    view.draft |= {name: found[name] for name in ("figure", "by") if name in found}
+    view.step = int(found["step"]) if found.get("step", "").isdecimal() else None
+    view.compared = [part for part in found.get("with", "").split(",") if part]
 
 
 def _read_style(view: MapView, text: str) -> None:

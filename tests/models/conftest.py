@@ -12,7 +12,10 @@ FIXTURES = Path(__file__).parent / "fixtures"
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 
 # Tests of what works without PyTorch.
-_PLAIN = {"test_plan.py", "test_history.py", "test_alarms.py", "test_config.py"}
+_PLAIN = {
+    "test_plan.py", "test_history.py", "test_alarms.py", "test_config.py", "test_metrics.py",
+    "test_series.py", "test_estimate.py", "test_follow.py",
+}  # fmt: skip
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

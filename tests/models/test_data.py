@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from models import data
-from models.data import (
-    ArrayChips,
-    Feeder,
-    as_bytes,
-    as_pictures,
-    check_chips,
-    epoch_order,
-    framed,
-    open_chips,
-    read_idx,
-    size_of,
-)
+from models.data import Feeder, as_bytes, as_pictures, epoch_order
 from models.engine import engine
+from models.sets import ArrayChips, check_chips, framed, open_chips, read_idx, size_of
 from tests.models.small import chips
 
 

@@ -1,7 +1,12 @@
-import pytest
+from pathlib import Path
 
-from core.errors import InputError
-from models.history import read_log
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import AppError, InputError, TooLargeError
+from models import history
+from models.history import better_epochs, forget, keep, old_run, old_runs, printed_better, read_log
 
 TABLE = """
 epoch  train_loss  gen_loss  crit_loss  time
@@ -47,3 +52,61 @@ def test_gaps_are_passed_over():
 def test_text_without_a_table_is_refused():
     with pytest.raises(InputError, match="no row of a training table"):
         read_log("12:30 hello 1 2 3")
+
+
+def test_lines_that_name_a_better_model_are_read():
+    assert printed_better(TABLE) == [(0, -0.02270558290183544)]
+
+
+def test_better_epochs_by_the_documents_rule_by_hand():
+    """Each falls by more than 0.01 below the best of its fit; the second fit begins anew."""
+    rows = [
+        {"fit": fit, "epoch_in_fit": epoch, "critic_smooth": loss}
+        for fit, epoch, loss in (
+            (0, 0, -0.1), (0, 1, -0.105), (0, 2, -0.2), (1, 0, -0.15), (1, 1, -0.155),
+        )
+    ]  # fmt: skip
+    found = [(row["fit"], row["epoch_in_fit"]) for row in better_epochs(rows, "document")]
+    assert found == [(0, 0), (0, 2), (1, 0)]
+
+
+def test_better_epochs_by_the_recommended_rule_by_hand():
+    """The smallest distance since the first quarter: not the first epoch of four."""
+    rows = [
+        {"fit": 0, "epoch_in_fit": epoch, "critic_smooth": loss}
+        for epoch, loss in enumerate((-0.1, -0.4, -0.5, -0.3))
+    ]
+    assert [row["epoch_in_fit"] for row in better_epochs(rows, "recommended")] == [1, 3]
+
+
+def test_a_table_is_kept_once_and_read_again(tmp_path):
+    name = keep(tmp_path, "My NAIP run", TABLE)
+    assert keep(tmp_path, "My NAIP run", TABLE) == name
+    (found,) = old_runs(tmp_path)
+    assert found == old_run(tmp_path, name)
+    assert (found.title, len(found.rows), found.printed) == (
+        "My NAIP run", 3, ((0, -0.02270558290183544),)
+    )  # fmt: skip
+    forget(tmp_path, name)
+    assert old_runs(tmp_path) == []
+
+
+def test_what_cannot_be_kept_is_refused(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="title"):
+        keep(tmp_path, " ", TABLE)
+    with pytest.raises(InputError, match="no row"):
+        keep(tmp_path, "A", "nothing")
+    monkeypatch.setattr(history, "_MOST_CHARACTERS", 10)
+    with pytest.raises(TooLargeError, match="at most 10"):
+        keep(tmp_path, "A", TABLE)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@given(st.text(max_size=30))
+def test_row_4_no_name_of_an_old_run_reaches_outside(tmp_path_factory, name):
+    """Row 4."""
+    root: Path = tmp_path_factory.mktemp("root")
+    (root / "secret.json").write_text("{}")
+    with pytest.raises(AppError):
+        forget(root / "space", name)
+    assert (root / "secret.json").exists()

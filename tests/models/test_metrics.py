@@ -3,7 +3,6 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from core.errors import InputError
-from models.data import ArrayChips
 from models.metrics import (
     diversity,
     nearest_chips,
@@ -12,6 +11,7 @@ from models.metrics import (
     sliced_wasserstein,
     wasserstein_1d,
 )
+from models.sets import ArrayChips
 
 
 def ground(num, seed, size=64, sigma=3.0, channels=3):

@@ -75,6 +75,11 @@ def test_a_finished_run_holds_everything_it_promises(root, tmp_path):
     assert measured[0]["clipped"] is None
     assert len(measured[0]["real_scores"]) == 41
     assert list(samples(folder)) == [0, 5, 10]
+    assert list(samples(folder, "nearest")) == [5, 10]
+    nearest = measured[0]["nearest"]
+    assert len(nearest) == 8
+    assert all(0 <= one["chip"] < 44 and 0 <= one["sample"] < 64 for one in nearest)
+    assert [one["distance"] for one in nearest] == sorted(one["distance"] for one in nearest)
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in samples(folder).values())
     assert (folder / "samples/reals.png").exists()
     assert checkpoint.latest(folder / "checkpoints")[0].step == 10
@@ -453,3 +458,29 @@ def test_a_folder_that_is_there_is_not_taken_for_a_new_run(tmp_path):
     (tmp_path / "run").mkdir()
     with pytest.raises(InputError, match="exists already"):
         runs.create_at(tmp_path / "run", run_config(tmp_path))
+
+
+def test_the_signature_changes_with_each_change_of_state_and_only_then(root, tmp_path):
+    seen = [runs.signature(root)]
+    folder = create(root, run_config(tmp_path))
+    seen.append(runs.signature(root))
+    assert runs.signature(root) == seen[-1]
+    start(folder)
+    wait_until(lambda: run(folder).state == "running" or not run(folder).is_active)
+    seen.append(runs.signature(root))
+    ended(folder)
+    seen.append(runs.signature(root))
+    assert runs.signature(root) == seen[-1]
+    delete(root, folder.name)
+    seen.append(runs.signature(root))
+    assert len(set(seen)) == len(seen) - 1  # at the end it is as at the beginning
+    assert seen[0] == seen[-1]
+
+
+def test_a_killed_run_changes_the_signature(root, tmp_path):
+    folder = create(root, run_config(tmp_path, fits=(LONG,)))
+    start(folder)
+    wait_until(lambda: run(folder).state == "running")
+    before = runs.signature(root)
+    kill(folder)
+    assert runs.signature(root) != before

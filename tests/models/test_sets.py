@@ -6,9 +6,18 @@ from PIL import Image
 
 from core.__main__ import main as core_main
 from core.chips.sets import ChipSets
-from core.errors import InputError
-from models.data import is_set, open_chips, size_of
+from core.errors import InputError, RefusedFileError
+from core.settings import settings
 from models.runs import create
+from models.sets import (
+    facts,
+    forget_pictures,
+    is_set,
+    keep_pictures,
+    kept_pictures,
+    open_chips,
+    size_of,
+)
 from models.worker import work
 from tests.models.small import chips, run_config
 
@@ -53,3 +62,38 @@ def test_a_set_or_a_size_that_is_not_there_is_told(city):
 )
 def test_a_name_is_told_from_a_file(source, expected):
     assert is_set(source) is expected
+
+
+def test_facts_say_what_a_run_on_a_set_can_be(tmp_path):
+    np.save(tmp_path / "mine.npy", chips(20, size=64, channels=3))
+    found = facts(str(tmp_path / "mine.npy"))
+    assert (found.count, found.channels, found.sizes, found.side_m) == (20, 3, (64,), None)
+    digits = facts("digits")
+    assert (digits.count, digits.channels, digits.sizes) == (1797, 1, (32, 64, 128))
+
+
+def test_facts_of_a_workspaces_set_count_what_is_for_training(city):
+    found = facts("city")
+    info = ChipSets(settings().workspace).info("city")
+    assert found.count == info.splits.get("train", info.count)
+    assert set(found.sizes) <= set(info.sizes)
+
+
+def test_an_upload_is_kept_once_and_only_kept_files_are_forgotten(workspace, tmp_path):
+    for _ in range(2):
+        np.save(tmp_path / "mine.npy", chips(20))
+        place = keep_pictures(workspace, tmp_path / "mine.npy")
+    assert kept_pictures(workspace) == [place]
+    assert len(open_chips(str(place), size_px=32)) == 20
+    np.save(tmp_path / "other.npy", chips(20))
+    forget_pictures(workspace, tmp_path / "other.npy")
+    assert (tmp_path / "other.npy").exists()
+    forget_pictures(workspace, place)
+    assert kept_pictures(workspace) == []
+
+
+def test_an_upload_that_holds_no_pictures_is_not_kept(workspace, tmp_path):
+    (tmp_path / "bad.npy").write_bytes(b"no pictures")
+    with pytest.raises(RefusedFileError):
+        keep_pictures(workspace, tmp_path / "bad.npy")
+    assert kept_pictures(workspace) == []

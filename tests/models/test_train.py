@@ -6,9 +6,10 @@ import torch
 from core.errors import InputError, JobError
 from models.adversary import Adversary
 from models.config import TrainConfig
-from models.data import ArrayChips, Feeder
+from models.data import Feeder
 from models.engine import engine
 from models.plan import Best
+from models.sets import ArrayChips
 from models.train import Draws, Memory, train
 from tests.models.small import OBJECTIVES, TRAINING, chips, networks
 

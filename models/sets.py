@@ -1,0 +1,344 @@
+"""Sets of pictures to train on: of the workspace, of scikit-learn, of a file. No PyTorch is loaded.
+
+A set hands out uint8 batches by index, (n, C, H, W), and knows its scale.
+"""
+
+import gzip
+import hashlib
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import store
+from core.chips.sets import ChipSet, ChipSets
+from core.errors import InputError, RefusedFileError, TooLargeError
+from core.settings import settings
+from core.text import N_
+from models.config import SIZES
+
+DIGITS = "digits"
+"""Name of the set that comes with scikit-learn: 1,797 digits of 8 x 8 pixels."""
+
+_IDX_PICTURES = 0x0803
+_TRAIN = "train"
+
+
+class Chips(Protocol):
+    """A set of pictures of one size."""
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def size_px(self) -> int:
+        """Pixels of a side; pictures are square."""
+        ...
+
+    @property
+    def metres_per_px(self) -> float | None:
+        """Ground length of one pixel; None where the pictures are of no ground."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """What the pictures are, as 64 hex digits: the same pictures give the same."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Return pictures (n, C, H, W)."""
+        ...
+
+
+class ArrayChips:
+    """Pictures in one array, in memory or mapped from a file."""
+
+    def __init__(self, pictures: NDArray[np.uint8], *, metres_per_px: float | None = None) -> None:
+        """Take uint8 (n, C, H, W) with H == W; the array is not copied."""
+        if pictures.ndim != 4 or pictures.dtype != np.uint8:
+            raise InputError(
+                N_("Pictures must be whole numbers 0 to 255 of shape (n, channels, height, width);"
+                   " these are {dtype} {shape}."),
+                dtype=str(pictures.dtype), shape=str(pictures.shape),
+            )  # fmt: skip
+        if not len(pictures) or pictures.shape[2] != pictures.shape[3]:
+            raise InputError(
+                N_("A set needs square pictures, at least one; this has the shape {shape}."),
+                shape=str(pictures.shape),
+            )
+        self._pictures = pictures
+        self._digest = ""
+        self.channels = int(pictures.shape[1])
+        self.size_px = int(pictures.shape[2])
+        self.metres_per_px = metres_per_px
+
+    @property
+    def digest(self) -> str:
+        if not self._digest:
+            digest = hashlib.sha256(str(self._pictures.shape).encode())
+            step = max(1, (1 << 24) // max(1, self._pictures[0].nbytes))
+            for first in range(0, len(self._pictures), step):
+                digest.update(self._pictures[first : first + step].tobytes())
+            self._digest = digest.hexdigest()
+        return self._digest
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return np.asarray(self._pictures[indices])
+
+
+class SetChips:
+    """The chips of a workspace's set that are for training, at one size of its pyramid.
+
+    Numbers of 16 bits are brought to 8: the generator's range has no more steps to show.
+    """
+
+    def __init__(self, found: ChipSet, size_px: int) -> None:
+        info = found.info
+        self._set = found
+        self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        self.size_px = size_px
+        self.channels = len(info.channels)
+        self.metres_per_px = info.metres_per_pixel(size_px)
+        self.digest = info.digest
+        found.pixels(size_px)  # refuses a size that the pyramid has not
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        pixels = self._set.read(self._numbers[indices], self.size_px)
+        if pixels.dtype == np.uint8:
+            return pixels
+        return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def is_set(source: str) -> bool:
+    """Tell whether a source is the name of a set, not of a file; `digits` is neither."""
+    return source != DIGITS and "." not in source and Path(source).name == source
+
+
+def open_chips(source: str, *, size_px: int) -> Chips:
+    """Open a set by its name; or `digits`, an IDX file, an NPY file of uint8 (n, C, H, W).
+
+    Digits and IDX pictures are brought to `size_px`: repeated a whole number of times, then framed
+    by the background. An NPY file must have that size already.
+
+    Raises:
+        InputError: There is no such file, or it holds pictures of another size.
+        RefusedFileError: The file is neither.
+    """
+    if source == DIGITS:
+        return ArrayChips(framed(_digits(), size_px))
+    if is_set(source):
+        return SetChips(ChipSets(settings().workspace).open(source), size_px)
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
+    if path.suffix == ".npy":
+        chips = ArrayChips(_mapped(path))
+    else:
+        chips = ArrayChips(framed(read_idx(path), size_px))
+    if chips.size_px != size_px:
+        raise InputError(
+            N_("The chips of {name} have {found} pixels, the networks {wanted}."),
+            hint=N_("Choose networks of that size."),
+            name=path.name, found=chips.size_px, wanted=size_px,
+        )  # fmt: skip
+    return chips
+
+
+@dataclass(frozen=True, slots=True)
+class SetFacts:
+    """What must be known of a set before a run on it can be set up."""
+
+    source: str
+    count: int
+    """Pictures to train on."""
+    channels: int
+    sizes: tuple[int, ...]
+    """Sides that networks can have for it, in pixels; at least one."""
+    side_m: float | None
+    """Side of a picture on the ground in metres; None for pictures of no ground."""
+
+
+def facts(source: str) -> SetFacts:
+    """Return what is known of a set, at the cost of its description or of one reading of the file.
+
+    Raises:
+        InputError: There is no such set, or no network takes pictures of its size.
+        RefusedFileError: The file holds no pictures.
+    """
+    largest = size_of(source)
+    if is_set(source):
+        info = ChipSets(settings().workspace).info(source)
+        count = info.splits.get(_TRAIN, info.count)
+        sizes = tuple(size for size in SIZES if size in info.sizes)
+        return SetFacts(source, count, len(info.channels), sizes, info.side_m)
+    chips = open_chips(source, size_px=largest)
+    is_fixed = Path(source).suffix == ".npy"
+    sizes = (largest,) if is_fixed else tuple(size for size in SIZES if size >= largest)
+    return SetFacts(source, len(chips), chips.channels, sizes, None)
+
+
+def keep_pictures(root: Path, source: Path) -> Path:
+    """Move an uploaded file of pictures to where runs find it again, and return its place.
+
+    `pictures/<digest>-<name>` of the workspace: the same file is kept once.
+
+    Raises:
+        InputError: Its pictures are larger than any network.
+        RefusedFileError: It holds no pictures.
+    """
+    facts(str(source))
+    place = root / "pictures" / f"{store.file_digest(source)[:12]}-{source.name[-60:]}"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    store.move_into_place(source, place)
+    return place
+
+
+def kept_pictures(root: Path) -> list[Path]:
+    """Return the files of pictures that were kept, by name."""
+    found = (path for path in (root / "pictures").glob("[0-9a-f]*-*") if path.is_file())
+    return sorted(found, key=lambda path: path.name.partition("-")[2])
+
+
+def forget_pictures(root: Path, path: Path) -> None:
+    """Delete a file of pictures that was kept; any other path is left alone."""
+    if path.parent.resolve() == (root / "pictures").resolve():
+        path.unlink(missing_ok=True)
+
+
+def size_of(source: str) -> int:
+    """Return the size of network that fits a set: its own, or the next larger of `SIZES`.
+
+    Raises:
+        InputError: There is no such file, or its pictures are larger than any network.
+        RefusedFileError: It holds no pictures.
+    """
+    if source == DIGITS:
+        return SIZES[0]
+    if is_set(source):
+        info = ChipSets(settings().workspace).info(source)
+        fitting = [size for size in SIZES if size in info.sizes]
+        if not fitting:
+            raise InputError(
+                N_("The chips of {name} come in {sizes} pixels; networks take 32, 64 or 128."),
+                name=info.id, sizes=", ".join(map(str, info.sizes)),
+            )  # fmt: skip
+        return fitting[-1]
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
+    pictures = _mapped(path) if path.suffix == ".npy" else read_idx(path)
+    side = max(pictures.shape[2:], default=0)
+    for size in SIZES:
+        if side <= size:
+            return size
+    raise InputError(
+        N_("The chips of {name} have {found} pixels; networks go up to {largest}."),
+        name=path.name, found=side, largest=SIZES[-1],
+    )  # fmt: skip
+
+
+def _digits() -> NDArray[np.uint8]:
+    from sklearn.datasets import load_digits
+
+    values: NDArray[np.float64] = load_digits().images  # 0 to 16
+    return np.round(values * (255 / 16)).astype(np.uint8)[:, None]
+
+
+def _mapped(path: Path) -> NDArray[np.uint8]:
+    try:
+        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as err:
+        raise RefusedFileError(
+            N_("{name} is not a whole NPY file of numbers."), name=path.name
+        ) from err
+    return found
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Read pictures (n, 1, H, W) from an IDX file, packed with gzip or not.
+
+    Raises:
+        RefusedFileError: It is no whole IDX file of pictures.
+        TooLargeError: It unpacks to more than the memory limit.
+    """
+    limit = settings().memory_mb << 20
+    try:
+        with path.open("rb") as raw:
+            is_packed = raw.read(2) == b"\x1f\x8b"
+        opener = gzip.open if is_packed else open
+        with opener(path, "rb") as file:
+            magic, num, rows, columns = struct.unpack(">4I", file.read(16))
+            if magic != _IDX_PICTURES or not num * rows * columns:
+                raise ValueError("not an IDX file of pictures")
+            if num * rows * columns > limit:
+                raise TooLargeError(
+                    N_("{name} holds {needed:.1f} GB of pictures; the limit is {limit:.1f} GB."),
+                    name=path.name, needed=num * rows * columns / 1e9, limit=limit / 1e9,
+                )  # fmt: skip
+            body = file.read(num * rows * columns)
+            if file.read(1):  # this also makes gzip compare its checksum
+                raise ValueError("more than the pictures it names")
+        return np.frombuffer(body, np.uint8).reshape(num, 1, rows, columns)
+    except (OSError, EOFError, ValueError, struct.error, zlib.error) as err:
+        raise RefusedFileError(
+            N_("{name} is not a whole IDX file of pictures."),
+            hint=N_("Give a set of chips, an NPY file of uint8 or MNIST's IDX file."),
+            name=path.name,
+        ) from err
+
+
+def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Enlarge (n, C, H, W) a whole number of times and frame it by zeros to `size_px` square.
+
+    Raises:
+        InputError: The pictures are larger than that.
+    """
+    height, width = pictures.shape[2:]
+    times = min(size_px // max(height, 1), size_px // max(width, 1))
+    if times < 1:
+        raise InputError(
+            N_("Pictures of {width} x {height} pixels do not fit into {size} x {size}."),
+            hint=N_("Choose networks of a larger size."),
+            width=width, height=height, size=size_px,
+        )  # fmt: skip
+    large = pictures.repeat(times, axis=2).repeat(times, axis=3)
+    top, left = (size_px - large.shape[2]) // 2, (size_px - large.shape[3]) // 2
+    out = np.zeros((*pictures.shape[:2], size_px, size_px), np.uint8)
+    out[:, :, top : top + large.shape[2], left : left + large.shape[3]] = large
+    return out
+
+
+def check_chips(chips: Chips, *, batch: int, size_px: int, channels: int) -> None:
+    """Refuse a set that no step could be made with.
+
+    Raises:
+        InputError: Fewer pictures than one batch, or pictures of another size.
+    """
+    if len(chips) < batch:
+        raise InputError(
+            N_("The set holds {num} chips, fewer than one batch of {batch}."),
+            hint=N_("Make more chips, or choose a smaller batch."),
+            num=len(chips), batch=batch,
+        )  # fmt: skip
+    if chips.size_px != size_px:
+        raise InputError(
+            N_("The chips have {found} pixels, the networks {wanted}."),
+            found=chips.size_px, wanted=size_px,
+        )  # fmt: skip
+    if chips.channels != channels:
+        raise InputError(
+            N_("The chips have {found} channels, the networks {wanted}."),
+            found=chips.channels, wanted=channels,
+        )  # fmt: skip

@@ -1,0 +1,394 @@
+"""Train: runs listed and judged, a new one set up, gone on with, compared; old tables."""
+
+import importlib.util
+import json
+import math
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import history, runs
+from tests.models.fake_run import config, make_run
+from tests.pages.said import button, clean, only, tables, text
+
+FIXTURES = Path(__file__).parents[1] / "models" / "fixtures"
+TABLES = ("t09_wgan_log_5.csv", "t10_wgan_log_10a.csv", "t11_wgan_log_10b.csv")
+HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+
+
+@pytest.fixture
+def root(space):
+    folder = space.root / "runs"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def metrics(app):
+    return {one.label: one.value for one in app.metric}
+
+
+def charts(app):
+    """Return the figures of a page by their titles."""
+    found = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
+    return {one["layout"]["title"]["text"]: one for one in found}
+
+
+def view(app):
+    return app.session_state["app_state"].train
+
+
+def test_without_a_run_the_page_leads_to_the_first_one(space, open_page):
+    app = open_page("train")
+    assert "There are no runs yet." in text(app)
+    clean(button(app, "Start the first run").click().run())
+    assert view(app).see == "new"
+
+
+def test_without_pytorch_runs_are_shown_and_the_page_says_how_to_install_it(
+    root, open_page, monkeypatch
+):
+    make_run(root, config())
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "ui.train_list.find_spec", lambda name: None if name == "torch" else found(name)
+    )
+    app = open_page("train")
+    assert "make models" in text(app)
+    assert "**Roofs** · finished" in text(app)
+    assert button(app, "Go on").disabled
+
+
+def test_the_app_does_not_load_pytorch_for_it(tmp_path):
+    """A page of figures must not pay for a library of half a gigabyte."""
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "app.switch_page('pages/train.py').run()\n"
+        "assert not app.exception, app.exception\n"
+        "print('torch' in sys.modules)\n"
+    )
+    environment = {"URBAN_PATTERN_WORKSPACE": str(tmp_path), "URBAN_PATTERN_DEFAULT_AREA": "off"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120,
+        cwd=Path(__file__).parents[2], env={"PATH": "/usr/bin:/bin", **environment}, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False", done.stderr[-2000:]
+
+
+def test_key_figures_are_the_newest_rows(root, open_page):
+    folder = make_run(root, config())
+    rows = runs.rows(folder)
+    app = open_page("train")
+    shown = metrics(app)
+    assert shown["Epoch"] == "4 / 4"
+    critic = next(row["critic_smooth"] for row in reversed(rows) if "critic" in row)
+    assert shown["Loss, critic / generator"].startswith(f"{critic:.4g}"[:5])
+    assert shown["Sliced Wasserstein"] == "100"
+    assert shown["Diversity"] == "1"
+
+
+def test_one_slider_moves_all_panels_and_stands_in_the_address(root, open_page):
+    make_run(root, config())
+    app = open_page("train", panel="judgement")
+    slider = only(app.select_slider, "Step that all pictures and panels show")
+    assert slider.options == ["0", "40", "80", "120", "160"]
+    assert "Generated at step 160" in text(app)
+    slider.set_value(80)
+    clean(app.run())
+    assert "Generated at step 80" in text(app)
+    assert "Spectrum at step 80" in charts(app)
+    assert metrics(app)["Sliced Wasserstein"] == "200"
+    assert app.query_params["step"] == "80"
+    assert app.query_params["panel"] == "judgement"
+    only(app.select_slider, "Step that all pictures and panels show").set_value(160)
+    clean(app.run())
+    assert "step" not in app.query_params  # it follows again
+
+
+def test_a_link_restores_run_panel_and_step(root, open_page):
+    first = make_run(root, config("First"))
+    make_run(root, config("Second"))
+    app = open_page("train", run=first.name, panel="scores", step="40")
+    assert "**First**" in text(app)
+    assert "Scores at step 40: 2 apart" in charts(app)
+
+
+def test_a_link_to_a_run_that_is_gone_shows_the_newest_and_says_so(root, open_page):
+    make_run(root, config("First"))
+    app = open_page("train", run="gone")
+    assert "There is no run gone; the newest is shown." in text(app)
+    assert "**First**" in text(app)
+
+
+@pytest.mark.parametrize(
+    ("model", "objective", "lines", "words"),
+    [
+        ("dcgan", "bce", [2 * math.log(2), math.log(2)], "ln 2 = 0.693"),
+        ("dcgan", "least-squares", [0.5, 0.25], "0.25"),
+        ("wgan", "wasserstein", [], "earth mover's distance"),
+    ],
+)
+def test_losses_stand_with_their_meaning_and_ideal_lines(
+    root, open_page, model, objective, lines, words
+):
+    from dataclasses import replace
+
+    made = config(model=model)
+    make_run(root, replace(made, adversary=replace(made.adversary, objective=objective)))
+    app = open_page("train")
+    drawn = charts(app)
+    shapes = [
+        shape["y0"]
+        for shape in drawn["Losses"]["layout"].get("shapes", [])
+        if shape.get("xref") == "paper"
+    ]
+    assert shapes == pytest.approx(lines)
+    assert words in text(app)
+    assert ("Estimated distance (−critic loss)" in drawn) is (model == "wgan")
+
+
+def test_the_estimated_distance_is_drawn_as_minus_the_critics_loss(root, open_page):
+    folder = make_run(root, config(model="wgan"))
+    app = open_page("train")
+    figure = charts(app)["Estimated distance (−critic loss)"]
+    last = [row for row in runs.rows(folder) if "critic" in row][-1]
+    drawn = figure["data"][1]["y"]
+    newest = drawn[-1] if isinstance(drawn, list) else np.frombuffer(
+        __import__("base64").b64decode(drawn["bdata"]), drawn["dtype"]
+    )[-1]  # fmt: skip
+    assert newest == pytest.approx(-last["critic_smooth"])
+    assert float(metrics(app)["Estimated distance"]) == pytest.approx(-last["critic_smooth"], 1e-3)
+
+
+def test_every_panel_of_every_model_is_drawn(root, open_page):
+    make_run(root, config(model="wgan-gp"))
+    for panel in ("losses", "scores", "judgement", "pace", "log"):
+        clean(open_page("train", panel=panel))
+
+
+def test_a_collapse_is_told_in_words_with_what_to_try(root, open_page):
+    make_run(root, config(), diversity=[0.8, 0.7, 0.1, 0.1])
+    said = text(open_page("train"))
+    assert "nearly the same picture again and again" in said
+    assert "smaller learning rate" in said
+
+
+def test_why_there_is_no_fid_is_said(root, open_page):
+    make_run(root, config())
+    assert "its network is a download" in text(open_page("train", panel="judgement"))
+
+
+def test_a_killed_run_is_told_as_such_and_can_go_on(root, open_page):
+    make_run(root, config(), state="killed", epochs=2)
+    app = open_page("train")
+    assert "The run ended without a result. Go on from its last checkpoint." in text(app)
+    assert button(app, "Go on").label == "Go on"
+
+
+def test_a_failed_run_says_why(root, open_page):
+    make_run(root, config(), state="failed", epochs=2)
+    assert "At step 80 the losses were no longer numbers." in text(open_page("train"))
+
+
+def test_stop_asks_by_a_file_and_is_shown(root, open_page):
+    folder = make_run(root, config(), state="running", epochs=2)
+    app = open_page("train")
+    assert "running" in app.get("progress")[0].proto.text
+    clean(button(app, "Stop").click().run())
+    assert (folder / "stop").exists()
+    assert "stopping" in app.get("progress")[0].proto.text
+    assert button(app, "Stop").disabled
+
+
+def test_a_waiting_run_tells_its_place(root, open_page):
+    make_run(root, config("At work"), state="running", epochs=1)
+    for title in ("First", "Second"):
+        folder = make_run(root, config(title), state="running", epochs=1)
+        for name in ("slot.json", "metrics.jsonl"):
+            (folder / name).unlink()
+        for name in ("samples", "nearest"):
+            shutil.rmtree(folder / name)
+    app = open_page("train", run=folder.name)
+    assert "place 2 of the queue" in text(app)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Folders of runs whose processes the page wants to start; none is."""
+    folders = []
+    monkeypatch.setattr(runs, "start", folders.append)
+    monkeypatch.setattr("ui.train_list.find_spec", lambda name: object())
+    return folders
+
+
+def test_going_on_with_other_settings_shows_the_difference_and_asks(root, open_page, started):
+    folder = make_run(root, config(), state="stopped", epochs=2)
+    app = open_page("train")
+    app.text_input(key=f"re-lr-{folder.name}").set_value("0.0001").run()
+    clean(button(app, "Go on").click().run())
+    assert not started
+    assert ["Learning rate", "0.0004", "0.0001"] in tables(app)[0]
+    clean(button(app, "Go on with these differences").click().run())
+    assert [one.name for one in started] == [folder.name]
+    assert runs.run(folder).config.training.lr == 1e-4
+    assert runs.run(folder).sessions[-1]["changes"][0]["name"] == "training.lr"
+
+
+def test_without_a_difference_it_goes_on_at_once(root, open_page, started):
+    folder = make_run(root, config(), state="stopped", epochs=2)
+    clean(button(open_page("train"), "Go on").click().run())
+    assert [one.name for one in started] == [folder.name]
+
+
+def test_a_finished_run_goes_on_by_one_more_fit(root, open_page, started):
+    folder = make_run(root, config(fits=(4,)))
+    app = open_page("train")
+    app.number_input(key=f"more-{folder.name}").set_value(7).run()
+    clean(button(app, "Go on").click().run())
+    assert started
+    assert runs.run(folder).config.training.fits == (4, 7)
+
+
+def test_a_rate_that_is_no_number_is_one_sentence(root, open_page, started):
+    folder = make_run(root, config())
+    app = open_page("train")
+    app.text_input(key=f"re-lr-{folder.name}").set_value("fast").run()
+    assert [one.value for one in app.error] == [
+        "The learning rate lies above 0 and up to 1, not -1.0."
+    ]
+    assert button(app, "Go on").disabled
+
+
+def test_a_run_is_deleted_after_asking(root, open_page):
+    folder = make_run(root, config("Gone soon"))
+    app = open_page("train")
+    clean(button(app, "Delete for good").click().run())
+    assert not folder.exists()
+    assert "The run Gone soon is deleted." in text(app)
+
+
+def test_a_new_run_on_digits_says_what_it_takes_and_starts(root, open_page, started):
+    app = open_page("train", see="new")
+    assert "1 797 pictures to train on, 1 channels".replace(" ", "\u202f", 1) in text(app)
+    assert {"Time, about", "Memory, about", "Disk, about"} <= set(metrics(app))
+    clean(button(app, "Start the run").click().run())
+    found = runs.run(started[0])
+    assert (found.config.data, found.config.model, found.config.preset) == (
+        "digits", "dcgan", "workshop"
+    )  # fmt: skip
+    assert (view(app).see, view(app).run) == ("watch", found.id)
+
+
+def test_the_schedule_of_the_document_is_drawn_before_the_start(root, open_page):
+    app = open_page("train", see="new")
+    only(app.selectbox, "Model").set_value("wgan").run()
+    only(app.selectbox, "Preset").set_value("document").run()
+    assert only(app.text_input, "Epochs of each fit").value == "5, 10, 10, 200, 100"
+    figure = charts(app)["Learning rate: up and down once a fit"]
+    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [5, 15, 25, 225]
+
+
+@pytest.mark.parametrize(
+    ("label", "value", "sentence"),
+    [
+        ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
+        ("Epochs of each fit", "0", "A fit lasts at least one epoch; these are 0."),
+        ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
+    ],
+)
+def test_impossible_settings_are_one_sentence(root, open_page, label, value, sentence):
+    app = open_page("train", see="new")
+    clean(only(app.text_input, label).set_value(value).run())
+    assert [one.value.replace("\\", "") for one in app.error] == [sentence]
+    assert "Start the run" not in [one.label for one in app.button]
+
+
+def test_silly_settings_are_told_and_possible(root, open_page):
+    app = open_page("train", see="new")
+    clean(only(app.text_input, "Learning rate").set_value("0.5").run())
+    assert "above what such networks bear" in text(app)
+    clean(only(app.text_input, "Epochs of each fit").set_value("900000").run())
+    assert "days on this device" in text(app)
+
+
+def test_a_batch_larger_than_the_set_is_refused_at_the_start(root, open_page, started):
+    app = open_page("train", see="new")
+    only(app.number_input, "Pictures a batch").set_value(2000).run()
+    clean(button(app, "Start the run").click().run())
+    assert "The set holds 1797 chips, fewer than one batch of 2000." in text(app)
+    assert not started
+
+
+def test_an_uploaded_file_is_kept_and_chosen_and_can_be_deleted(root, space, open_page):
+    pictures = np.zeros((20, 1, 32, 32), np.uint8)
+    place = space.root / "uploads" / "abc" / "mine.npy"
+    place.parent.mkdir(parents=True)
+    np.save(place, pictures)
+    app = open_page("train", see="new")
+    app.session_state["app_state"].uploads["training-pictures"] = ("mine.npy", str(place))
+    only(app.selectbox, "Pictures").set_value("upload").run()
+    clean(app)
+    assert view(app).draft["data"].endswith("-mine.npy")
+    assert "20 pictures are few" in text(app)
+    delete = next(one for one in app.button if one.label.startswith("Delete this file"))
+    clean(delete.click().run())
+    assert not list((space.root / "pictures").iterdir())
+
+
+def test_curves_and_settings_of_runs_are_compared(root, open_page):
+    first = make_run(root, config("Fast", lr=4e-4))
+    second = make_run(root, config("Slow", model="wgan", lr=1e-4, batch=32))
+    app = open_page(
+        "train", see="compare", figure="swd_mean", by="step",
+        **{"with": f"{first.name},{second.name}"},
+    )  # fmt: skip
+    figure = charts(app)["Sliced Wasserstein distance (thousandths)"]
+    assert [one["name"] for one in figure["data"]] == ["Fast", "Slow"]
+    assert figure["layout"]["xaxis"]["title"]["text"] == "Step"
+    rows = {row[0]: row[1:] for row in tables(app)[0]}
+    assert rows["Model"] == ["DCGAN", "WGAN"]
+    assert rows["Learning rate"] == ["0.0004", "0.0001"]
+    assert "Seed" not in rows
+    assert "Fast, step 160" in text(app)
+
+
+def old_text():
+    """Return the published tables, one after another, with the lines between them."""
+    better = (FIXTURES / "f04_better_model_lines.csv").read_text().splitlines()[1:]
+    lines = [
+        f"Better model found at epoch {line.split(',')[0]} with crit_loss value: "
+        f"{line.split(',')[1].rstrip('.')}."
+        for line in better[:22]
+    ]
+    return "\n".join([*((FIXTURES / name).read_text() for name in TABLES), *lines])
+
+
+def test_the_documents_table_is_drawn_and_its_better_models_follow_from_the_rule(
+    root, space, open_page
+):
+    make_run(root, config(model="wgan"))
+    app = open_page("train", see="old")
+    only(app.text_input, "Its name").set_value("NAIP")
+    only(app.text_area, "Paste the table").set_value(old_text())
+    clean(button(app, "Read the table").click().run())
+    assert [one.title for one in history.old_runs(space.root)] == ["NAIP"]
+    figure = charts(app)["Losses of the old table and of a run"]
+    names = [one["name"] for one in figure["data"]]
+    assert names == ["NAIP: critic", "NAIP: generator", "Roofs: critic", "Roofs: generator",
+                     "better model"]  # fmt: skip
+    assert "The text names 22 better models; 22 of them follow by this rule." in text(app)
+    assert "The estimated distance went from 0.02271 to 1.494" in text(app)
+    only(app.selectbox, "Better by the rule").set_value("recommended").run()
+    assert "22 of them" not in text(app)
+
+
+def test_text_without_a_table_is_one_sentence(space, open_page):
+    app = open_page("train", see="old")
+    only(app.text_area, "Paste the table").set_value("nothing")
+    clean(button(app, "Read the table").click().run())
+    assert "There is no row of a training table in this text." in text(app)

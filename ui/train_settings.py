@@ -1,0 +1,256 @@
+"""The settings of a new run: those that matter first, the others folded away."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, get_args
+
+import streamlit as st
+
+from core.errors import AppError
+from models import estimate, imports, runs, sets
+from models.config import (
+    AdversaryConfig,
+    BestRule,
+    Model,
+    NetworkConfig,
+    Norm,
+    Precision,
+    RunConfig,
+    Schedule,
+    TrainConfig,
+    read_fits,
+)
+from models.presets import preset
+from ui.choice import choice, held_choice
+from ui.errors import show_error
+from ui.language import _
+from ui.quantities import value_text
+from ui.server import workspace
+from ui.state import TrainView
+from ui.train_list import read_rate
+from ui.train_words import (
+    MODELS,
+    PRESETS,
+    model_words,
+    preset_words,
+    setting_words,
+    value_words,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Weights that a run can begin with."""
+
+    folder: Path
+    title: str
+    networks: NetworkConfig
+
+
+def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) -> RunConfig | None:
+    """Draw the settings and return them; None, with a sentence, where they cannot be."""
+    st.caption(_facts_words(facts))
+    left, middle, right = st.columns(3)
+    draft = view.draft
+    model = held_choice(setting_words("model"), MODELS, draft, "model", place=left)
+    presets = {name: _(title) for name, title in PRESETS.items()}
+    name = held_choice(setting_words("preset"), presets, draft, "preset", place=middle)
+    sizes = {str(size): _("{size} px").format(size=size) for size in facts.sizes}
+    label = setting_words("networks.size_px")
+    size = int(held_choice(label, sizes, draft, "size", value="64", place=right))
+    st.caption(preset_words(name))
+    known = preset(model, name, size_px=size, channels=facts.channels)
+    key = f"new-{model}-{name}-{size}"
+    title = st.text_input(
+        setting_words("title"),
+        _("{model} on {data}").format(model=model_words(model), data=value_words(facts.source)),
+        max_chars=80,
+        key=f"new-title-{model}-{facts.source}",
+    )
+    try:
+        training = _training(known.training, key)
+        with st.expander(_("More settings")):
+            begun = _begin(found, facts, model, size)
+            networks = _networks(known.networks, key) if begun is None else begun.networks
+            adversary = _adversary(known.adversary, key)
+            training = _more_training(training, key)
+            device, precision, threads, is_exact = _engine(key)
+        return RunConfig(
+            title=title, model=_model(model), preset=name, data=facts.source, networks=networks,
+            adversary=adversary, training=training, device=device, precision=precision,
+            threads=threads, exact=is_exact, start_from="" if begun is None else str(begun.folder),
+        )  # fmt: skip
+    except AppError as err:
+        show_error(err)
+        return None
+
+
+def _model(name: str) -> Model:
+    return next(one for one in get_args(Model) if one == name)
+
+
+def _facts_words(facts: sets.SetFacts) -> str:
+    text = _("{count} pictures to train on, {channels} channels")
+    if facts.side_m is not None:
+        text = _("{count} pictures to train on, {channels} channels, {side:g} m a side")
+    return text.format(
+        count=value_text(facts.count),
+        channels=facts.channels,
+        side=round(facts.side_m or 0.0, 2),
+    )
+
+
+def _training(known: TrainConfig, key: str) -> TrainConfig:
+    """Draw the settings that matter most."""
+    left, middle, right = st.columns(3)
+    fits = left.text_input(
+        setting_words("training.fits"),
+        ", ".join(map(str, known.fits)),
+        key=f"{key}-fits",
+        help=_("Several fits as 5, 10, 10: rate, smoothing and best epoch begin anew with each."),
+    )
+    batch = middle.number_input(
+        setting_words("training.batch"), 1, 8192, known.batch, key=f"{key}-batch"
+    )
+    rate = right.text_input(setting_words("training.lr"), f"{known.lr:g}", key=f"{key}-lr")
+    return replace(known, fits=read_fits(fits), batch=int(batch), lr=read_rate(rate))
+
+
+def _begin(found: list[runs.Run], facts: sets.SetFacts, model: str, size: int) -> Begun | None:
+    """Draw the choice of weights to begin with; those that fit the pictures."""
+    fitting = {
+        str(number): one
+        for number, one in enumerate(beginnings(found, model))
+        if (one.networks.channels, one.networks.size_px) == (facts.channels, size)
+    }
+    names = {"": _("New weights, drawn from the seed")}
+    names |= {number: one.title for number, one in fitting.items()}
+    chosen = choice(
+        _("Begins with"), names, help=_("Networks and latent length are then those of the weights.")
+    )
+    return fitting.get(chosen)
+
+
+def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
+    """Return weights that a run can begin with: imported ones, and the newest of earlier runs."""
+    brought = [
+        Begun(one.folder.resolve(), one.name, one.networks)
+        for one in imports.imported(workspace().root)
+    ]
+    for run in found:
+        saved = sorted((run.folder / "checkpoints").glob("*/checkpoint.json"))
+        if saved and run.config.model == model:
+            title = f"{run.config.title} · {int(saved[-1].parent.name):,}"
+            brought.append(Begun(saved[-1].parent.resolve(), title, run.config.networks))
+    return brought
+
+
+def _networks(known: NetworkConfig, key: str) -> NetworkConfig:
+    boxes = st.columns(4)
+    latent = boxes[0].number_input(
+        setting_words("networks.latent"), 1, 4096, known.latent, key=f"{key}-latent"
+    )
+    generator = boxes[1].number_input(
+        setting_words("networks.generator_width"), 1, 4096, known.generator_width, key=f"{key}-gw"
+    )
+    critic = boxes[2].number_input(
+        setting_words("networks.critic_width"), 1, 4096, known.critic_width, key=f"{key}-cw"
+    )
+    norms = {name: value_words(name) for name in get_args(Norm)}
+    norm = choice(
+        setting_words("networks.critic_norm"), norms, value=known.critic_norm, place=boxes[3],
+        key=f"{key}-norm",
+    )  # fmt: skip
+    chosen: Any = {"critic_norm": norm}
+    return replace(
+        known, latent=int(latent), generator_width=int(generator), critic_width=int(critic),
+        **chosen,
+    )  # fmt: skip
+
+
+def _adversary(known: AdversaryConfig, key: str) -> AdversaryConfig:
+    """Draw how the networks are set against each other; a model's own kind of loss stays."""
+    chosen: Any = {}
+    is_distance = known.objective == "wasserstein"
+    boxes = st.columns(3 if is_distance else 2)
+    if is_distance:
+        steps = boxes[0].number_input(
+            setting_words("adversary.critic_steps"), 1, 100, known.critic_steps, key=f"{key}-steps"
+        )
+        chosen["critic_steps"] = int(steps)
+        name = "penalty" if known.penalty else "clip"
+        value = boxes[1].text_input(
+            setting_words(f"adversary.{name}"), f"{getattr(known, name):g}", key=f"{key}-{name}"
+        )
+        chosen[name] = read_rate(value)
+    else:
+        losses = {name: value_words(name) for name in ("bce", "least-squares")}
+        chosen["objective"] = choice(
+            setting_words("adversary.objective"), losses, value=known.objective, place=boxes[0],
+            key=f"{key}-objective",
+        )  # fmt: skip
+    average = boxes[-1].text_input(
+        setting_words("adversary.ema"), f"{known.ema:g}", key=f"{key}-ema",
+        help=_("Share of the old weights kept at each step; 0: none. Samples come from it."),
+    )  # fmt: skip
+    return replace(known, ema=read_rate(average), **chosen)
+
+
+def _more_training(known: TrainConfig, key: str) -> TrainConfig:
+    boxes = st.columns(4)
+    schedules = {name: value_words(name) for name in get_args(Schedule)}
+    chosen: Any = {
+        "schedule": choice(
+            setting_words("training.schedule"), schedules, value=known.schedule, place=boxes[0],
+            key=f"{key}-schedule",
+        )
+    }  # fmt: skip
+    for box, name, least, most in (
+        (boxes[1], "seed", 0, 2**31 - 1),
+        (boxes[2], "samples", 4, 256),
+        (boxes[3], "checkpoint_every", 0, 1_000_000),
+    ):
+        chosen[name] = int(
+            box.number_input(
+                setting_words(f"training.{name}"), least, most, getattr(known, name),
+                key=f"{key}-{name}",
+            )
+        )  # fmt: skip
+    row = st.columns(3)
+    rules = {name: value_words(name) for name in get_args(BestRule)}
+    chosen["better"] = choice(
+        setting_words("training.better"), rules, value=known.better, place=row[0],
+        key=f"{key}-better",
+    )  # fmt: skip
+    for box, name in ((row[1], "sample_every"), (row[2], "measure_every")):
+        chosen[name] = int(
+            box.number_input(
+                setting_words(f"training.{name}"), 0, 1_000_000, getattr(known, name),
+                key=f"{key}-{name}",
+            )
+        )  # fmt: skip
+    chosen["flips"] = st.checkbox(
+        setting_words("training.flips"), known.flips, key=f"{key}-flips",
+        help=_("Left to right and top to bottom: ground from above has no up."),
+    )  # fmt: skip
+    return replace(known, **chosen)
+
+
+def _engine(key: str) -> tuple[str, Precision, int | None, bool]:
+    boxes = st.columns(3)
+    gpus = estimate.gpus()
+    devices = {"auto": value_words("auto"), "cpu": value_words("cpu")}
+    devices |= {f"cuda:{number}": f"{name} ({number})" for number, name in enumerate(gpus)}
+    device = choice(setting_words("device"), devices, place=boxes[0], key=f"{key}-device")
+    precisions = {name: value_words(name) for name in get_args(Precision)}
+    precision: Any = choice(
+        setting_words("precision"), precisions, place=boxes[1], key=f"{key}-precision"
+    )
+    threads = boxes[2].number_input(
+        _("Threads at most (0: the program's setting)"), 0, 1024, 0, key=f"{key}-threads"
+    )
+    is_exact = st.checkbox(
+        setting_words("exact"), key=f"{key}-exact",
+        help=_("float32, sums in fastai's order: for comparing with it to the digit."),
+    )  # fmt: skip
+    return device, precision, int(threads) or None, is_exact

@@ -1,0 +1,193 @@
+"""What runs, models and settings are called on the Train page."""
+
+import time
+from collections.abc import Mapping
+
+from core.text import N_
+from models import runs
+from models.config import AdversaryConfig, RunConfig
+from ui.language import _
+from ui.quantities import value_text
+
+MODELS = {"dcgan": "DCGAN", "wgan": "WGAN", "wgan-gp": "WGAN-GP"}
+PRESETS = {
+    "workshop": N_("Workshop"),
+    "quick": N_("Quick look"),
+    "document": N_("As in the document"),
+}
+_PRESET_WORDS = {
+    "workshop": N_("Narrow networks and Adam: something to see within minutes on two cores."),
+    "quick": N_("A minute, to see that everything works."),
+    "document": N_("Networks, rates and fits of the published study; made for a GPU."),
+}
+_STATES = {
+    "queued": N_("waits for its turn"),
+    "running": N_("running"),
+    "stopping": N_("stopping"),
+    "stopped": N_("stopped"),
+    "done": N_("finished"),
+    "failed": N_("failed"),
+}
+_MARKS = {
+    "queued": "◷",
+    "running": "▶",
+    "stopping": "◼",
+    "stopped": "◼",
+    "done": "✓",
+    "failed": "✕",
+}
+SETTINGS = {
+    "title": N_("Name"),
+    "model": N_("Model"),
+    "preset": N_("Preset"),
+    "data": N_("Pictures"),
+    "device": N_("Device"),
+    "precision": N_("Number format"),
+    "exact": N_("To the digit of fastai"),
+    "threads": N_("Threads"),
+    "start_from": N_("Begins with the weights of"),
+    "code": N_("Program"),
+    "networks.size_px": N_("Side of a picture (px)"),
+    "networks.channels": N_("Channels"),
+    "networks.latent": N_("Latent numbers a picture"),
+    "networks.generator_width": N_("Width of the generator"),
+    "networks.critic_width": N_("Width of the critic"),
+    "networks.extra_layers": N_("Extra layers"),
+    "networks.critic_norm": N_("Norm in the critic"),
+    "networks.init": N_("First weights"),
+    "adversary.objective": N_("Loss"),
+    "adversary.clip": N_("Weight limit of the critic"),
+    "adversary.penalty": N_("Gradient penalty"),
+    "adversary.critic_steps": N_("Batches for the critic before one for the generator"),
+    "adversary.optimiser": N_("Optimiser"),
+    "adversary.betas": N_("Betas of Adam"),
+    "adversary.ema": N_("Moving average of the generator"),
+    "training.fits": N_("Epochs of each fit"),
+    "training.batch": N_("Pictures a batch"),
+    "training.lr": N_("Learning rate"),
+    "training.schedule": N_("Schedule of the rate"),
+    "training.flips": N_("Mirrored at random"),
+    "training.seed": N_("Seed"),
+    "training.log_every": N_("Figures every … steps"),
+    "training.sample_every": N_("Samples every … steps (0: an epoch)"),
+    "training.measure_every": N_("Judged every … steps (0: an epoch)"),
+    "training.checkpoint_every": N_("Checkpoint every … steps (0: an epoch)"),
+    "training.samples": N_("Samples on a sheet"),
+    "training.better": N_("Rule for the best epoch"),
+}
+"""By the names of `runs.settings_of`."""
+_VALUES = {
+    "wasserstein": N_("Wasserstein"),
+    "bce": N_("Binary cross-entropy (BCE)"),
+    "least-squares": N_("Least squares (MSE)"),
+    "one-cycle": N_("One cycle a fit"),
+    "constant": N_("Constant"),
+    "shared-rmsprop": N_("RMSProp, one for both networks"),
+    "adam": "Adam",
+    "batch": N_("Batch norm"),
+    "layer": N_("Layer norm"),
+    "none": N_("None"),
+    "auto": N_("Automatic"),
+    "cpu": N_("Processor"),
+    "float32": "float32",
+    "bfloat16": "bfloat16",
+    "float16": "float16",
+    "recommended": N_("Recommended"),
+    "document": N_("As in the document"),
+    "fastai": "fastai",
+    "digits": N_("Digits of scikit-learn"),
+    **PRESETS,
+    **MODELS,
+}
+
+
+def preset_words(name: str) -> str:
+    """Say what a preset is for."""
+    return _(_PRESET_WORDS[name])
+
+
+def model_words(name: str) -> str:
+    """Return the name of a model as people write it."""
+    return MODELS.get(name, name)
+
+
+def state_of(found: runs.Run) -> str:
+    """Return the state of a run, `stopping` once somebody asked for a stop."""
+    return "stopping" if found.is_active and runs.is_stopping(found.folder) else found.state
+
+
+def state_words(state: str) -> str:
+    """Return a state in words."""
+    return _(_STATES[state])
+
+
+def run_line(found: runs.Run) -> str:
+    """Return a run as a line of a list: mark, title, model, state, when it was started."""
+    state = state_of(found)
+    when = time.strftime("%m-%d %H:%M", time.localtime(found.sessions[0]["started"]))
+    return (
+        f"{_MARKS[state]} {found.config.title} · {model_words(found.config.model)}"
+        f" · {state_words(state)} · {when}"
+    )
+
+
+def setting_words(name: str) -> str:
+    """Return the name of a setting as people read it."""
+    return _(SETTINGS[name]) if name in SETTINGS else name
+
+
+def value_words(value: object) -> str:
+    """Return the value of a setting as people read it."""
+    if value is None:
+        return _("none")
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, int):
+        return value_text(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(value_words(one) for one in value) or _("none")
+    if isinstance(value, Mapping):  # the program's version
+        return " ".join(str(one)[:12] for one in value.values())
+    text = str(value)
+    if text in _VALUES:
+        return _(_VALUES[text])
+    return text.replace("\\", "/").rpartition("/")[2] or _("none")
+
+
+def loss_words(config: AdversaryConfig) -> str:
+    """Say what the losses mean and where they would stand if the critic could not tell."""
+    if config.objective == "bce":
+        return _(
+            "Binary cross-entropy. A critic that cannot tell real from generated has ln 2 = 0.693"
+            " for each half, 2 ln 2 = 1.386 summed; the generator's loss is then ln 2. A critic"
+            " near 0 has won, and the generator learns little from it."
+        )
+    if config.objective == "least-squares":
+        return _(
+            "Least squares. A critic that cannot tell real from generated has 0.25 for each half,"
+            " 0.5 summed; the generator's loss is then 0.25. Losses say nothing of how good"
+            " pictures look."
+        )
+    return _(
+        "The critic's loss is E f(real) − E f(generated): it scores generated pictures high. Minus"
+        " the loss estimates the earth mover's distance of the two, up to a factor that the weight"
+        " limit sets; 0 says that the critic cannot tell, or has not learnt to. A falling critic's"
+        " loss is a growing distance."
+    )
+
+
+def device_words(slot: Mapping[str, object]) -> str:
+    """Say where a run computes."""
+    name = str(slot.get("name") or "")
+    device = _("Processor") if slot.get("device") == "cpu" else str(slot.get("device"))
+    parts = [f"{device} ({name})" if name else device, str(slot.get("precision"))]
+    if slot.get("device") == "cpu":
+        parts.append(_("threads: {count}").format(count=slot.get("threads")))
+    return " · ".join(parts)
+
+
+def config_words(config: RunConfig) -> list[tuple[str, str]]:
+    """Return all settings of a run, named and written out."""
+    return [(setting_words(k), value_words(v)) for k, v in runs.settings_of(config).items()]
