@@ -1,13 +1,15 @@
-"""Take one shapefile out of a zip, counting what comes out rather than believing its header."""
+"""Take a shapefile or images out of a zip, counting what comes out, whatever its header says."""
 
 import errno
+import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from core import store
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.geotables import chosen_layer
 from core.text import N_
@@ -15,7 +17,10 @@ from core.wkb import damaged
 
 PARTS = (".shp", ".shx", ".dbf", ".prj", ".cpg")
 MOST_ENTRIES = 1000
+MOST_IMAGES = 60_000
 _MOST_DIRECTORY_BYTES = 1 << 20
+_MOST_IMAGES_DIRECTORY_BYTES = 16 << 20
+_MOST_DEEP = 6
 _CHUNK = 1 << 18
 _ENCRYPTED = 0x1
 _LINK, _KIND_MASK = 0o120000, 0o170000
@@ -85,7 +90,95 @@ def unpack_geotiff(path: Path, out: Path, *, label: str, most_bytes: int) -> Non
         raise damaged(label, str(err)) from err
 
 
-def _check_directory(path: Path, label: str) -> None:
+def unpack_images(
+    path: Path,
+    folder: Path,
+    *,
+    label: str,
+    suffixes: tuple[str, ...],
+    most_bytes: int,
+    on_file: Callable[[float], None] = lambda _share: None,
+) -> int:
+    """Copy the images of an archive to `folder`, in folders named after those they lie in.
+
+    Folders tell class and split, so their names are kept, as far as they are harmless: letters,
+    digits, spaces, `.`, `_` and `-`. Files are numbered,
+    with their own name behind. Other files are not touched.
+
+    Args:
+        path: The archive.
+        folder: An empty folder.
+        label: What to call the archive.
+        suffixes: Of images, small letters.
+        most_bytes: How much may come out.
+        on_file: Called with the share that is done before each file; may raise to end it.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        RefusedFileError: No image, a link, a secret or an odd packing, a name that leads out, too
+            many or too deep folders or entries, or a damaged archive.
+        TooLargeError: More than `most_bytes` come out.
+    """
+    _check_directory(path, label, most=MOST_IMAGES, most_bytes=_MOST_IMAGES_DIRECTORY_BYTES)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = list(_images(archive, label, suffixes))
+            if not found:
+                raise RefusedFileError(
+                    N_("{name} holds no image."),
+                    hint=N_("Pack PNG or JPEG files, or folders of them, as an ordinary zip."),
+                    name=label,
+                )
+            left = most_bytes
+            for number, (info, folders, stem) in enumerate(found):
+                on_file(number / len(found))
+                target = folder.joinpath(*folders)
+                target.mkdir(parents=True, exist_ok=True)
+                name = f"{number:06d}-{stem}"
+                with archive.open(info) as source, (target / name).open("xb") as out:
+                    left -= _copy(source, out, left, label, most_bytes)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as err:
+        raise damaged(label, str(err)) from err
+    except UnicodeDecodeError as err:
+        raise damaged(label, "the zip archive is broken") from err
+    return len(found)
+
+
+def _images(
+    archive: zipfile.ZipFile, label: str, suffixes: tuple[str, ...]
+) -> Iterator[tuple[zipfile.ZipInfo, list[str], str]]:
+    """List the images with harmless names of their folders and files, in the order of names."""
+    if len(archive.infolist()) > MOST_IMAGES:
+        raise damaged(label, "its list of files does not match")
+    for info in sorted(archive.infolist(), key=lambda info: info.filename):
+        inner = PurePosixPath(info.filename.replace("\\", "/"))
+        hidden = any(part.startswith(".") and part != ".." for part in inner.parts)
+        if info.is_dir() or hidden or "__MACOSX" in inner.parts:
+            continue
+        if inner.suffix.lower() in suffixes:
+            _check_entry(info, label)
+            if len(inner.parts) > _MOST_DEEP:
+                raise RefusedFileError(
+                    N_("{name} holds folders in folders in folders: {part!r}."),
+                    hint=N_("Pack images, or one folder a class."),
+                    name=label,
+                    part=info.filename[:80],
+                )
+            folders = [_harmless(part) for part in inner.parts[:-1]]
+            yield info, folders, _harmless(inner.stem) + inner.suffix.lower()
+
+
+def _harmless(part: str) -> str:
+    """Return a name with everything else than letters, digits, spaces and `. _ -` replaced."""
+    plain = re.sub(r"[^\w .-]+", "_", part).strip(" .")[:60] or "_"
+    return f"{plain}_" if store.is_device(plain) else plain
+
+
+def _check_directory(
+    path: Path, label: str, *, most: int = MOST_ENTRIES, most_bytes: int = _MOST_DIRECTORY_BYTES
+) -> None:
     """Bound the list of entries before `zipfile` reads all of it into memory."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -97,12 +190,12 @@ def _check_directory(path: Path, label: str) -> None:
         raise damaged(label, "the zip archive has no end")
     _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, at)
     is_zip64 = b"PK\x06\x07" in tail[max(0, at - _END64_LOCATOR_BYTES) : at]
-    if is_zip64 or entries > MOST_ENTRIES or directory_bytes > _MOST_DIRECTORY_BYTES:
+    if is_zip64 or entries > most or directory_bytes > most_bytes:
         raise RefusedFileError(
             N_("{name} holds more than {most} files."),
-            hint=N_("Pack one shapefile with its parts (.shp, .shx, .dbf, .prj) alone."),
+            hint=N_("Pack only what is to be brought in, or several archives."),
             name=label,
-            most=MOST_ENTRIES,
+            most=most,
         )
 
 
@@ -151,7 +244,7 @@ def _check_entry(info: zipfile.ZipInfo, label: str) -> None:
     if reason:
         raise RefusedFileError(
             N_("{part!r} in {name} {reason}."),
-            hint=N_("Pack the shapefile again as an ordinary zip."),
+            hint=N_("Pack the files again as an ordinary zip."),
             part=info.filename[:80],
             name=label,
             reason=reason,

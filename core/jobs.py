@@ -59,6 +59,8 @@ WORKS = {
     "cut-chips": "core.works:cut_chips",
     "import-chips": "core.works:import_chips",
     "export-chips": "core.works:export_chips",
+    "search-imagery": "core.works:search_imagery",
+    "image-layer": "core.works:image_layer",
     "fetch-imagery": "core.works:fetch_imagery",
     "fetch-layers": "core.works:fetch_layers",
     "import-weights": "models.imports:import_weights",

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-_GREY, _RGB, _INDEXED = 0, 2, 3
+_GREY, _RGB, _INDEXED, _RGBA = 0, 2, 3, 6
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -21,12 +21,13 @@ def indexed(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def truecolour(pixels: NDArray[np.uint8], texts: Mapping[str, str] | None = None) -> bytes:
-    """Pack grey (rows, columns) or RGB (rows, columns, 3), with texts by their keywords."""
+    """Pack grey (rows, columns), RGB (rows, columns, 3) or RGBA (…, 4), with texts by keyword."""
     chunks = tuple(
         (b"iTXt", keyword.encode("latin-1") + bytes(5) + text.encode())
         for keyword, text in (texts or {}).items()
     )
-    return _packed(pixels, _GREY if pixels.ndim == 2 else _RGB, chunks)
+    kinds = {3: _RGB, 4: _RGBA}
+    return _packed(pixels, _GREY if pixels.ndim == 2 else kinds[pixels.shape[2]], chunks)
 
 
 def texts(body: bytes) -> dict[str, str]:

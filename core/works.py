@@ -10,6 +10,9 @@ from core.legends import LegendClass
 from core.text import N_
 from core.workspace import Workspace
 
+_PREVIEWS = 12
+"""Small pictures that a search fetches by itself."""
+
 
 def add_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
     """Bring a raster into a study area; the upload it came from is deleted afterwards.
@@ -231,28 +234,98 @@ def import_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
 
 
 def export_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
-    """Write a set of chips as image files.
+    """Write a set of chips as image files, or as one zip of them.
 
-    `config` holds `workspace`, `set`, `folder`, and what differs from the defaults of
-    `chips.export.export_set` as `options`.
+    `config` holds `workspace`, `set`, and what differs from the defaults of
+    `chips.export.export_set` as `options`; and `folder`, or nothing for a zip below `exports/` of
+    the workspace, whose path the outcome then holds as `archive`.
     """
-    from core.chips.export import export_set
+    from core.chips.export import export_set, export_zip
     from core.chips.sets import ChipSets
 
-    chips = ChipSets(Path(config["workspace"])).open(config["set"])
-    done = export_set(
-        chips,
-        Path(config["folder"]),
+    root = Path(config["workspace"])
+    chips = ChipSets(root).open(config["set"])
+    given: dict[str, Any] = {
         **config.get("options", {}),
-        on_progress=_part(report, 0, 1),
+        "on_progress": _part(report, 0, 1),
+        "should_stop": should_stop,
+    }
+    outcome: dict[str, Any] = {}
+    if "folder" in config:
+        done = export_set(chips, Path(config["folder"]), **given)
+        outcome["outputs"] = [str(path) for path in done.outputs]
+    else:
+        done = export_zip(chips, root, **given)
+        outcome["archive"] = str(done.outputs[0])
+    notes = [list(note) for note in done.notes]
+    return {"set": chips.info.id, "files": done.num_files, "notes": notes, **outcome}
+
+
+def search_imagery(
+    config: dict[str, Any], report: Report, should_stop: ShouldStop
+) -> dict[str, Any]:
+    """Ask a catalogue for images of an area, keep the answer, fetch the first small pictures.
+
+    `config` holds `workspace`, `area`, `outside`, and `query`: fields of `kept.Query`. The outcome
+    holds the id of the `search` that is kept, and how many entries were `found` and `refused`.
+    """
+    from core.connectors import items, kept, previews
+    from core.connectors.search import search
+    from core.connectors.signing import catalogue_of
+
+    space, area = Workspace(Path(config["workspace"])), config["area"]
+    query = kept.Query(**_tuples(config["query"]))
+    catalogue = catalogue_of(query.catalogue)
+    boundary = prepare.boundary_lonlat(space, area)
+    report(0.0, N_("Asking {catalogue}"), catalogue=catalogue.title)
+    results = search(
+        boundary,
+        catalogue=catalogue,
+        collection=query.collection,
+        asset=query.asset,
+        dates=query.dates,
+        outside=config["outside"],
         should_stop=should_stop,
     )
+    search_id = kept.keep(space, area, query, results)
+    first = items.suggested(results.found, boundary)
+    others = (image for image in results.found if image not in first)
+    shown = [image for image in (*first, *others) if image.thumbnail][:_PREVIEWS]
+    count = len(shown)
+
+    def tell(done: int) -> None:
+        text = N_("Small pictures: {done} of {count}")
+        report(0.5 + 0.5 * done / count, text, done=done, count=count)
+
+    if shown:
+        tell(0)
+    previews.fetch_previews(
+        space, area, shown, catalogue=catalogue, outside=config["outside"], on_done=tell,
+        should_stop=should_stop,
+    )  # fmt: skip
     return {
-        "set": chips.info.id,
-        "files": done.num_files,
-        "outputs": [str(path) for path in done.outputs],
-        "notes": [list(note) for note in done.notes],
+        "area": area,
+        "search": search_id,
+        "found": len(results.found),
+        "refused": len(results.refused),
     }
+
+
+def image_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) -> dict[str, Any]:
+    """Make one band of a fetched image a layer, with where it comes from and its licence.
+
+    `config` holds `workspace`, `area`, `collection` and `key` of the image, `band`, and the fields
+    of `prepare.About`.
+    """
+    from core.connectors import shelf
+
+    space = Workspace(Path(config["workspace"]))
+    image = shelf.image_of(space, config["area"], config["collection"], config["key"])
+    shelf.add_image(
+        space, config["area"], image, _about(config), band=config["band"], on_progress=report,
+        should_stop=should_stop,
+    )  # fmt: skip
+    return {"area": config["area"], "layer": config["layer_id"]}
 
 
 def fetch_imagery(

@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+from core.default_area import DEFAULT_AREA
 from ui import cached, charts
 from ui.add_layer import add_layer_form
 from ui.default_area import default_area_panel
 from ui.edit_layer import edit_layer_form
 from ui.errors import plain, shown_errors, stopping_errors
+from ui.fetch_layers import fetch_job_panel, fetch_layers_form
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember
 from ui.language import _
 from ui.layer_facts import key_figures, metadata, problem_list, values_at
@@ -14,7 +16,7 @@ from ui.layer_map import layer_map, readings
 from ui.layer_panel import layer_panel, prepare_view, show_new_layer
 from ui.prepare_layers import prepare_form
 from ui.progress import job_panel
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import workspace
 
 # Inputs
 areas = all_areas()
@@ -24,12 +26,18 @@ if area is None:
     empty_state(_("There is no study area yet."), _("Choose or make one"), "pages/start.py")
     st.stop()
 stamp = workspace().stamp(area.id)
-if area.id == DEFAULT_AREA:
-    default_area_panel()
-job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
+with st.container():  # always there, so that an open tab stays open when a job begins
+    if area.id == DEFAULT_AREA:
+        default_area_panel()
+    job_panel(f"add-{area.id}", title=_("Working on a layer"), area=area.id, on_done=show_new_layer)
+    fetch_job_panel(area)
 if not area.layers:
     st.info(_("{area} has no layers yet. Bring in the first one.").format(area=plain(area.title)))
-    add_layer_form(area)
+    own, fetched = st.tabs([_("Add a layer"), _("Fetch layers")])
+    with fetched:  # first: a mistake in the other tab ends the page
+        fetch_layers_form(area)
+    with own:
+        add_layer_form(area)
     st.stop()
 view = prepare_view(area)
 layer_panel(area, view)
@@ -47,13 +55,14 @@ with shown_errors():  # a layer whose file is damaged can still be taken out or 
 # Outputs
 layer_map(area, stamp, view, found)
 key_figures(active, info, problems)
-point, shares, about, wrong, add, prepare, edit = st.tabs(
+point, shares, about, wrong, add, fetch, prepare, edit = st.tabs(
     [
         _("At the clicked place"),
         _("Distribution"),
         _("About the layer"),
         _("Problems ({count})").format(count=len(problems)),
         _("Add a layer"),
+        _("Fetch layers"),
         _("Prepare"),
         _("Edit the layer"),
     ]
@@ -70,6 +79,8 @@ with about:
         problem_list(problems)
 with wrong:
     problem_list(problems)
+with fetch:  # before those in which a mistake ends the page
+    fetch_layers_form(area)
 with add:
     add_layer_form(area)
 with prepare:

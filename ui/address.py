@@ -71,6 +71,7 @@ def _is_page(path: str) -> bool:
         "/grids/",
         "/assets/",
         "/thumbs/",
+        "/sheets/",
     )
     return not any(part in path for part in own)
 

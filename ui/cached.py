@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from shapely import simplify
+from shapely.geometry.base import BaseGeometry
 
 from core import (
     boundaries,
@@ -20,6 +21,7 @@ from core import (
     cozy_steps,
     effects,
     export,
+    prepare,
     raster_info,
     rasters,
     rendering,
@@ -28,6 +30,7 @@ from core import (
 from core import problems as core_problems
 from core.cluster_steps import ClusterOptions, Clusters, Factors
 from core.clusters.stability import Stability as ClusterStability
+from core.connectors import drawing, items, kept, previews
 from core.cozy import Stability
 from core.effects import Effects
 from core.normalise import Filled, Normalised
@@ -47,6 +50,13 @@ def boundary_geojson(area_id: str, stamp: int) -> dict[str, Any]:
     """Return the boundary in degrees, simplified for drawing."""
     del stamp
     return drawn_geojson(workspace().boundary(area_id))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def boundary_shape(area_id: str, stamp: int) -> BaseGeometry:
+    """Return the boundary in degrees as one shape. Read only."""
+    del stamp
+    return prepare.boundary_lonlat(workspace(), area_id)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -259,6 +269,34 @@ def zone_effects(
     found = cozy_zone(area_id, stamp, options, quadrat_options)
     factors = normalised_quadrats(area_id, stamp, quadrat_options).table[list(columns)]
     return effects.zone_effects(found.zone.is_cozy, factors, made.lattice.rows, made.lattice.cols)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def imagery_search(area_id: str, search_id: str, written: int) -> kept.Kept:
+    """Return the answer to a search that was kept. Read only."""
+    del written
+    return kept.kept_search(workspace(), area_id, search_id)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def suggested_images(area_id: str, stamp: int, search_id: str, written: int) -> list[str]:
+    """Return the keys of the fewest images that cover what can be covered."""
+    found = imagery_search(area_id, search_id, written).results.found
+    return [image.key for image in items.suggested(found, boundary_shape(area_id, stamp))]
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def small_picture(path: str, written: int, side_px: int) -> bytes:
+    """Return a picture of our own, made smaller, as PNG."""
+    del written
+    return previews.smaller(Path(path), side_px)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def drawn_image(path: str, written: int) -> drawing.Drawn:
+    """Return a fetched image drawn for a map."""
+    del written
+    return drawing.drawn(Path(path))
 
 
 @st.cache_resource(max_entries=6, show_spinner=False)

@@ -17,8 +17,12 @@ def choice(
     place: Any = st,
     key: str | None = None,
     help: str | None = None,  # noqa: A002  (Streamlit's own name for it)
+    is_kept: bool = False,
 ) -> str:
-    """Draw a select box at `place` and return the chosen id; `value` is chosen at first."""
+    """Draw a select box at `place` and return the chosen id; `value` is chosen at first.
+
+    With `is_kept`, which needs a key, the choice outlives a while in which the box is not drawn.
+    """
     ids, names = list(options), distinct(options)
     chosen: str = place.selectbox(
         label,
@@ -27,6 +31,7 @@ def choice(
         format_func=lambda item: names.get(item, item),
         key=key,
         help=help,
+        persist_state="session" if is_kept else None,
     )
     return chosen
 
@@ -82,8 +87,9 @@ def switch(
     place: Any = st,
     key: str | None = None,
     help: str | None = None,  # noqa: A002
+    is_kept: bool = False,
 ) -> str:
-    """Draw a row of buttons of which one is always chosen, and return its id."""
+    """Draw a row of buttons of which one is always chosen, and return its id; see `choice`."""
     chosen: str | None = place.segmented_control(
         label,
         list(options),
@@ -91,5 +97,6 @@ def switch(
         default=value,
         key=key,
         help=help,
+        persist_state="session" if is_kept else None,
     )
     return chosen or value

@@ -14,14 +14,16 @@ from ui.server import workspace
 from ui.state import app_state
 
 
-def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple[Path, str] | None:
+def choose_file(
+    purpose: str, suffixes: tuple[str, ...], *, label: str, is_upload_only: bool = False
+) -> tuple[Path, str] | None:
     """Draw the choice; return the file's path and the name to call it by, None until chosen."""
     state = app_state()
     turn = state.upload_turns.get(purpose, 0)
-    left, right = st.columns(2)
+    left, right = (st.container(), None) if is_upload_only else st.columns(2)
     uploaded = left.file_uploader(
         label,
-        type=[suffix.lstrip(".") for suffix in suffixes if suffix != ".shp"],
+        type=_types(suffixes),
         key=f"upload-{purpose}-{turn}",
         help=_("Up to {most} MB. Larger files: the server's data folder.").format(
             most=settings().upload_mb
@@ -44,6 +46,8 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
             return Path(written), name
         del state.uploads[purpose]  # taken in by a job, or turned down by the user
         st.rerun()
+    if right is None:
+        return None
     names = intake.data_files(suffixes)
     chosen = right.selectbox(
         _("Or a file of the server's data folder"),
@@ -60,6 +64,13 @@ def choose_file(purpose: str, suffixes: tuple[str, ...], *, label: str) -> tuple
         with shown_errors():
             return intake.data_file(chosen), Path(chosen).name
     return None
+
+
+def _types(suffixes: tuple[str, ...]) -> list[str] | None:
+    """Return what an uploader may take; anything where a name may end without a dot."""
+    if not all(suffix.startswith(".") for suffix in suffixes):
+        return None
+    return [suffix.lstrip(".") for suffix in suffixes if suffix != ".shp"]
 
 
 def _let_go(file_id: str) -> None:

@@ -5,6 +5,7 @@ import json
 import streamlit as st
 
 from core.workspace import Area
+from ui.chip_view import ChipView, address_of
 from ui.choice import distinct
 from ui.errors import plain
 from ui.language import LANGUAGES, _, language
@@ -44,17 +45,20 @@ def run_pages() -> None:
     """Name the pages, run the chosen one."""
     st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
     st.html(_CSS + _own_words())
-    pages = [
+    city = [
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
         st.Page("pages/quadrats.py", title=_("Quadrats"), url_path="quadrats"),
         st.Page("pages/clusters.py", title=_("Clusters"), url_path="clusters"),
         st.Page("pages/cozy.py", title=_("Cozy zones"), url_path="cozy"),
     ]
-    networks = [
-        st.Page("pages/train.py", title=_("Train"), url_path="train"),
+    training = [
+        st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
+        st.Page("pages/chips.py", title=_("Chips"), url_path="chips"),
     ]
-    st.navigation({"": pages, _("Networks"): networks}, position="top").run()
+    networks = [st.Page("pages/train.py", title=_("Train"), url_path="train")]
+    groups = {"": city, _("Training data"): training, _("Networks"): networks}
+    st.navigation(groups, position="top").run()
     warm_up()
 
 
@@ -194,6 +198,11 @@ def remember_cozy(area: Area, view: CozyView) -> None:
         lang=app_state().language,
         **{key: str(value or "") for key, value in chosen.items()},
     )
+
+
+def remember_chips(view: ChipView) -> None:
+    """Make the address restore what the Chips page shows."""
+    write_address(area=app_state().area, lang=app_state().language, **address_of(view))
 
 
 def remember_clusters(area: Area, view: ClusterView) -> None:

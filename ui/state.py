@@ -10,6 +10,9 @@ from typing import Any
 
 import streamlit as st
 
+from core.errors import AppError
+from ui.chip_view import ChipView, read_address
+
 _KEY = "app_state"
 
 
@@ -105,6 +108,28 @@ class CozyView:
 
 
 @dataclass(slots=True)
+class ImageryView:
+    """What the Imagery page shows of one area."""
+
+    search: str = ""
+    """Id of the search whose answer is shown; empty: the last one."""
+    looked: str = ""
+    """Key of the image that is looked at."""
+    chosen: dict[str, list[str]] = field(default_factory=dict)
+    """Keys of the images to fetch, by search; the suggested ones where a search is not in it."""
+    clicked: tuple[float, float] | None = None
+    shelf: str | None = None
+    """`collection/key` of the fetched image that is drawn on the map; None: the first."""
+    catalogue: str = ""
+    """Address of a STAC API; empty: the first known one."""
+    collection: str = "naip"
+    asset: str = ""
+    first: str = ""
+    last: str = ""
+    mbit_s: float = 20.0
+
+
+@dataclass(slots=True)
 class TrainView:
     """What the Train page shows."""
 
@@ -137,6 +162,15 @@ class AppState:
     quadrats: dict[str, QuadratView] = field(default_factory=dict)
     clusters: dict[str, ClusterView] = field(default_factory=dict)
     cozy: dict[str, CozyView] = field(default_factory=dict)
+    imagery: dict[str, ImageryView] = field(default_factory=dict)
+    outside: bool = False
+    """Whether the user lets the server ask the internet; never part of a link."""
+    no_access: AppError | None = None
+    """Why the internet could not be asked the last time."""
+    dismissed: str = ""
+    """Id of the job whose missed layers are not told of any more."""
+    chips: ChipView = field(default_factory=ChipView)
+    """Sets belong to the workspace, not to an area."""
     train: TrainView = field(default_factory=TrainView)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
@@ -164,6 +198,10 @@ class AppState:
     def cozy_view(self, area_id: str) -> CozyView:
         """Return what this session shows of an area's cozy zone; made on first use."""
         return self.cozy.setdefault(area_id, CozyView())
+
+    def imagery_view(self, area_id: str) -> ImageryView:
+        """Return what this session shows of an area's imagery; made on first use."""
+        return self.imagery.setdefault(area_id, ImageryView())
 
 
 def app_state() -> AppState:
@@ -228,6 +266,9 @@ def _read_address(state: AppState) -> None:
         if key in found:
             with suppress(ValueError):
                 cozy.options[key] = kind(found[key])
+    imagery = state.imagery_view(state.area)
+    imagery.search, imagery.looked = found.get("search", ""), found.get("image", "")
+    read_address(state.chips, found)
     _read_train(state.train, found.to_dict())
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:

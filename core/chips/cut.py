@@ -180,6 +180,18 @@ def chip_at(
         ExtentError: The place lies outside the source, or the source is smaller than a chip.
         InputError: See `plan.window_shape`.
     """
+    window = window_at(source, options, lon=lon, lat=lat)
+    raw, valid = source.read(window)
+    dtype = stored_dtype(material.channels)
+    return encode(raw, valid, material.channels, size_px=options.size_px, dtype=dtype)
+
+
+def window_at(source: Source, options: CutOptions, *, lon: float, lat: float) -> Window:
+    """Return the window of a chip whose middle is a place in degrees; see `chip_at`.
+
+    Raises:
+        ExtentError, InputError: See `chip_at`.
+    """
     place = source.place
     rows, cols = window_shape(place, options)
     column, row = place.to_pixels(np.array([lon]), np.array([lat]), frame="lonlat")
@@ -187,9 +199,7 @@ def chip_at(
         raise ExtentError(N_("{lon}, {lat} is not on {name}."), lon=lon, lat=lat, name=source.name)
     left = int(np.clip(round(column[0] - cols / 2), 0, place.width - cols))
     top = int(np.clip(round(row[0] - rows / 2), 0, place.height - rows))
-    raw, valid = source.read(Window(left, top, cols, rows))
-    dtype = stored_dtype(material.channels)
-    return encode(raw, valid, material.channels, size_px=options.size_px, dtype=dtype)
+    return Window(left, top, cols, rows)
 
 
 class _Cutter:

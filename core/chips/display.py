@@ -13,34 +13,41 @@ from core.text import N_
 _COLOURS = ("red", "green", "blue")
 
 
-def shown_channels(channels: Sequence[Channel], names: Sequence[str] | None = None) -> list[int]:
+def shown_channels(
+    channels: Sequence[Channel], names: Sequence[str | int] | None = None
+) -> list[int]:
     """Return the numbers of the channels that make a picture: three, or one for grey.
 
     Args:
         channels: Those of a set.
-        names: Which to show; None: red, green and blue where there are, else the first three
-            bands, else the first.
+        names: Which to show, by name or by number; None: red, green and blue where there are, else
+            the first three bands, else the first.
 
     Raises:
         InputError: No such channel, or neither one nor three are named.
     """
     known = [channel.name for channel in channels]
     if names is not None:
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    N_("There is no channel {name!r}."),
-                    hint=N_("There are: {known}."),
-                    name=name[:40],
-                    known=", ".join(known),
-                )
         if len(names) not in (1, 3):
             raise InputError(N_("A picture is made of one channel or three."))
-        return [known.index(name) for name in names]
+        return [_number(known, name) for name in names]
     if all(name in known for name in _COLOURS):
         return [known.index(name) for name in _COLOURS]
     images = [number for number, channel in enumerate(channels) if channel.kind == "image"]
     return images[:3] if len(images) >= 3 else [images[0] if images else 0]
+
+
+def _number(known: Sequence[str], name: str | int) -> int:
+    if isinstance(name, int) and 0 <= name < len(known):
+        return name
+    if name in known:
+        return known.index(str(name))
+    raise InputError(
+        N_("There is no channel {name!r}."),
+        hint=N_("There are: {known}."),
+        name=str(name)[:40],
+        known=", ".join(known),
+    )
 
 
 def is_classes(channels: Sequence[Channel]) -> bool:
@@ -49,7 +56,7 @@ def is_classes(channels: Sequence[Channel]) -> bool:
 
 
 def to_pictures(
-    chips: NDArray[Any], channels: Sequence[Channel], names: Sequence[str] | None = None
+    chips: NDArray[Any], channels: Sequence[Channel], names: Sequence[str | int] | None = None
 ) -> NDArray[np.uint8]:
     """Return chips (n, C, s, s) as pictures (n, s, s, 3), or (n, s, s) where grey.
 

@@ -6,8 +6,10 @@ trains on test chips. `chips.csv` says where each comes from.
 
 import shutil
 import uuid
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,7 @@ Format = Literal["png", "jpeg"]
 QUALITY = 95
 _PIXELS_AT_ONCE = 1 << 20
 _SAMPLE = 200
+_KEPT_ZIPS = 8
 _FILE_BYTES = 700
 """A small image takes this much beside its pixels: headers, and the end of a disk's block."""
 
@@ -80,7 +83,7 @@ def export_set(
     quality: int = QUALITY,
     sizes: Sequence[int] | None = None,
     split: str | None = None,
-    bands: Sequence[str] | None = None,
+    bands: Sequence[str | int] | None = None,
     on_progress: OnProgress = no_progress,
     should_stop: ShouldStop = never,
 ) -> Exported:
@@ -93,7 +96,7 @@ def export_set(
         quality: Of JPEG, 1 to 95.
         sizes: Which of the pyramid; None: all.
         split: `train` or `test`; None: both.
-        bands: Names of one channel or three; None: see `display.shown_channels`.
+        bands: Names or numbers of one channel or three; None: see `display.shown_channels`.
         on_progress: Called with a share from 0 to 1 and a word on what is done.
         should_stop: Asked often; True ends the work, and nothing is left of it.
 
@@ -139,8 +142,71 @@ def export_set(
     return Exported(outputs, done, notes)
 
 
+def export_zip(
+    chips: ChipSet,
+    root: Path,
+    *,
+    on_progress: OnProgress = no_progress,
+    should_stop: ShouldStop = never,
+    **options: Any,
+) -> Exported:
+    """Write chips as `export_set` does, into one zip below `exports/` of a workspace.
+
+    The newest few are kept. `options` are those of `export_set`.
+
+    Raises:
+        AppError: What `export_set` raises.
+    """
+    folder = root / "exports"
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = folder / f".tmp-{uuid.uuid4().hex[:12]}"
+    try:
+        done = export_set(
+            chips,
+            scratch,
+            **options,
+            on_progress=lambda share, text, /, **more: on_progress(0.8 * share, text, **more),
+            should_stop=should_stop,
+        )
+        written = sum(path.stat().st_size for path in scratch.rglob("*") if path.is_file())
+        store.require_space(folder, written, what=N_("The export"))
+        stamp = datetime.now(UTC).strftime("%Y%m%dt%H%M%S")
+        target = folder / f"{chips.info.id}-{stamp}.zip"
+        with store.atomic_path(target) as tmp:
+            _zip(scratch, tmp, done.num_files, chips.info.id, on_progress, should_stop)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    for old in sorted(folder.glob("*.zip"), key=lambda path: path.stat().st_mtime)[:-_KEPT_ZIPS]:
+        old.unlink(missing_ok=True)
+    return Exported((target,), done.num_files, done.notes)
+
+
+def zips_of(root: Path, set_id: str) -> list[Path]:
+    """Return the zips of a set that `export_zip` wrote, the newest first."""
+    stamp = "[0-9]" * 8 + "t" + "[0-9]" * 6
+    found = (root / "exports").glob(f"{set_id}-{stamp}.zip")
+    return sorted(found, key=lambda path: path.name, reverse=True)
+
+
+def _zip(
+    folder: Path,
+    target: Path,
+    count: int,
+    name: str,
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> None:
+    # PNG and JPEG are packed already.
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for number, path in enumerate(sorted(p for p in folder.rglob("*") if p.is_file())):
+            if number % 256 == 0:
+                stop_if(should_stop, name)
+                on_progress(0.8 + 0.2 * min(1.0, number / count), N_("Packing"))
+            archive.write(path, path.relative_to(folder).as_posix())
+
+
 def jpeg_effect(
-    chips: ChipSet, quality: int = QUALITY, *, bands: Sequence[str] | None = None
+    chips: ChipSet, quality: int = QUALITY, *, bands: Sequence[str | int] | None = None
 ) -> JpegEffect:
     """Measure what JPEG does to chips at their own size, over at most 200 of them."""
     import io
@@ -213,7 +279,7 @@ def _save(
     target: Path,
     form: Format,
     quality: int,
-    bands: Sequence[str] | None,
+    bands: Sequence[str | int] | None,
 ) -> None:
     pictures = to_pictures(chips.read(index, size), chips.info.channels, bands)
     options: dict[str, Any] = {"quality": quality} if form == "jpeg" else {}

@@ -54,6 +54,11 @@ def list_images(folder: Path, skipped: list[str]) -> Iterator[Image]:
             yield Image(path, path.relative_to(folder).as_posix(), split, label[:80])
 
 
+def is_split(name: str) -> bool:
+    """Tell whether a folder's name says which split its images are of."""
+    return name.lower() in _SPLITS
+
+
 def _roots(folder: Path) -> list[tuple[str, Path]]:
     """Return the folders that hold images or classes, each with its split."""
     inner = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")

@@ -6,6 +6,7 @@
     DIR/patches_64/*.jpg, DIR/…_512    a pyramid, as the document's and `core.chips.export`: its
                                        largest size is taken, the others are averaged anew
     DIR/*-images-idx3-ubyte[.gz]       digits, with their labels beside them
+    any of the first four as a zip
 
 Images without a place cannot be split by place; they are for training unless their folder says
 otherwise. Links are followed inside the folder only.
@@ -13,7 +14,7 @@ otherwise. Links are followed inside the folder only.
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,12 +24,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from core import store
+from core.archives import unpack_images
 from core.chips import idx
-from core.chips.folders import Image, list_images, within
+from core.chips.folders import Image, is_split, list_images, within
 from core.chips.material import image_channels
 from core.chips.options import CutOptions, pack_bytes
 from core.chips.pack import PackWriter
-from core.chips.pictures import read_picture
+from core.chips.pictures import SUFFIXES, read_picture
 from core.chips.pyramid import area_mean, pyramid, pyramid_sizes, to_whole
 from core.chips.sets import ChipSets, SetInfo, split_counts
 from core.chips.tables import write_table
@@ -36,6 +38,7 @@ from core.cog import OnProgress, ShouldStop, stop_if, writing
 from core.errors import InputError, RefusedFileError
 from core.prepare import never, no_progress
 from core.record import code_version
+from core.settings import settings
 from core.text import N_
 from core.workspace import Workspace, now
 
@@ -110,7 +113,7 @@ def import_set(
     Args:
         workspace: Where the set goes.
         set_id: Its name.
-        source: A folder or an IDX file.
+        source: A folder, a zip of one, or an IDX file.
         size_px: Side of the chips; larger images are averaged down, smaller ones left out. None:
             the shorter side of the first image.
         labels: IDX file of labels; None takes the one beside the images.
@@ -129,19 +132,37 @@ def import_set(
     sets = ChipSets(workspace.root)
     sets.check_free(set_id, is_replaced=is_replaced)
     told = _Told()
-    parts = _parts(source, size_px, labels, told)
     folder = workspace.scratch()
     try:
+        if source.suffix.lower() == ".zip" and source.is_file():
+            on_progress(0.0, N_("Unpacking"))
+            source = _unpacked(source, folder, lambda _share: stop_if(should_stop, set_id))
         return _keep(
             workspace,
             _Making(set_id, folder, is_replaced),
-            parts,
+            _parts(source, size_px, labels, told),
             told,
             on_progress,
             should_stop,
         )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _unpacked(source: Path, folder: Path, check: Callable[[float], None]) -> Path:
+    """Unpack a zip into the scratch folder, under its own name, and return the folder."""
+    most = min(settings().raster_mb << 20, shutil.disk_usage(folder).free // 2)
+    target = folder / store.slug(source.stem, fallback="images")
+    target.mkdir()
+    unpack_images(
+        source, target, label=source.name, suffixes=SUFFIXES, most_bytes=most, on_file=check
+    )
+    # Whoever packs a folder packs its name too.
+    while len(inner := list(target.iterdir())) == 1 and inner[0].is_dir():
+        if is_split(inner[0].name):
+            break
+        target = inner[0]
+    return target
 
 
 @dataclass(slots=True)

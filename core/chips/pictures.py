@@ -24,10 +24,10 @@ _GREY = {"1", "L", "LA"}
 _DEEP = {"I", "F", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
+def read_picture(path: Path, *, most_px: int = _LARGEST_PX) -> NDArray[np.uint8]:
     """Read an image as (rows, columns) where it is grey, else (rows, columns, 3).
 
-    Transparency is dropped, palettes become colours.
+    Transparency is dropped, palettes become colours. More than `most_px` pixels are refused.
 
     Raises:
         RefusedFileError: No PNG or JPEG, too large, damaged, or of more than 8 bits.
@@ -38,7 +38,7 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         if path.stat().st_size > _LARGEST_BYTES:
             raise _refused(path, N_("the file is too large"))
         with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
-            _check_header(path, image)
+            _check_header(path, image, most_px)
             wanted = "L" if image.mode in _GREY else "RGB"
             # Without conversion where there is none to do: that would copy every picture twice.
             return np.array(image if image.mode == wanted else image.convert(wanted))
@@ -52,9 +52,9 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise _refused(path, str(err).split("\n", 1)[0][:120] or N_("it is damaged")) from err
 
 
-def _check_header(path: Path, image: Any) -> None:
+def _check_header(path: Path, image: Any, most_px: int) -> None:
     width, height = image.size
-    if width * height > _LARGEST_PX:
+    if width * height > most_px:
         raise _refused(path, N_("it has too many pixels"))
     if image.mode in _DEEP:
         raise _refused(path, N_("it has more than 8 bits"))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from core.chips.blocks import NEITHER, TEST, TRAIN, Blocks, Boxes, boxes_of, make_blocks
 from core.chips.options import MOST_CHIPS, CutOptions
@@ -139,6 +140,11 @@ class Plan:
         px = ground_px(self.places[0])
         return self.shapes[0][0] * px[0], self.shapes[0][1] * px[1]
 
+    def window(self, windows: Windows, at: int) -> Window:
+        """Return one of the windows in the pixels of its source."""
+        rows, cols = self.shapes[int(windows.source[at])]
+        return Window(int(windows.col[at]), int(windows.row[at]), cols, rows)
+
     def wanted(self) -> dict[int, int | None]:
         """Return how many chips of each split are asked for; None: all there are."""
         count = self.options.count
@@ -180,6 +186,10 @@ class Plan:
                 return
             for each in (TRAIN, TEST):
                 self._ready[each].append(batch.take(batch.split == each))
+
+    def ready(self) -> dict[int, int]:
+        """Return how many windows of each split are drawn and not yet taken."""
+        return {split: self._num_ready(split) for split in self._ready}
 
     def _num_ready(self, split: int) -> int:
         return sum(map(len, self._ready[split]))
@@ -299,6 +309,8 @@ class Plan:
 
     def _spaced(self, found: Windows) -> Windows:
         """Keep windows that are far enough from those before them."""
+        if self.options.grid and not self.options.min_distance_m:
+            return found  # apart as they were laid out
         spaced = [
             self._spacing[number].admits(int(top), int(left))
             for number, top, left in zip(found.source, found.row, found.col, strict=True)

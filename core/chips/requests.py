@@ -60,7 +60,7 @@ def run(
     """
     # All that can be refused at once, before a file is opened.
     ChipSets(workspace.root).check_free(request.out, is_replaced=request.replace)
-    _check(request)
+    check_request(request)
     check_room(workspace.root, request.options, 1, 1)
     around = surroundings(workspace, request)
     material = None
@@ -126,7 +126,12 @@ def surroundings(workspace: Workspace, request: Request) -> Surroundings:
     )
 
 
-def _check(request: Request) -> None:
+def check_request(request: Request) -> None:
+    """Refuse a request that names no source, or several.
+
+    Raises:
+        InputError: See `run`.
+    """
     given = (bool(request.layers), bool(request.files), request.simulated is not None)
     if sum(given) != 1:
         raise InputError(

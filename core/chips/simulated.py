@@ -1,6 +1,7 @@
 """Chips of the simulated city: its aerial imagery as material, its land cover as truth."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from core.chips.channels import Channel
 from core.chips.drawn import DrawnCover, DrawnSource
@@ -22,7 +23,7 @@ def simulated_material(seed: int) -> Material:
     Raises:
         InputError: The seed is out of range.
     """
-    imagery = AerialSource(City(seed))
+    imagery = _imagery(seed)
     source = DrawnSource(imagery, name=NAME)
     facts = {
         "name": NAME,
@@ -35,6 +36,12 @@ def simulated_material(seed: int) -> Material:
         Channel(name=name, kind="image", band=band) for band, name in enumerate(_CHANNELS)
     )
     return Material(sources=(source,), channels=channels, facts=(facts,))
+
+
+@lru_cache(maxsize=1)
+def _imagery(seed: int) -> AerialSource:
+    """Return the imagery of a city, whose plan takes a second to draw; read by several threads."""
+    return AerialSource(City(seed))
 
 
 def with_truth(around: Surroundings, material: Material) -> Surroundings:

@@ -10,6 +10,7 @@ import ipaddress
 import re
 import socket
 import time
+from contextlib import suppress
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
@@ -91,7 +92,9 @@ def realm_of_host(host: str) -> Realm:
 
 @lru_cache(maxsize=256)
 def _numbers(host: str, _minute: int) -> frozenset[str]:
-    """Ask the name service; its answer is taken for a minute."""
+    """Ask the name service, which a number needs not; its answer is taken for a minute."""
+    with suppress(ValueError):
+        return frozenset({str(ipaddress.ip_address(host))})
     return frozenset(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
 
 

@@ -71,6 +71,18 @@ def fetched(workspace: Workspace, area_id: str) -> tuple[Image, ...]:
     return tuple(sorted(images, key=lambda image: (image.date, image.key), reverse=True))
 
 
+def image_of(workspace: Workspace, area_id: str, collection: str, key: str) -> Image:
+    """Return one of the images that are there.
+
+    Raises:
+        InputError: There is no such image.
+    """
+    for image in fetched(workspace, area_id):
+        if (image.collection, image.key) == (collection, key):
+            return image
+    raise InputError(N_("There is no image {key!r}."), key=key[:80])
+
+
 def failures(workspace: Workspace, area_id: str) -> tuple[Failure, ...]:
     """Return the images of an area that could not be fetched, to be shown and tried again.
 
@@ -93,12 +105,9 @@ def remove(workspace: Workspace, area_id: str, collection: str, key: str) -> Non
     Raises:
         InputError: There is no such image.
     """
-    for image in fetched(workspace, area_id):
-        if (image.collection, image.key) == (collection, key):
-            image.path.with_suffix(".json").unlink(missing_ok=True)
-            image.path.unlink(missing_ok=True)
-            return
-    raise InputError(N_("There is no image {key!r}."), key=key[:80])
+    image = image_of(workspace, area_id, collection, key)
+    image.path.with_suffix(".json").unlink(missing_ok=True)
+    image.path.unlink(missing_ok=True)
 
 
 def add_image(

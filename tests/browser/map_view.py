@@ -29,9 +29,9 @@ class View:
     zoom: float
 
 
-def frame_of(page: Page) -> Frame:
-    """Return the map's frame once its tiles have stopped loading."""
-    map_frame(page)
+def frame_of(page: Page, *, has_tiles: bool = True) -> Frame:
+    """Return the map's frame once its tiles have stopped loading; there must be some."""
+    map_frame(page, has_tiles=has_tiles)
     handle = page.locator(FRAME).element_handle()
     frame = handle.content_frame()
     assert frame is not None
@@ -57,9 +57,11 @@ def look_at(page: Page, lat: float, lon: float, zoom: int) -> View:
     return view_of(page)
 
 
-def place_on_map(page: Page, lon: float, lat: float) -> tuple[float, float]:
+def place_on_map(
+    page: Page, lon: float, lat: float, *, has_tiles: bool = True
+) -> tuple[float, float]:
     """Return where a place lies on the map, in pixels from its north-western corner."""
-    point = frame_of(page).evaluate(
+    point = frame_of(page, has_tiles=has_tiles).evaluate(
         "([lat, lon]) => { const p = window.map.latLngToContainerPoint([lat, lon]);"
         " return [p.x, p.y]; }",
         [lat, lon],

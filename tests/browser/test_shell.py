@@ -13,6 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.screen import (
+    MENU_GROUP_LINKS,
+    MENU_GROUPS,
     MENU_LINKS,
     decoded_tiles,
     painted_share,
@@ -34,6 +36,13 @@ def test_the_app_opens_without_an_error_or_an_outside_request(visit, language):
     assert bool(chinese.search(page.inner_text("[data-testid=stMain]"))) is (language == "zh_CN")
 
 
+def test_the_first_page_is_found_by_its_name_too(visit):
+    page = visit.open("start", language="zh_CN")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    assert page.url.split("?")[0].endswith("/")
+    assert "lang=zh_CN" in page.url
+
+
 @pytest.mark.every_screen
 def test_nothing_reaches_beyond_the_window(visit, size, language):
     page = visit.open(language=language)
@@ -48,6 +57,15 @@ def test_every_page_of_the_menu_opens(visit):
         links.nth(number).click()
         wait_settled(page)
         assert not visit.problems()
+    groups = page.locator(MENU_GROUPS)
+    for group in range(groups.count()):
+        groups.nth(group).click()
+        for number in range(page.locator(MENU_GROUP_LINKS).count()):
+            if number:  # choosing a page closed the group
+                groups.nth(group).click()
+            page.locator(MENU_GROUP_LINKS).nth(number).click()
+            wait_settled(page)
+            assert not visit.problems()
 
 
 def test_the_watch_of_the_page_sees_an_outside_request(browser, server):

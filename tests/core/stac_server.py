@@ -65,6 +65,8 @@ class StacServer:
     signature: int = 1
     delay_s: float = 0.0
     """Before each answer to a request for a file."""
+    gates: dict = field(default_factory=dict)
+    """Path of a file to an event that its answers wait for."""
     declared: dict = field(default_factory=dict)
     """Sizes that are announced in place of the true ones."""
     slow_s: float = 0.05
@@ -300,6 +302,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, method, name, parts):
         state = self.state
         time.sleep(state.delay_s)
+        if name in state.gates:
+            state.gates[name].wait(60)
         if state.is_signed and parse_qs(parts.query).get("sig") != [str(state.signature)]:
             return self._send(403, b"expired")
         if method == "HEAD" and not state.has_head:

@@ -1,0 +1,194 @@
+"""Imagery and Fetch layers without a browser: what is said, offered and refused in each state."""
+
+import pytest
+import shapely
+
+from core import jobs
+from core import settings as core_settings
+from core.connectors import kept, layers
+from core.connectors.items import Found, Refused
+from core.connectors.search import Results
+from core.connectors.shelf import Failure, write_failures
+from core.jobs import Job, Progress
+from tests.pages.said import button, clean, marked, only, tables, text
+
+HOSTILE = "<img src=x onerror=alert(1)> *b* [l](https://x.invalid) `c`"
+
+
+def image(name="a", year=2021, **more):
+    west, south, east, north = -87.67, 41.85, -87.65, 41.87
+    values = {
+        "id": name, "collection": "naip", "asset": "image",
+        "href": f"https://x.test/{year}.tif?sig=secret", "item_url": "", "date": f"{year}-08-15",
+        "footprint": shapely.box(west, south, east, north), "overlap": 1.0, "resolution_m": 0.6,
+        "num_bytes": 400_000_000, "bands": ("Red", "NIR"), "itemsize": 1, "cloud": None,
+        "thumbnail": "", **more,
+    }  # fmt: skip
+    return Found(**values)
+
+
+def keep(space, *found, refused=(), **more):
+    """Keep the answer to a search that was never made."""
+    values = {"licence": "Public domain", "title": "NAIP", "is_cut": False, **more}
+    results = Results(found=found, refused=tuple(refused), **values)
+    query = kept.Query(catalogue="https://x.test/stac", dates=("2019", ""))
+    return kept.keep(space, "town", query, results)
+
+
+@pytest.fixture
+def forbidden(monkeypatch):
+    monkeypatch.setenv("URBAN_PATTERN_OUTSIDE", "off")
+    core_settings.settings.cache_clear()
+
+
+def switch(app, where="imagery"):
+    return app.toggle(key=f"outside-{where}")
+
+
+def figures(app):
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def test_without_an_area_the_page_leads_to_start(space, open_page):
+    app = open_page("imagery")
+    button(app, "Choose or make one").click().run()
+    assert "Which city do we look at?" in text(clean(app))
+
+
+def test_the_switch_is_off_at_first_and_a_link_cannot_turn_it_on(town, open_page):
+    app = open_page("imagery", area="town", outside="1", search="x" * 5000)
+    assert switch(app).value is False
+    assert button(app, "Search").disabled
+    assert "nothing is fetched before you choose" in text(app)
+    assert "Nothing is asked of the internet while the switch is off." in text(app)
+    switch(app).set_value(True).run()
+    assert not button(clean(app), "Search").disabled
+    assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_a_server_that_forbids_requests_has_no_switch_and_says_what_works(
+    town, open_page, forbidden
+):
+    app = open_page("imagery", area="town")
+    assert not app.toggle
+    assert "This server does not allow requests to the internet." in text(app)
+    assert "Cut chips from the simulated aerial imagery" in text(app)
+    assert button(app, "Search").disabled
+    app.switch_page("pages/data.py").run()
+    assert not clean(app).toggle
+    assert "Take the simulated city, which needs no internet." in text(app)
+
+
+def test_a_search_that_was_kept_is_shown_without_asking_anybody(town, open_page):
+    search_id = keep(town, image("new"), image("old", 2019, newer="new"))
+    app = open_page("imagery", area="town")
+    assert figures(app)["Images found"] == "2"
+    assert figures(app)["Chosen"] == "1"  # the newest covers the town
+    assert figures(app)["Area covered by the chosen"] == "100 %"
+    assert app.query_params["search"] == search_id
+    (rows,) = tables(app)
+    assert [row[1] for row in rows] == ["2021-08-15", "2019-08-15"]
+    assert [row[5] for row in rows] == ["newest of 2", "older: the newest is of 2021-08-15"]
+    assert "x.test · NAIP · Public domain · 2019 – …, asked on" in text(app).replace("\\", "")
+    assert "Download: about" in text(app).replace("\\", "")
+    assert button(app, "Fetch the chosen (1)").disabled  # the switch is off
+    for label, chosen in (("All", "2"), ("None", "0"), ("Newest", "1"), ("Suggested", "1")):
+        button(app, label).click().run()
+        assert figures(clean(app))["Chosen"] == chosen
+
+
+def test_one_image_is_looked_at_and_the_address_names_it(town, open_page):
+    keep(town, image("new"), image("old", 2019, newer="new"))
+    app = open_page("imagery", area="town", image="old.image")
+    assert only(app.selectbox, "Image to look at").value == "old.image"
+    assert "Pixel: **0.6 m**" in text(app)
+    assert [block.value for block in app.code] == ["https://x.test/2019.tif"]  # no signature
+    only(app.selectbox, "Image to look at").select("new.image").run()
+    assert clean(app).query_params["image"] == "new.image"
+
+
+def test_a_search_without_images_and_one_that_was_cut_say_so(town, open_page):
+    keep(town)
+    app = open_page("imagery", area="town")
+    assert "There are no images of naip of this study area in this time." in text(app)
+    keep(town, image(), is_cut=True)
+    app = open_page("imagery", area="town")
+    assert "The catalogue has more: narrow the search by dates." in text(app)
+
+
+def test_row_8_hostile_names_are_escaped_wherever_they_are_read_as_markup(town, open_page):
+    """row 8."""
+    refused = Refused(HOSTILE, "{id} has no date.", {"id": HOSTILE})
+    named = image(HOSTILE, bands=(HOSTILE,))
+    keep(town, named, refused=[refused], licence=HOSTILE, title=HOSTILE)
+    failure = Failure(image=named, catalogue="https://x.test/stac", licence="", hint="",
+                      problem="{name} is gone.", values={"name": HOSTILE}, when=0.0)  # fmt: skip
+    write_failures(town, "town", [], [failure])
+    app = open_page("imagery", area="town", image=named.key)
+    assert not [said for said in marked(app) if "<img" in said.replace("\\<", "")]
+    assert not [said for said in marked(app) if "[l](" in said]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [("soon", "", "is no date"), ("2023", "2019", "before it begins")],
+)
+def test_dates_that_are_none_are_one_sentence_and_nothing_starts(
+    town, open_page, first, last, said
+):
+    app = open_page("imagery", area="town")
+    switch(app).set_value(True).run()
+    only(app.text_input, "From").set_value(first)
+    only(app.text_input, "To").set_value(last)
+    button(app, "Search").click().run()
+    assert any(said in error.value for error in clean(app).error)
+    assert jobs.jobs(town.root / "jobs") == []
+
+
+# --- layers -------------------------------------------------------------------------------------
+
+
+def test_every_layer_is_offered_with_source_licence_pixel_and_size(town, open_page):
+    app = open_page("data", area="town")
+    said = text(app).replace("\\", "")
+    for part in ("Esri, Impact Observatory · pixel 10 m", "CC BY 4.0", "values in °C",
+                 "World Bank, NOAA", "at most", "files: 24"):  # fmt: skip
+        assert part in said, part
+    offered = {box.label: box.value for box in app.checkbox if (box.key or "").startswith("fetch-")}
+    assert len(offered) == 11
+    assert sum(offered.values()) == 6  # what an analysis needs
+    assert button(app, "Fetch the chosen layers (6)").disabled
+    switch(app, "layers").set_value(True).run()
+    assert not button(clean(app), "Fetch the chosen layers (6)").disabled
+    only(app.checkbox, "Night lights").uncheck().run()
+    assert button(app, "Fetch the chosen layers (5)")
+    assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_an_area_without_layers_offers_to_fetch_them(town, open_page):
+    for layer in ("cover", "heat"):
+        town.remove_layer("town", layer)
+    app = open_page("data", area="town")
+    assert button(app, "Fetch the chosen layers (6)").disabled
+
+
+def test_what_the_last_fetch_missed_is_told_until_it_is_dismissed(town, open_page, monkeypatch):
+    missed = layers.Missed(recipe="dem", problem="{url} does not answer.", hint="",
+                           values={"url": "https://x.test"})  # fmt: skip
+    row = {"recipe": "dem", "problem": missed.problem, "hint": "", "values": missed.values}
+    gone = {**row, "recipe": "landcover"}
+    ended = Job(
+        id="20260101t000000000-fetch-layers-abc123", work="fetch-layers", state="done",
+        config={"area": "town", "wishes": [], "catalogue": "https://x.test"}, started=0.0,
+        progress=Progress(1.0, ""), result={"missed": [row, gone]},
+    )  # fmt: skip
+    real = jobs.jobs
+    monkeypatch.setattr(
+        jobs, "jobs", lambda root, work="*": [ended] if work == "fetch-layers" else real(root, work)
+    )
+    app = open_page("data", area="town")
+    assert "Layers that could not be made: 2. The others are there." in text(app)
+    assert "does not answer" in text(app)
+    assert button(app, "Try the missed ones again").disabled  # the switch is off
+    button(app, "Dismiss").click().run()
+    assert "could not be made" not in text(clean(app))
