@@ -85,6 +85,24 @@ def test_the_newest_checkpoint_joins_the_models_at_hand(tmp_path, workspace):
         catalogue.entry(workspace, f"run/{folder.name}/7")
 
 
+def test_a_model_that_is_handed_on_makes_the_runs_pictures(
+    capsys, tmp_path, workspace, monkeypatch
+):
+    folder = run_of(tmp_path, workspace)
+    place = tmp_path / "shipped"
+    argv = ["export", folder.name, "--title", "Squares", "--licence", "CC0-1.0"]
+    card = said(capsys, *argv, "--out", str(place / "squares"))["card"]
+    assert (card["steps"], card["depth"], card["figures"]["diversity"] > 0) == (30, 2, True)
+    assert "exists already" in refused(capsys, *argv, "--out", str(place / "squares"))
+    monkeypatch.setattr(catalogue, "SHIPPED", place)
+    found = catalogue.entry(workspace, "shipped/squares")
+    assert (found.title, found.kind, found.card["licence"]) == ("Squares", "shipped", "CC0-1.0")
+    for number, name in enumerate((f"run/{folder.name}", "shipped/squares")):
+        said(capsys, "sample", name, "--seeds", "1,2", "--out", str(tmp_path / "a.png"),
+             "--raw", str(tmp_path / f"{number}.npy"))  # fmt: skip
+    assert (tmp_path / "0.npy").read_bytes() == (tmp_path / "1.npy").read_bytes()
+
+
 def test_an_imported_generator_joins_them_and_a_discriminator_does_not(tmp_path, workspace):
     generator, critic = lively(TINY)
     torch.save(generator.state_dict(), tmp_path / "GAN_GEN_1_3.pth")
