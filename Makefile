@@ -16,8 +16,9 @@ BENCHMARKS := $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))
 run: $(VENV)/.core
 	$(BIN)/python -m core serve --port $(PORT)
 
+# Two at a time: much of a browser test is waiting. A file stays with one process, for its server.
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

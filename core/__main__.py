@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from core import default_area
 from core.commands import chips, fetching, imagery, measure, preparing, run, simulating
 from core.commands.terminal import four_numbers, progress_line, workspace
 from core.errors import AppError, InputError
@@ -119,7 +120,7 @@ def _area_commands(
     simulate = commands.add_parser(
         "simulate", parents=[common], help="make the simulated default area"
     )
-    simulate.add_argument("name", metavar="NAME", nargs="?", default="chicago-simulated")
+    simulate.add_argument("name", metavar="NAME", nargs="?", default=default_area.DEFAULT_AREA)
     simulate.add_argument("--seed", type=int, default=0)
     simulate.set_defaults(handler=_simulate)
 
@@ -246,7 +247,10 @@ def _show(args: argparse.Namespace) -> dict[str, Any]:
 def _delete(args: argparse.Namespace) -> dict[str, Any]:
     from core.record import record
 
-    workspace().delete(args.name)
+    space = workspace()
+    space.delete(args.name)
+    if args.name == default_area.DEFAULT_AREA:
+        default_area.leave_out(space.root)
     return record("area-deleted", outputs=[], text=f"Deleted {args.name}.")
 
 

@@ -118,12 +118,20 @@ def season_column(
         mean = f"{layer}_mean"
         if of_layer:
             return mean if mean in of_layer else str(of_layer[0])
+    hint = N_("Give a temperature layer this season on the Data page, or choose a column.")
+    if chosen:
+        raise InputError(
+            N_("{chosen} is neither a column nor a layer of {area} with statistics."),
+            hint=hint,
+            area=area.title,
+            chosen=chosen,
+        )
     raise InputError(
-        N_("{area} has no layer for {season}: {chosen}."),
-        hint=N_("Give a temperature layer this season on the Data page, or choose a column."),
+        N_("No layer of {area} is marked as temperature in summer.")
+        if season == "summer"
+        else N_("No layer of {area} is marked as temperature in winter."),
+        hint=hint,
         area=area.title,
-        season=season,
-        chosen=chosen or "-",
     )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core.clusters.stability import advice, suggested
+from core.default_area import DEFAULT_AREA
 from core.quadrat_table import chosen_layers, is_made
 from core.signatures import signatures
 from ui import cached
@@ -41,7 +42,7 @@ from ui.language import _
 from ui.progress import is_watched, job_panel
 from ui.quadrat_panel import newer_layers_panel, options_of
 from ui.report import html_report
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import workspace
 from ui.state import app_state
 
 # Inputs

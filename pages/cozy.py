@@ -4,6 +4,7 @@ from functools import partial
 
 import streamlit as st
 
+from core.default_area import DEFAULT_AREA
 from core.quadrat_table import chosen_layers, is_made
 from ui import cached
 from ui.choice import choice
@@ -29,7 +30,7 @@ from ui.language import _
 from ui.progress import is_watched, job_panel
 from ui.quadrat_panel import newer_layers_panel, options_of
 from ui.report import html_report
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import workspace
 from ui.state import app_state
 
 # Inputs

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.default_area import DEFAULT_AREA
 from ui import cached, charts
 from ui.add_layer import add_layer_form
 from ui.default_area import default_area_panel
@@ -14,7 +15,7 @@ from ui.layer_map import layer_map, readings
 from ui.layer_panel import layer_panel, prepare_view, show_new_layer
 from ui.prepare_layers import prepare_form
 from ui.progress import job_panel
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import workspace
 
 # Inputs
 areas = all_areas()

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.default_area import DEFAULT_AREA
 from core.quadrat_table import chosen_layers, is_made
 from ui import cached
 from ui.columns import columns_of
@@ -14,7 +15,7 @@ from ui.quadrat_charts import brushed_histogram, key_figures
 from ui.quadrat_export import export_panel, method_panel, quadrat_list
 from ui.quadrat_map import column_grid, quadrat_map
 from ui.quadrat_panel import column_panel, newer_layers_panel, options_of, square_panel, start_job
-from ui.server import DEFAULT_AREA, workspace
+from ui.server import workspace
 from ui.squares import squares
 from ui.state import app_state
 

@@ -4,6 +4,8 @@ import html
 
 import streamlit as st
 
+from core import default_area
+from core.default_area import DEFAULT_AREA
 from core.errors import AppError
 from core.tiles import thumb_url
 from core.workspace import Area, Layer
@@ -12,7 +14,7 @@ from ui.errors import plain, shown_errors
 from ui.frame import area_title
 from ui.language import _
 from ui.quantities import area_text
-from ui.server import DEFAULT_AREA, base_path, leave_default_area_out, workspace
+from ui.server import base_path, workspace
 from ui.state import app_state
 
 _COLUMNS = 3
@@ -98,7 +100,7 @@ def _delete(area_id: str, title: str) -> None:
     with shown_errors():
         workspace().delete(area_id)
         if area_id == DEFAULT_AREA:
-            leave_default_area_out()
+            default_area.leave_out(workspace().root)
         app_state().views.pop(area_id, None)
         app_state().notice = _("{area} was deleted.").format(area=plain(title))
         st.rerun()

@@ -3,10 +3,10 @@
 import streamlit as st
 
 from core import jobs
+from core.default_area import DEFAULT_AREA
 from ui.language import _
 from ui.progress import job_panel
 from ui.server import (
-    DEFAULT_AREA,
     has_default_area,
     running_default_area,
     start_default_area,

@@ -220,14 +220,19 @@ class _View(MacroElement):  # type: ignore[misc]
     _template = Template("""{% macro script(this, kwargs) %}
 (function () {
   var map = {{ this._parent.get_name() }}, key = {{ this.key }}, bounds = {{ this.bounds }};
-  var is_own = false;
+  var is_own = false, set = null;
+  function view() {
+    var center = map.getCenter();
+    return JSON.stringify({center: [center.lat, center.lng], zoom: map.getZoom()});
+  }
   function whole() { map.fitBounds(bounds, {animate: false, padding: [12, 12]}); }
   function restore() {
     try {
       var saved = JSON.parse(sessionStorage.getItem(key));
-      if (saved) { map.setView(saved.center, saved.zoom, {animate: false}); return; }
-    } catch (error) { sessionStorage.removeItem(key); }
-    whole();
+      if (saved) { map.setView(saved.center, saved.zoom, {animate: false}); }
+      else { whole(); }
+    } catch (error) { sessionStorage.removeItem(key); whole(); }
+    set = view();
   }
   restore();
   // The frame gets its size after the map was made.
@@ -240,10 +245,10 @@ class _View(MacroElement):  # type: ignore[misc]
     is_own = false;
   }).observe(map.getContainer());
   map.on('moveend', function (event) {
-    if (!map.ups_user || is_own) { return; }
-    var center = map.getCenter();
-    sessionStorage.setItem(key,
-      JSON.stringify({center: [center.lat, center.lng], zoom: map.getZoom()}));
+    // Leaflet tells of a changed size a moment later, perhaps of a frame half grown: no view that
+    // was set here is the user's.
+    if (!map.ups_user || is_own || view() === set) { return; }
+    sessionStorage.setItem(key, view());
   });
   ['mousedown', 'wheel', 'touchstart', 'keydown'].forEach(function (name) {
     map.getContainer().addEventListener(name, function () { map.ups_user = true; },

@@ -4,21 +4,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from threading import Lock, Thread
 
 import streamlit as st
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Route
 from streamlit.runtime.pages_manager import PagesManager
 
-from core import jobs
+from core import default_area, jobs
+from core.default_area import DEFAULT_AREA
 from core.errors import AppError
 from core.settings import settings
 from core.workspace import Workspace
 from ui.address import RootAddress
 
-DEFAULT_AREA = "chicago-simulated"
 _starting = Lock()
 
 
@@ -29,10 +30,20 @@ def base_path() -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes beside Streamlit's own: tiles and assets."""
+    """Return the routes beside Streamlit's own: tiles, assets, and the first page by its name."""
     from core import tiles
 
-    return tiles.routes(workspace, base=base_path(), outside=outside_allowed)
+    base = base_path()
+    return [
+        Route(f"{base}/start", _first_page),
+        *tiles.routes(workspace, base=base, outside=outside_allowed),
+    ]
+
+
+async def _first_page(request: Request) -> RedirectResponse:
+    """Lead to the Start page, which Streamlit knows by the empty address only."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"{base_path()}/{query}")
 
 
 def middleware() -> list[Middleware]:
@@ -68,16 +79,6 @@ def has_default_area() -> bool:
     return True  # the Start page shows what is wrong with it
 
 
-def leave_default_area_out() -> None:
-    """Remember that somebody deleted the default area: a start of the server leaves it so."""
-    with suppress(OSError):  # then it is drawn again, which does no harm
-        _deleted_mark().touch()
-
-
-def _deleted_mark() -> Path:
-    return workspace().root / "default-area-deleted"
-
-
 def start_default_area() -> str | None:
     """Start making the simulated default area where it is missing; return the job's id."""
     space = workspace()
@@ -85,8 +86,7 @@ def start_default_area() -> str | None:
     with _starting:  # two sessions at once must not start two
         if has_default_area():
             return None
-        with suppress(OSError):
-            _deleted_mark().unlink(missing_ok=True)
+        default_area.take_in(space.root)
         return running_default_area() or jobs.submit(space.root / "jobs", "default-area", config)
 
 
@@ -110,6 +110,6 @@ async def lifespan(_: object) -> AsyncIterator[None]:
     # Before the first visit, so that the area is being drawn while the browser still opens.
     # A failure is told by the Start page, which finds the area missing.
     with suppress(AppError, OSError):
-        if settings().default_area and not _deleted_mark().exists():
+        if settings().default_area and not default_area.is_left_out(workspace().root):
             start_default_area()
     yield

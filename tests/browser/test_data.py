@@ -164,6 +164,23 @@ def test_the_view_survives_another_page_and_the_way_back(visit, small_city):
     assert view_of(page) == there
 
 
+def test_a_map_that_was_only_clicked_shows_the_whole_area_at_any_size(visit, small_city):
+    """Neither a click nor a frame of another size is a move: only a move is kept."""
+    page = visit.open("data", area=small_city.area)
+    whole = view_of(page)
+    click_map(page, *lonlat(0.3, 0.4))
+    # As in a frame that is still growing; Leaflet tells of the size 0.2 s later.
+    frame_of(page).evaluate("""() => {
+        window.map.getContainer().style.height = '120px';
+        window.dispatchEvent(new Event('resize'));
+    }""")
+    page.wait_for_timeout(500)
+    assert view_of(page).zoom < whole.zoom
+    page.reload()
+    wait_settled(page)
+    assert view_of(page) == whole
+
+
 def test_swipe_shows_both_layers_and_the_handle_moves_the_border(visit, small_city):
     page = visit.open("data", area=small_city.area, layers=small_city.cover, swipe=small_city.use)
     legend = legend_of(page)

@@ -36,6 +36,13 @@ def test_the_app_opens_without_an_error_or_an_outside_request(visit, language):
     assert bool(chinese.search(page.inner_text("[data-testid=stMain]"))) is (language == "zh_CN")
 
 
+def test_the_first_page_is_found_by_its_name_too(visit):
+    page = visit.open("start", language="zh_CN")
+    expect(page.get_by_text("Page not found")).to_have_count(0)
+    assert page.url.split("?")[0].endswith("/")
+    assert "lang=zh_CN" in page.url
+
+
 @pytest.mark.every_screen
 def test_nothing_reaches_beyond_the_window(visit, size, language):
     page = visit.open(language=language)

@@ -162,7 +162,10 @@ def test_a_factor_may_be_a_whole_layer(run):
         (["--ks", "2-6", "--level", "1.5"], "level"),
         (["--ks", "2-6", "--level", "nan"], "level"),
         (["--ks", "2-6", "--permutations", "0"], "permutations"),
-        (["--ks", "2-6", "--permutations", "99", "--summer", "nope"], "no layer for summer: nope"),
+        (
+            ["--ks", "2-6", "--permutations", "99", "--summer", "nope"],
+            "nope is neither a column nor a layer of Valley",
+        ),
     ],
     ids=lambda value: "-".join(value)[:40] if isinstance(value, list) else "",
 )
@@ -192,7 +195,7 @@ def test_an_area_without_seasons_is_told_what_to_do(space, core):
     space.remove_layer(AREA, "cool")
     status, _out, err = core("area", "run", AREA, "--steps", "cozy", "--permutations", "99")
     assert status == 2
-    assert "Valley has no layer for winter" in err
+    assert "No layer of Valley is marked as temperature in winter" in err
     assert "Data page" in err
 
 

@@ -20,6 +20,7 @@ from rasterio.transform import from_origin
 
 from core import settings as core_settings
 from core.__main__ import main
+from core.default_area import DEFAULT_AREA, is_left_out
 from core.workspace import Workspace
 from tests.core.raster_files import ALBERS, checkers, new_area, rotated, write_tif
 
@@ -245,6 +246,15 @@ def test_an_area_lives_its_whole_life_on_the_command_line(core, tmp_path, space)
     assert not list((space.root / "areas" / "x1" / "layers").iterdir())
     assert core("area", "delete", "x1")[0] == 0
     assert space.area_ids() == ["town"]
+
+
+def test_the_default_area_that_was_deleted_stays_away(core, space):
+    for name in ("box", DEFAULT_AREA):
+        core("area", "new", name, "--bounds", BOUNDS)
+    core("area", "delete", "box")
+    assert not is_left_out(space.root)
+    core("area", "delete", DEFAULT_AREA)
+    assert is_left_out(space.root)
 
 
 def test_a_broken_area_is_listed_with_its_reason_and_the_others_still_work(core, space):

@@ -124,17 +124,17 @@ def test_seasons_come_from_the_layers_and_can_be_changed(space):
     assert cozy_steps.season_column(area, table, "summer") == "warm_mean"
     assert cozy_steps.season_column(area, table, "summer", "cool") == "cool_mean"
     assert cozy_steps.season_column(area, table, "winter", "warm_std") == "warm_std"
-    with pytest.raises(InputError, match="no layer for summer: snow"):
+    with pytest.raises(InputError, match="snow is neither a column nor a layer of Town"):
         cozy_steps.season_column(area, table, "summer", "snow")
     causes = replace(area, layers=(temperature("warm", "summer", role="cause"),))
-    with pytest.raises(InputError, match="Town has no layer for summer"):
+    with pytest.raises(InputError, match="No layer of Town is marked as temperature in summer"):
         cozy_steps.season_column(causes, table, "summer")
 
 
 def test_a_layer_whose_name_begins_another_is_not_taken_for_it(space):
     area, made = make(space)
     table = made.table.rename(columns={"warm_mean": "warm_fine_mean"}).drop(columns="warm_std")
-    with pytest.raises(InputError, match="no layer for summer"):
+    with pytest.raises(InputError, match="marked as temperature in summer"):
         cozy_steps.season_column(area, table, "summer")
 
 

@@ -134,11 +134,11 @@ def test_an_area_without_seasons_says_what_to_do_and_lets_columns_be_chosen(spac
     summed_up(make_valley(space.root, has_seasons=False))
     app = open_page("cozy")
     (error,) = app.error
-    assert "Valley has no layer for summer" in error.value
+    assert "No layer of Valley is marked as temperature in summer" in error.value
     assert "on the Data page, or choose a column" in error.value
     assert not [b for b in app.button if b.label == FIND]
     only(app.sidebar.selectbox, "Summer").set_value("warm_mean").run()
-    assert "no layer for winter" in clean(app).error[0].value
+    assert "No layer of Valley is marked as temperature in winter" in clean(app).error[0].value
     only(app.sidebar.selectbox, "Winter").set_value("cool_mean").run()
     assert not clean(app).error
     button(app, FIND).click().run()
@@ -249,5 +249,5 @@ def test_a_season_s_layer_is_found_by_its_role(valley):
     table = quadrat_table(valley, area, Options()).table
     assert season_column(area, table, "winter") == "cool_mean"
     causes = replace(area, layers=tuple(replace(one, role="cause") for one in area.layers))
-    with pytest.raises(Exception, match="no layer for winter"):
+    with pytest.raises(Exception, match="marked as temperature in winter"):
         season_column(causes, table, "winter")

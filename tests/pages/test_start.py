@@ -9,6 +9,7 @@ import shapely
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 
 from core import cluster_steps, cozy_steps, quadrat_table, works
+from core.default_area import is_left_out
 from tests.core.valley import make_valley
 from tests.pages.said import button, clean, only, text
 
@@ -230,16 +231,14 @@ def test_an_address_that_names_nothing_does_no_harm(town, open_page, address):
     assert "**Town**" in text(app)
 
 
-def test_deleting_the_default_area_is_remembered(town, open_page, monkeypatch):
+def test_deleting_the_default_area_is_remembered(town, open_page):
     shutil.move(town.folder("town"), town.root / "areas" / "chicago-simulated")
-    told = []
-    monkeypatch.setattr("ui.area_cards.leave_default_area_out", lambda: told.append(True))
     app = open_page()
     app.checkbox(key="sure-chicago-simulated").check().run()
     app.button(key="delete-chicago-simulated").click().run()
     clean(app)
     assert town.area_ids() == []
-    assert told == [True]
+    assert is_left_out(town.root)
 
 
 def test_the_job_of_the_default_area_analyses_what_it_made(space, monkeypatch):

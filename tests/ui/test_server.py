@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from core import jobs
+from core import default_area, jobs
 from core import settings as core_settings
 from ui import server
 
@@ -54,7 +54,7 @@ def test_a_deleted_default_area_is_not_drawn_at_the_next_start_but_on_demand(
     monkeypatch.setenv("URBAN_PATTERN_DEFAULT_AREA", "on")
     core_settings.settings.cache_clear()
     assert started(submitted) == ["default-area"]
-    server.leave_default_area_out()
+    default_area.leave_out(server.workspace().root)
     assert started(submitted) == []
     assert server.start_default_area() == "default-area-1"
     assert started(submitted) == ["default-area"]
