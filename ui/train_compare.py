@@ -14,6 +14,7 @@ from models.config import Row
 from models.series import By, Curve, at_or_before, curve
 from ui import cached, charts, train_charts
 from ui.choice import distinct, held_choice
+from ui.errors import plain
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
@@ -131,7 +132,7 @@ def _curves(curves: Sequence[tuple[str, Curve]], title: str, x: str) -> None:
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="compare-curves")
     if without:
         text = _("This figure, or this clock, is not known of: {names}.")
-        st.caption(text.format(names=", ".join(without)))
+        st.caption(text.format(names=plain(", ".join(without))))
 
 
 def _samples(ours: Sequence[runs.Run], titles: dict[str, str], view: TrainView) -> None:
@@ -160,7 +161,7 @@ def _samples(ours: Sequence[runs.Run], titles: dict[str, str], view: TrainView) 
         with suppress(OSError):
             box.image(sheets[one.id][step].read_bytes(), width="stretch")
         text = _("{title}, step {step}")
-        box.caption(text.format(title=titles[one.id], step=value_text(step)))
+        box.caption(text.format(title=plain(titles[one.id]), step=value_text(step)))
 
 
 def _settings(ours: Sequence[runs.Run], titles: dict[str, str]) -> None:
