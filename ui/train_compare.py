@@ -19,7 +19,7 @@ from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, set_widget, widget_value
-from ui.train_words import run_line, setting_words, value_words
+from ui.train_words import run_line, setting_words, unlike_note, value_words
 
 _MOST = 8
 _STEP = "compare-step"
@@ -51,10 +51,14 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
         curves.append((titles[name], found_curve))
     _curves(curves, names[figure], train_charts.x_words(by))
     ours = [by_id[name] for name in chosen if name in by_id]
+    if figure in _LOSSES:
+        kinds = [one.config.adversary.objective for one in ours]
+        unlike_note([*kinds, *("wasserstein" for name in chosen if name in old)])
     _samples(ours, titles, view)
     _settings(ours, titles)
 
 
+_LOSSES = {"critic_smooth", "generator_smooth", "distance_smooth"}
 _CLOCKS: tuple[By, ...] = ("epoch", "step", "images", "minutes")
 
 

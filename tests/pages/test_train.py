@@ -355,6 +355,10 @@ def test_curves_and_settings_of_runs_are_compared(root, open_page):
     assert rows["Learning rate"] == ["0.0004", "0.0001"]
     assert "Seed" not in rows
     assert "Fast, step 160" in text(app)
+    note = "The losses are of different kinds"
+    assert note not in text(app)
+    only(app.selectbox, "Figure").set_value("critic_smooth").run()
+    assert note in text(app)
 
 
 def old_text():
