@@ -30,6 +30,8 @@ FLAGS = (
     "--disable-sync",
 )
 MENU_LINKS = "[data-testid=stTopNavLink], [data-testid=stSidebarNavLink]"
+MENU_GROUPS = "[data-testid=stTopNavSection]"
+MENU_GROUP_LINKS = "[data-testid=stTopNavDropdownLink]"
 PATIENCE_MS = 60_000
 expect.set_options(timeout=PATIENCE_MS)
 # Without what lies over the tiles: outlines, legend, scale bar, marker.

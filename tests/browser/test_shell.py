@@ -13,6 +13,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests.browser.screen import (
+    MENU_GROUP_LINKS,
+    MENU_GROUPS,
     MENU_LINKS,
     decoded_tiles,
     painted_share,
@@ -55,6 +57,16 @@ def test_every_page_of_the_menu_opens(visit):
         links.nth(number).click()
         wait_settled(page)
         assert not visit.problems()
+    groups = page.locator(MENU_GROUPS)
+    for group in range(groups.count()):
+        groups.nth(group).click()
+        expect(page.locator(MENU_GROUP_LINKS).first).to_be_visible()
+        for number in range(page.locator(MENU_GROUP_LINKS).count()):
+            if number:  # choosing a page closed the group
+                groups.nth(group).click()
+            page.locator(MENU_GROUP_LINKS).nth(number).click()
+            wait_settled(page)
+            assert not visit.problems()
 
 
 def test_the_watch_of_the_page_sees_an_outside_request(browser, server):
