@@ -88,6 +88,14 @@ def _parser() -> argparse.ArgumentParser:
 
     generating.add_commands(commands, common)
 
+    hand = commands.add_parser("export", parents=[common], help="a run's generator with a card")
+    hand.add_argument("run", metavar="RUN", help="a name as in `runs`")
+    hand.add_argument("--step", type=int, help="of its checkpoints; default: the newest")
+    hand.add_argument("--title", required=True)
+    hand.add_argument("--licence", required=True, help="of the weights")
+    hand.add_argument("--out", metavar="DIR", required=True)
+    hand.set_defaults(handler=_export)
+
     bring = commands.add_parser("import", parents=[common],
                                 help="read weights of fastai or StyleGAN.pytorch")  # fmt: skip
     bring.add_argument("file", metavar="FILE")
@@ -302,6 +310,17 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     return record(
         "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
     )
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    from models import catalogue, shipping
+
+    root, out = settings().workspace, Path(args.out)
+    step = "" if args.step is None else f"/{args.step}"
+    found = catalogue.entry(root, f"run/{args.run}{step}")
+    card = shipping.hand_on(found, out, root=root, title=args.title, licence=args.licence)
+    text = f"{args.title}: {card['size_px']} px, step {card['steps']:,} -> {out}"
+    return record("model-export", card=card, outputs=[str(out)], text=text)
 
 
 if __name__ == "__main__":

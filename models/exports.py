@@ -96,9 +96,7 @@ def settings_of(body: bytes) -> dict[str, Any]:
     except (KeyError, ValueError, TypeError, AttributeError) as err:
         raise RefusedFileError(
             N_("This picture does not say what it was made of."),
-            hint=N_(
-                "Only PNG files that this program wrote do, as long as nobody saved them anew."
-            ),
+            hint=N_("Only PNG files that this program wrote do, until somebody saves them anew."),
         ) from err
     return found
 

@@ -107,6 +107,7 @@ class SetChips:
         self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
         self.size_px = size_px
         self.channels = len(info.channels)
+        self.bands = tuple(channel.name for channel in info.channels)
         self.metres_per_px = info.metres_per_pixel(size_px)
         self.digest = info.digest
         found.pixels(size_px)  # refuses a size that the pyramid has not
@@ -170,6 +171,11 @@ def shrunk(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     return out
 
 
+def bands_of(chips: Chips) -> tuple[str, ...]:
+    """Return the names of a set's channels; none where its pictures came without."""
+    return tuple(getattr(chips, "bands", ()))
+
+
 class ShrunkChips:
     """A set whose pictures are handed out smaller."""
 
@@ -177,6 +183,7 @@ class ShrunkChips:
         self._chips = chips
         self.size_px = size_px
         self.channels = chips.channels
+        self.bands: tuple[str, ...] = bands_of(chips)
         metres = chips.metres_per_px
         self.metres_per_px = None if metres is None else metres * chips.size_px / size_px
         self.digest = chips.digest

@@ -35,7 +35,7 @@ from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
 from models.progressive import corrected
-from models.sets import Chips, check_chips, open_chips
+from models.sets import Chips, bands_of, check_chips, open_chips
 from models.style_config import StyleAdversary, StyleNetworks
 from models.style_task import StyleTask
 from models.train import Draws, Memory, Watcher, train
@@ -286,6 +286,7 @@ class _Session(Watcher):
             "images": self._plan.images(memory.step, config.training.batch_of),
             "model": config.model,
             "metres_per_px": self._chips.metres_per_px,
+            "bands": list(bands_of(self._chips)),
             **self._task.facts(),
             "optimiser": config.adversary.optimiser,
             "networks": body["networks"],

@@ -41,8 +41,8 @@ def test_six_steps_of_the_reference_come_out_as_recorded():
     """Losses within 1e-4, in double precision.
 
     The first block begins with the same number everywhere; its norm enlarges what rounding leaves
-    of that, and Adam steps in the direction of noise. In single precision the recording differs
-    from itself at another number of threads; in double all six steps agree with it.
+    of that, and Adam steps in the direction of noise. In single precision two runs of ours differ
+    on other numbers of threads; in double all six steps agree with the recording.
     """
     saved = torch.load(shared("trajectory_logistic.pt"), weights_only=True)
     across = widths(16, base=512, most=32)
