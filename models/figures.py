@@ -15,6 +15,8 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from core.chips.channels import Channel
+from core.chips.display import is_classes, to_pictures
 from core.errors import InputError
 from core.text import N_
 from models import exports, generate
@@ -229,20 +231,28 @@ def picture_key(model: Loaded, figure: Figure, at: int) -> bytes:
     return hashlib.blake2b(told.encode() + body, digest_size=20).digest()
 
 
-def sheet(figure: Figure, pictures: Sequence[Picture]) -> exports.Image:
+def sheet(
+    figure: Figure, pictures: Sequence[Picture], channels: Sequence[Channel] = ()
+) -> exports.Image:
     """Lay finished pictures out side by side (H, W, 1 or 3); empty places are white.
 
     Pictures of a smaller depth are enlarged, pixel by pixel.
     """
     size = figure.size_px
-    shown = [enlarged(as_shown(one), size) for one in pictures]
+    shown = [enlarged(as_shown(one, channels), size) for one in pictures]
     empty = np.full_like(shown[0], 255)
     rows = [[empty if at is None else shown[at] for at in row] for row in figure.cells]
     return exports.tiled(np.array(rows))
 
 
-def as_shown(picture: Picture) -> exports.Image:
-    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.shown` does."""
+def as_shown(picture: Picture, channels: Sequence[Channel] = ()) -> exports.Image:
+    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.shown` does.
+
+    Where the channels are known to be classes, each pixel has the colour of the strongest one.
+    """
+    if channels and is_classes(channels):
+        drawn: exports.Image = to_pictures(picture[None], channels)[0]
+        return drawn
     kept = picture[:3] if len(picture) >= 3 else picture[:1]
     return np.moveaxis(kept, 0, -1)
 

@@ -76,15 +76,15 @@ def address_of(view: GenerateView) -> dict[str, str]:
         name: text for name, text in own.items()
         if name not in optional or getattr(view, name) != getattr(first, name)
     }  # fmt: skip
-    return {"figure": view.shown, "model": view.model, "digest": view.digest, **kept}
+    return {"show": view.shown, "model": view.model, "digest": view.digest, **kept}
 
 
 def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
     """Take what a link holds. Anything that is no valid value is passed over."""
     if "model" not in found and "digest" not in found:
         return  # the names below are those of other pages too
-    if found.get("figure") in SHOWN:
-        view.shown = found["figure"]
+    if found.get("show") in SHOWN:
+        view.shown = found["show"]
     view.model, view.digest = found.get("model", "")[:160], found.get("digest", "")[:64]
     kinds = {field.name: str(field.type) for field in fields(GenerateView)}
     for name in (*_OWN[view.shown], *_ALWAYS):

@@ -46,12 +46,14 @@ def table_html(table: Table, *, note: str = "") -> str:
             f'<span class="above{" mean" if at == table.marked else ""}">{html.escape(text)}</span>'
             for at, text in enumerate(table.above)
         ]
-    for number, row in enumerate(table.rows):
+    for number in range(len(table.rows)):
         if table.left:
             cells.append(f'<span class="left">{html.escape(table.left[number])}</span>')
         cells += [_cell(table, number, at) for at in range(columns)]
     said = f'<div class="note">{html.escape(note)}</div>' if note else ""
-    return f'{_STYLE}<div class="ups-pictures">{said}<div style="{grid}">{"".join(cells)}</div></div>'
+    return (
+        f'{_STYLE}<div class="ups-pictures">{said}<div style="{grid}">{"".join(cells)}</div></div>'
+    )
 
 
 def shown_picture(image: NDArray[np.uint8]) -> bytes:
