@@ -139,13 +139,13 @@ def _noise_input(view: GenerateView) -> None:
              max_value=2**32 - 1, step=1)  # fmt: skip
 
 
-def look_of(view: GenerateView, *, has_psi: bool = True) -> "Look":
+def look_of(view: GenerateView, *, has_psi: bool = True, has_cutoff: bool = True) -> "Look":
     """Return how pictures are made, as the view says."""
     from models.generate import Look
 
     return Look(
         psi=view.psi if has_psi else 1.0,
-        cutoff=view.cutoff,
+        cutoff=view.cutoff if has_cutoff else None,
         depth=view.depth,
         noise_seed=view.noise,
         way=cast("Way", view.way),

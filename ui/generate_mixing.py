@@ -37,7 +37,7 @@ def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         size = entry.networks.latent
         figure = figures.mixing(
             model, latents.of_seeds(sources, size), latents.of_seeds(destinations, size), layers,
-            look_of(view, has_psi=False), source_psis=source_psis, destination_psis=own_psis,
+            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis, destination_psis=own_psis,
         )  # fmt: skip
         made = draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
         said(entry, figure, psi=_("layers {layers} from the sources").format(
@@ -64,7 +64,8 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
     view.first = min(view.first, view.last)
 
     def moved() -> None:
-        view.first, view.last = widget_value(_RANGE)
+        low, high = widget_value(_RANGE)
+        view.first, view.last = int(low), int(high)
         view.written = ""
 
     set_widget(_RANGE, (view.first, view.last))
