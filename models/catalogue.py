@@ -39,6 +39,8 @@ class Entry:
     networks: StyleNetworks
     depth: int
     """The largest that was trained."""
+    alpha: float = 1.0
+    """How far its layers had come in."""
     metres_per_px: float | None = None
     """Ground length of a pixel of the full size; None where unknown."""
     data: str = ""
@@ -131,6 +133,7 @@ def at_folder(folder: Path, *, entry_id: str = "", title: str = "", kind: Kind =
         digest=digest,
         networks=networks,
         depth=min(int(facts.get("depth", networks.depths - 1)), networks.depths - 1),
+        alpha=float(facts.get("alpha", 1.0)),
         metres_per_px=None if metres is None else float(metres),
         data=str(facts.get("source_of_data", "")),
         bands=tuple(map(str, facts.get("bands", ()))),

@@ -77,7 +77,15 @@ def write_png(path: Path, image: Image, settings: dict[str, Any]) -> None:
 
 
 def png_bytes(image: Image, settings: dict[str, Any]) -> bytes:
-    """Return the bytes of the PNG that `write_png` writes."""
+    """Return the bytes of the PNG that `write_png` writes.
+
+    Raises:
+        InputError: The settings are those of a preview, which is near the picture and not it.
+    """
+    if settings.get("look", {}).get("way") == "preview":
+        raise InputError(
+            N_("A preview is to look at alone."), hint=N_("Make the picture itself for a file.")
+        )
     about = json.dumps({"kind": KIND, "version": VERSION, **settings}, sort_keys=True)
     pixels = image[..., 0] if image.shape[-1] == 1 else image
     return png.truecolour(pixels, {KEYWORD: about})

@@ -40,7 +40,8 @@ class Look:
     """Layers below this number are moved by psi; None: all."""
     depth: int | None = None
     """None: the largest that was trained."""
-    alpha: float = 1.0
+    alpha: float | None = None
+    """Share of the newest depth; None: as far as the largest trained one had come in, else 1."""
     noise_seed: int | None = 0
     """None: no noise."""
     way: Way = "exact"
@@ -68,7 +69,7 @@ class Mixing:
 
 
 def checked(model: Loaded, look: Look) -> Look:
-    """Return a look with its depth filled in.
+    """Return a look with its depth and alpha filled in.
 
     Raises:
         InputError: A value is out of what the model can do.
@@ -80,8 +81,11 @@ def checked(model: Loaded, look: Look) -> Look:
             N_("This model has the depths 0 to {top} (4 to {size} px), not {depth}."),
             top=networks.depths - 1, size=networks.size_px, depth=depth,
         )  # fmt: skip
-    if not 0 <= look.alpha <= 1:
-        raise InputError(N_("alpha is a share of 0 to 1, not {value}."), value=look.alpha)
+    alpha = look.alpha
+    if alpha is None:
+        alpha = model.alpha if depth == model.depth else 1.0
+    if not 0 <= alpha <= 1:
+        raise InputError(N_("alpha is a share of 0 to 1, not {value}."), value=alpha)
     if not -10 <= look.psi <= 10:
         raise InputError(N_("psi lies in -10 to 10, not {psi}."), psi=look.psi)
     if look.cutoff is not None and not 0 <= look.cutoff <= networks.layers:
@@ -91,7 +95,7 @@ def checked(model: Loaded, look: Look) -> Look:
         )  # fmt: skip
     if look.noise_seed is not None:
         of_seeds([look.noise_seed], 1)
-    return Look(psi=look.psi, cutoff=look.cutoff, depth=depth, alpha=look.alpha,
+    return Look(psi=look.psi, cutoff=look.cutoff, depth=depth, alpha=alpha,
                 noise_seed=look.noise_seed, way=look.way)  # fmt: skip
 
 
@@ -161,6 +165,7 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
     look = checked(model, look)
     bounded(model, look, len(styles))
     assert look.depth is not None
+    assert look.alpha is not None
     kept_as = f"{look.way}/{look.noise_seed}"
     noise = model.noises(look.noise_seed)
     size = size_of_depth(look.depth)
@@ -181,6 +186,7 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
 
 def _plain(model: Loaded, style: Tensor, noise: Sequence[Tensor] | None, look: Look) -> Tensor:
     assert look.depth is not None
+    assert look.alpha is not None
     device = model.quick.device
     if noise is None:
         noise = [torch.zeros(1, 1, size_of_depth(at // 2), size_of_depth(at // 2), device=device)

@@ -66,7 +66,7 @@ def _model_arguments(parser: argparse.ArgumentParser) -> None:
                         help="folder, GAN_GEN file, or shipped/NAME")  # fmt: skip
     parser.add_argument("--cutoff", type=int, help="layers below it are moved by psi; default: all")
     parser.add_argument("--depth", type=int, help="0 is 4 px; default: the largest trained")
-    parser.add_argument("--alpha", type=float, default=1.0, help="share of the newest depth")
+    parser.add_argument("--alpha", type=float, help="share of the newest depth; default: trained")
     noise = parser.add_mutually_exclusive_group()
     noise.add_argument("--noise-seed", type=int, default=0)
     noise.add_argument("--noise", metavar="NPZ", help="arrays 0, 1 …, one a layer")

@@ -32,6 +32,8 @@ class Loaded:
     digest: str
     depth: int
     """The largest that was trained."""
+    alpha: float
+    """How far its layers had come in."""
     plain: StyleGenerator
     quick: QuickGenerator
     kept: Kept = field(default_factory=Kept)
@@ -82,7 +84,7 @@ def load(folder: Path, *, device: str = "auto", threads: int | None = None) -> L
     weights = checkpoint.read_checkpoint(folder, with_state=False).weights
     part = "average" if any(key.startswith("average.") for key in weights) else "generator"
     own = {k.removeprefix(f"{part}."): v for k, v in weights.items() if k.startswith(f"{part}.")}
-    return _made(known.networks, own, known.digest, known.depth, device=device, threads=threads)
+    return _made(known, own, device=device, threads=threads)
 
 
 def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -> Loaded:
@@ -104,21 +106,21 @@ def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -
             name=path.name,
         )
     own = {key.removeprefix("generator."): value for key, value in found.weights.items()}
-    depth = int(found.facts["depth"])
-    return _made(found.networks, own, file_digest(path), depth, device=device, threads=threads)
+    known = Entry(
+        id=path.name, title=path.name, kind="file", folder=path, digest=file_digest(path),
+        networks=found.networks, depth=int(found.facts["depth"]),
+    )  # fmt: skip
+    return _made(known, own, device=device, threads=threads)
 
 
-def _made(
-    networks: StyleNetworks, weights: dict[str, Tensor], digest: str, depth: int, *, device: str,
-    threads: int | None,
-) -> Loaded:  # fmt: skip
+def _made(known: Entry, weights: dict[str, Tensor], *, device: str, threads: int | None) -> Loaded:
     place = engine(device, "float32", threads, exact=True).device
-    plain = StyleGenerator(networks)
+    plain = StyleGenerator(known.networks)
     plain.load_state_dict(weights)
     plain = plain.to(place).eval().requires_grad_(False)
     if not bool(plain.truncation.avg_latent.any()):
         plain.truncation.avg_latent.copy_(mean_style(plain))
-    return Loaded(digest, depth, plain, QuickGenerator(plain))
+    return Loaded(known.digest, known.depth, known.alpha, plain, QuickGenerator(plain))
 
 
 class Shelf:

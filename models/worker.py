@@ -8,7 +8,6 @@ import os
 import platform
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import filelock
@@ -36,6 +34,7 @@ from models.judgement import Judge
 from models.plan import Best, Plan
 from models.progressive import corrected
 from models.sets import Chips, bands_of, check_chips, open_chips
+from models.stop import Stop
 from models.style_config import StyleAdversary, StyleNetworks
 from models.style_task import StyleTask
 from models.train import Draws, Memory, Watcher, train
@@ -43,7 +42,6 @@ from models.train import Draws, Memory, Watcher, train
 Report = Callable[[float, str], None]
 
 _STATE_DRAWS = "draws"
-_STOP_POLL_S = 0.2
 
 
 def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.Run:
@@ -58,7 +56,7 @@ def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.R
     except filelock.Timeout:
         raise BusyError(N_("The run {id} has not ended yet."), id=folder.name) from None
     try:
-        with _Stop(folder / "stop") as stop:
+        with Stop(folder / "stop") as stop:
             _filed(folder, stop, report)
     finally:
         lock.release()
@@ -93,7 +91,7 @@ def task_of(config: RunConfig, place: Engine) -> Adversary | StyleTask:
     return Adversary(networks, adversary, place, seed=seed)
 
 
-def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
+def _filed(folder: Path, stop: Stop, report: Report) -> None:
     """Do the work and write its outcome, whatever it is."""
     try:
         outcome = _work(folder, stop, report)
@@ -118,7 +116,7 @@ def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
     _say(folder, f"{outcome['outcome']} at step {outcome['step']:,}")
 
 
-def _work(folder: Path, stop: "_Stop", report: Report) -> dict[str, Any]:
+def _work(folder: Path, stop: Stop, report: Report) -> dict[str, Any]:
     body = store.read_json(folder / "config.json", kind=runs.KIND, version=runs.VERSION)
     config = RunConfig.from_body(body["config"])
     begun = slots.ticket(folder)
@@ -146,39 +144,11 @@ def _devices(wanted: str) -> list[str]:
     return ["cpu"] if wanted == "auto" else [wanted]
 
 
-class _Stop:
-    """Whether somebody asked to stop: by the file, or by a signal from a terminal."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._asked, self._looked = path, False, 0.0
-        self._handlers: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "_Stop":
-        with suppress(ValueError):  # not in the main thread: the file still counts
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._handlers[number] = signal.signal(number, self._signalled)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _signalled(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if not self._asked and now - self._looked > _STOP_POLL_S:
-            self._looked = now
-            self._asked = self._path.exists()
-        return self._asked
-
-
 class _Session(Watcher):
     """One stretch of a run in one process."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, device: str, stop: _Stop, report: Report
+        self, folder: Path, config: RunConfig, device: str, stop: Stop, report: Report
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
         for template, values in corrected(config)[1]:

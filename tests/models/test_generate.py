@@ -16,12 +16,12 @@ from tests.models.style import R64, TINY, lively, noises, reference, reference_p
 @pytest.fixture
 def model():
     generator, _ = lively(TINY)
-    return Loaded("digest", 2, generator, QuickGenerator(generator))
+    return Loaded("digest", 2, 1.0, generator, QuickGenerator(generator))
 
 
 def referred(way="exact"):
     generator, _ = reference_pair()
-    found = Loaded("reference", 4, generator, QuickGenerator(generator), given_noises=noises())
+    found = Loaded("reference", 4, 1.0, generator, QuickGenerator(generator), given_noises=noises())
     return found, Look(way=way)
 
 
@@ -90,9 +90,21 @@ def test_the_same_call_gives_the_same_bytes_whatever_else_was_asked_for(model):
     alone = generate.grid(model, latents.of_seeds([5], 8), look)
     among = generate.grid(model, latents.of_seeds([1, 5, 9], 8), look)
     generator, _ = lively(TINY)
-    other = Loaded("again", 2, generator, QuickGenerator(generator))
+    other = Loaded("again", 2, 1.0, generator, QuickGenerator(generator))
     again = generate.grid(other, latents.of_seeds([5], 8), look)
     assert alone.tobytes() == among[1:2].tobytes() == again.tobytes()
+
+
+def test_a_depth_that_is_still_coming_in_is_drawn_as_far_as_it_has_come(model):
+    z = latents.of_seeds([1], 8)
+    whole = generate.grid(model, z, Look())
+    model.alpha = 0.25
+    quarter = generate.grid(model, z, Look(alpha=0.25))
+    assert np.array_equal(generate.grid(model, z, Look()), quarter)
+    assert np.array_equal(generate.grid(model, z, Look(alpha=1.0)), whole)
+    below = generate.grid(model, z, Look(depth=1))
+    assert np.array_equal(below, generate.grid(model, z, Look(depth=1, alpha=1.0)))
+    assert generate.checked(model, Look()).alpha == 0.25
 
 
 def test_psi_zero_is_the_mean_for_every_seed(model):
@@ -197,6 +209,13 @@ def test_a_png_tells_what_it_was_made_of(tmp_path, model):
     assert exports.png_bytes(image, told) == body
     with pytest.raises(RefusedFileError, match="does not say"):
         exports.settings_of(b"\x89PNG\r\n\x1a\n")
+
+
+def test_a_preview_goes_into_no_file(model):
+    look = Look(way="preview")
+    image = exports.grid_sheet(generate.grid(model, latents.of_seeds([1], 8), look), columns=1)
+    with pytest.raises(InputError, match="to look at alone"):
+        exports.png_bytes(image, {"look": look.body()})
 
 
 def test_a_mixing_sheet_has_sources_above_and_destinations_on_the_left(model):
