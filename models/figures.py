@@ -172,7 +172,7 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
 
 def depths(model: Loaded, latent: Latents, look: Look) -> Figure:
     """Return the figure of one latent (Z,) at every depth that was trained, in one row."""
-    look = replace(_checked(model, look, model.networks.depths), alpha=1.0)
+    look = _checked(model, replace(look, depth=None), model.networks.depths)
     known = trained_depths(model)
     styles = np.repeat(generate.styles_of(model, latent[None], look), len(known), axis=0)
     return Figure(styles, tuple(known), (tuple(range(len(known))),), look)
@@ -215,7 +215,7 @@ def drawn(model: Loaded, figure: Figure, finished: Finished) -> Iterator[tuple[i
     for at in wanted:
         depth = figure.depths[at]
         began = time.perf_counter()
-        look = replace(figure.look, depth=depth)
+        look = replace(figure.look, depth=depth, alpha=_alpha(figure, depth))
         made = generate.as_bytes(generate.pictures(model, figure.styles[at : at + 1], look))[0]
         if figure.look.way != "preview":
             finished.took(model, depth, time.perf_counter() - began)
@@ -226,9 +226,14 @@ def drawn(model: Loaded, figure: Figure, finished: Finished) -> Iterator[tuple[i
 def picture_key(model: Loaded, figure: Figure, at: int) -> bytes:
     """Return what one picture follows from, as a digest."""
     look, depth = figure.look, figure.depths[at]
-    told = f"{model.digest}/{look.way}/{look.noise_seed}/{depth}/{look.alpha!r}/"
+    told = f"{model.digest}/{look.way}/{look.noise_seed}/{depth}/{_alpha(figure, depth)!r}/"
     body = np.ascontiguousarray(figure.styles[at, : 2 * depth + 2]).tobytes()
     return hashlib.blake2b(told.encode() + body, digest_size=20).digest()
+
+
+def _alpha(figure: Figure, depth: int) -> float | None:
+    """Return the share of a picture's newest depth: smaller ones are there as a whole."""
+    return figure.look.alpha if depth == figure.look.depth else 1.0
 
 
 def sheet(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 PREVIEW_FROM_S = 0.4
 """A figure that takes longer is drawn as a preview first."""
+_LEAST_PX, _TALLEST_PX = 64, 540
 _UNKNOWN_S = 0.05
 """What a picture is taken to need before the first was made."""
 
@@ -43,7 +44,8 @@ class Labels:
     """A column to frame."""
     chosen: int | None = None
     """Number of the chosen picture."""
-    most_px: int = 168
+    most_px: int = 256
+    """Widest that a picture is drawn; less where many rows are to be seen at once."""
 
 
 def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> list["Picture"]:
@@ -110,7 +112,7 @@ def _table(entry: Entry, figure: "Figure", pictures: Sequence["Picture"], labels
         left=labels.left,
         marked=labels.marked,
         chosen=chosen,
-        most_px=labels.most_px,
+        most_px=max(_LEAST_PX, min(labels.most_px, _TALLEST_PX // len(figure.cells))),
     )
 
 

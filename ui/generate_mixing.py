@@ -37,7 +37,8 @@ def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         size = entry.networks.latent
         figure = figures.mixing(
             model, latents.of_seeds(sources, size), latents.of_seeds(destinations, size), layers,
-            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis, destination_psis=own_psis,
+            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis,
+            destination_psis=own_psis,
         )  # fmt: skip
         made = draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
         said(entry, figure, psi=_("layers {layers} from the sources").format(

@@ -137,11 +137,17 @@ def model_title(entry: Entry) -> str:
     """Write a model with where it comes from: Prairie · comes with the program."""
     kinds = {
         "shipped": _("comes with the program"),
-        "run": _("run"),
+        "run": _("run of {time}").format(time=_started(entry)),
         "import": _("brought in"),
         "file": _("file"),
     }
     return f"{entry.title} · {entry.networks.size_px} px · {kinds[entry.kind]}"
+
+
+def _started(entry: Entry) -> str:
+    """Return when a run was made, in UTC, as its id says."""
+    day, _t, clock = _run_of(entry).partition("-")[0].partition("t")
+    return f"{day[:4]}-{day[4:6]}-{day[6:8]} {clock[:2]}:{clock[2:4]}"
 
 
 def model_figures(entry: Entry, view: GenerateView) -> None:

@@ -1,5 +1,7 @@
 """Grids, walks, sums and depths: one panel each, controls on the left, the figure on the right."""
 
+import base64
+import html
 import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,16 +22,16 @@ from ui.generate_inputs import (
     psi_words,
     seeds_input,
 )
+from ui.generate_models import channels_of
 from ui.generate_view import GenerateView, sum_read
 from ui.generate_words import depth_words, metres_at, scale_words
 from ui.language import _
+from ui.picture_table import shown_picture
 from ui.quantities import value_text
 
 if TYPE_CHECKING:
     from models.figures import Figure, Picture
     from models.loaded import Loaded
-
-MOST_FRAMES = 240
 
 
 def columns_for(count: int, columns: int) -> int:
@@ -63,7 +65,7 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         figure = figures.grid(model, z, look, columns=columns)
         if view.picture is not None and view.picture >= len(figure):
             view.picture = None
-        labels = Labels(titles=names, chosen=view.picture, most_px=_widest(entry))
+        labels = Labels(titles=names, chosen=view.picture)
         made = draw(model, entry, figure, labels)
         said(entry, figure, psi=psi_words(view))
         source = {"seeds": seeds} if kept is None else {"latents": view.latents}
@@ -74,12 +76,6 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         with places[2].popover(_("Open a file"), width="stretch"):
             open_again(entry, view)
         closest_panel(entry, view, names, made)
-
-
-def _widest(entry: Entry) -> int:
-    """Return how wide a picture of a grid may be drawn: a whole number of times its own size."""
-    size = size_of_depth(entry.depth)
-    return size * max(1, 192 // size) if size < 192 else 256
 
 
 def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
@@ -101,15 +97,14 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         figure = figures.walk(model, z, look_of(view), frames=view.frames)
         count = len(figure)
         view.frame = min(view.frame, count - 1)
-        moving, film = st.columns([1, 2], gap="medium")
+        moving, still, film = st.columns([1, 1, 2], gap="small")
         with film:
             labels = Labels(
                 left=[_("from {seed}").format(seed=seed) for seed in stops],
                 titles=[f"{at + 1}/{count}" for at in range(count)], chosen=view.frame,
             )  # fmt: skip
             made = draw(model, entry, figure, labels)
-        with moving:
-            _film(entry, figure, made, view)
+        _film(entry, made, view, moving=moving, still=still)
         said(entry, figure, psi=psi_words(view))
         settings = told("walk", entry, figure, seeds=stops, frames=view.frames)
         places = st.columns(3)
@@ -121,31 +116,30 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         )  # fmt: skip
 
 
-def _film(entry: Entry, figure: "Figure", made: list["Picture"], view: GenerateView) -> None:
-    """Draw the moving walk and one of its pictures, at hand by a slider."""
-    import base64
-
-    moving = base64.b64encode(_gif(entry, made[:MOST_FRAMES])).decode()
-    style = "width:100%;max-width:320px;image-rendering:pixelated"
-    st.html(
-        f'<img alt="{_("The walk, moving")}" style="{style}" src="data:image/gif;base64,{moving}">'
-    )
-    if len(figure) > 1:
-        held(st.slider, _("Picture of the walk"), view, "frame", 0, len(figure) - 1)
+def _film(
+    entry: Entry, made: list["Picture"], view: GenerateView, *, moving: Any, still: Any
+) -> None:
+    """Draw the moving walk, and beside it one of its pictures, at hand by a slider."""
     from models import figures
-    from ui.generate_models import channels_of
-    from ui.picture_table import shown_picture
 
-    image = shown_picture(figures.as_shown(made[view.frame], channels_of(entry)))
-    st.html(
-        f'<img alt="{_("The picture that the slider stands at")}" style="{style}"'
-        f' src="{inline(image)}">'
-    )
+    film = base64.b64encode(_gif(entry, made)).decode()
+    moving.html(_whole(f"data:image/gif;base64,{film}", _("The walk, moving")))
+    moving.caption(_("The walk, moving"))
+    with still:
+        place = st.empty()
+        if len(made) > 1:
+            held(st.slider, _("Picture of the walk"), view, "frame", 0, len(made) - 1)
+        image = shown_picture(figures.as_shown(made[view.frame], channels_of(entry)))
+        place.html(_whole(inline(image), _("The picture that the slider stands at")))
+
+
+def _whole(source: str, alt: str) -> str:
+    style = "width:100%;max-width:320px;image-rendering:pixelated"
+    return f'<img alt="{html.escape(alt)}" style="{style}" src="{source}">'
 
 
 def _gif(entry: Entry, made: list["Picture"]) -> bytes:
     from models import exports, figures
-    from ui.generate_models import channels_of
 
     channels = channels_of(entry)
     return exports.gif_of([figures.as_shown(one, channels) for one in made])
@@ -170,7 +164,7 @@ def sum_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         z = latents.of_seeds(seeds, entry.networks.latent)
         figure = figures.combined(model, z, weights, look_of(view))
         above = [_term(weight, seed, at) for at, (weight, seed) in enumerate(terms)] + ["="]
-        labels = Labels(above=above, titles=above, marked=len(terms), most_px=_widest(entry))
+        labels = Labels(above=above, titles=above, marked=len(terms))
         made = draw(model, entry, figure, labels)
         said(entry, figure, psi=psi_words(view))
         settings = told("sum", entry, figure, seeds=seeds, weights=weights)
@@ -196,7 +190,7 @@ def depths_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         z = latents.of_seeds([view.one], entry.networks.latent)[0]
         figure = figures.depths(model, z, look_of(view))
         above = [depth_words(entry, depth, view.metres) for depth in figure.depths]
-        made = draw(model, entry, figure, Labels(above=above, titles=above, most_px=256))
+        made = draw(model, entry, figure, Labels(above=above, titles=above))
         said(entry, figure, psi=psi_words(view))
         if len(figure) < entry.depth + 1:
             st.caption(_("Depths whose colours were never trained are left out."))

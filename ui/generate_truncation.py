@@ -1,5 +1,6 @@
 """Truncation: seeds by psi, and what changes with psi, measured."""
 
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,8 @@ def _measured(
         pace = cached_models.finished().seconds(model, look.depth or 0) or 0.05
         needed = pace * len(missing) * len(values)
         words = _("Measure {count} seeds").format(count=len(missing))
-        words += f" ({left_text(needed)})" if needed > 2 else ""
+        if needed > 2:
+            words += ", " + _("about {seconds} s").format(seconds=5 * math.ceil(needed / 5))
         pressed = st.button(
             words, type="primary", key="generate-measure",
             help=_("It can be broken off by any click, and goes on where it stood."),
