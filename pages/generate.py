@@ -25,17 +25,17 @@ if not cached_models.has_pytorch():
 found = cached_models.models_at_hand(str(workspace().root.resolve()))
 if not found:
     no_models()
-left, right = st.columns([3, 2])
+view_choice(view)
+chosen = chosen_model(found, view)
+left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
 with left:
-    view_choice(view)
-with right:
-    chosen = chosen_model(found, view)
     model_choice(found, chosen, view)
+with right:
+    model_figures(chosen, view)
 
 # Call and outputs
 if view.shown == "models":
     models_list(found, view)
     remember_generate()
 else:
-    model_figures(chosen, view)
     figure_panel(chosen)

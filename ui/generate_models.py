@@ -105,7 +105,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
             names[one.id] = model_title(one)
     titles = distinct(names)
     steps = catalogue.steps_of(workspace().root, run_id) if run_id else []
-    left, right = st.columns([3, 1]) if len(steps) > 1 else (st.container(), None)
+    left, right = st.columns([5, 2], gap="small") if len(steps) > 1 else (st.container(), None)
 
     def turned() -> None:
         view.model, view.digest, view.depth, view.picture = widget_value(_MODEL), "", None, None
@@ -229,7 +229,5 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
     )
     if view.metres is None and any(one.metres_per_px is None for one in found):
         st.caption(
-            _(
-                "A file does not say what its pixels mean on the ground; give it under More settings."
-            )
+            _("A file does not say what its pixels mean on the ground: say it under More settings.")
         )
