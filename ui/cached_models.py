@@ -112,3 +112,21 @@ def closest_chips(
     del set_digest
     made = np.frombuffer(picture, np.uint8).reshape(shape)
     return closest(made[None], ChipSets(workspace().root).open(set_id), count=count)[0]
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def usual_distance(set_id: str, set_digest: str, size_px: int) -> float | None:
+    """Return how far chips of the test lie from the nearest training chip: the median of 64.
+
+    None where a set has no chips for the test.
+    """
+    from models.closest import closest
+
+    del set_digest
+    found = ChipSets(workspace().root).open(set_id)
+    if not {"train", "test"} <= found.info.splits.keys() or found.info.dtype != "uint8":
+        return None
+    held = found.indices("test")
+    some = held[np.linspace(0, len(held) - 1, min(len(held), 64), dtype=int)]
+    nearest = closest(found.read(some, size_px), found, count=1)
+    return float(np.median([one.distances[0] for one in nearest]))

@@ -57,7 +57,13 @@ def closest_panel(
         found = cached_models.closest_chips(
             info.id, info.digest, picture.shape, picture.tobytes(), _COUNT
         )
+        usual = cached_models.usual_distance(info.id, info.digest, picture.shape[1])
         _strip(chips, picture, found.chips, found.distances, names[view.picture])
+        if usual is not None:
+            text = _(
+                "Half of the chips held back for the test lie within {far} of a training chip."
+            )
+            st.caption(text.format(far=f"{usual:.1f}"))
         own = next((area for area in all_areas() if area.id == info.area), None)
         if info.crs:
             _map(chips, found.chips, own)

@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 
 
 def columns_for(count: int, columns: int) -> int:
-    """Return the columns of a grid: those asked for, else as near to a square as may be."""
-    return columns if 1 <= columns <= count else max(1, math.ceil(math.sqrt(count)))
+    """Return the columns of a grid: those asked for, else a broad one with few empty places."""
+    if 1 <= columns <= count:
+        return columns
+    least, most = math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2.4 * count))
+    return min(range(least, most + 1), key=lambda one: (-count % one, -one))
 
 
 def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
@@ -52,7 +55,7 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         psi_slider(view)
         held(
             st.number_input, _("Columns"), view, "columns", min_value=0, max_value=64, step=1,
-            help=_("0: as near to a square as may be."),
+            help=_("0: as many as fill the width well."),
         )  # fmt: skip
         more_settings(entry, view)
     with right:

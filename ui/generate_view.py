@@ -36,14 +36,14 @@ class GenerateView:
     """`exact` or `plain`; a preview is never in a link."""
     metres: float | None = None
     """Ground length of a pixel of the full size, where the model does not know its own."""
-    seeds: str = "0-15"
+    seeds: str = "0-17"
     latents: str = ""
     """Id of a kept file of latents that stands in for the seeds."""
     psi: float = 0.7
     cutoff: int | None = None
     """None: all layers."""
     columns: int = 0
-    """0: as near to a square as may be."""
+    """0: as many as fill the width well."""
     picture: int | None = None
     """Number of the picture whose closest chips are shown."""
     rows: str = "0-3"
