@@ -88,7 +88,8 @@ def _measured(
         words = _("Measure {count} seeds").format(count=len(missing))
         if needed > 2:
             words += ", " + _("about {seconds} s").format(seconds=5 * math.ceil(needed / 5))
-        pressed = st.button(
+        place = st.empty()
+        pressed = place.button(
             words, type="primary", key="generate-measure",
             help=_("It can be broken off by any click, and goes on where it stood."),
         )  # fmt: skip
@@ -101,7 +102,8 @@ def _measured(
             left = (time.monotonic() - began) / (done + 1) * (len(missing) - done - 1)
             words = _("Measuring seed {seed}").format(seed=seed)
             line.progress((done + 1) / len(missing), text=f"{words} · {left_text(left)}")
-        st.rerun(scope="fragment")
+        place.empty()
+        line.empty()
     whole = [one for seed in seeds if (one := kept.get((*told_by, seed))) is not None]
     curves = measured.curves(
         {name: np.concatenate([one[name] for one in whole]) for name in whole[0]}

@@ -86,7 +86,7 @@ def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
     if found.get("show") in SHOWN:
         view.shown = found["show"]
     view.model, view.digest = found.get("model", "")[:160], found.get("digest", "")[:64]
-    kinds = {field.name: str(field.type) for field in fields(GenerateView)}
+    kinds = {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(GenerateView)}
     for name in (*_OWN[view.shown], *_ALWAYS):
         if name in found:
             _take(view, name, kinds[name], found[name])
