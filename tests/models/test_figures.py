@@ -110,7 +110,6 @@ def test_another_look_is_another_picture(model, other):
 
 
 def test_a_preview_is_small_and_never_kept(model):
-    generator, _ = lively(TINY)
     finished = Finished()
     figure = figures.grid(model, z(1, 2), Look(), columns=2)
     quick = figures.preview(model, figure)

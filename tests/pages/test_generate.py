@@ -160,7 +160,8 @@ def test_mixing_labels_its_layers_in_metres_and_swaps_them(tiny, space, open_pag
     assert "16 px · 2 m" in strip
     assert "cars" in strip
     app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
-                    source_psis="1", destination_psis="1", written="0-5", reading="tuples")  # fmt: skip
+                    source_psis="1", destination_psis="1", written="0-5",
+                    reading="tuples")  # fmt: skip
     assert "layers 0 + 5 from the sources" in text(app)
     assert not np.array_equal(pictures(app)[3:], found[:2])
 
