@@ -30,7 +30,7 @@ def base_path() -> str:
 
 
 def routes() -> list[BaseRoute]:
-    """Return the routes beside Streamlit's own: tiles, assets, sheets, the first page by its name."""
+    """Return the routes beside Streamlit's own: tiles, assets, sheets, the first page by name."""
     from core import tiles
     from core.chips import sheets
 
