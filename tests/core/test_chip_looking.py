@@ -272,7 +272,8 @@ def test_files_are_found_again_by_name_and_size(town, tmp_path):
 @pytest.mark.parametrize("options", [{}, {"grid": True, "count": None}, {"split": "place"},
                                      {"overlap": 0.0, "count": 3000},
                                      {"min_distance_m": 40.0}], ids=str)  # fmt: skip
-def test_a_preview_tells_what_the_set_will_be(town, options):
+def test_a_preview_tells_what_the_set_will_be(town, options, monkeypatch):
+    monkeypatch.setattr("core.chips.preview._SEARCH_S", 60)  # the machine may be busy
     request = of_layers(town, **options)
     seen = preview(town, request)
     info = run(town, Request(**{**as_fields(request), "out": "seen", "replace": True}))
