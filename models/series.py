@@ -46,10 +46,15 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     if name == "distance_smooth":
         key, sign = "critic_smooth", -1.0
     having = [row for row in rows if row.get(key) is not None]
-    clocks = [clock(row, by, per_epoch) for row in having]
-    x = [at for at in clocks if at is not None]
-    y = [sign * row[key] for row, at in zip(having, clocks, strict=True) if at is not None]
-    return Curve(np.array(x, float), np.array(y, float))
+    if by == "step":  # what a live page asks for again and again
+        x = [row.get("step") for row in having]
+    else:
+        x = [clock(row, by, per_epoch) for row in having]
+    y = [row[key] for row in having]
+    if None in x:
+        y = [value for value, at in zip(y, x, strict=True) if at is not None]
+        x = [at for at in x if at is not None]
+    return Curve(np.array(x, float), sign * np.array(y, float))
 
 
 def clock(row: Row, by: By, per_epoch: int) -> float | None:

@@ -14,11 +14,12 @@ from models.config import Row
 from models.series import By, Curve, at_or_before, curve
 from ui import cached, charts, train_charts
 from ui.choice import distinct, held_choice
+from ui.errors import plain
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, set_widget, widget_value
-from ui.train_words import run_line, setting_words, value_words
+from ui.train_words import run_line, setting_words, unlike_note, value_words
 
 _MOST = 8
 _STEP = "compare-step"
@@ -50,10 +51,14 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
         curves.append((titles[name], found_curve))
     _curves(curves, names[figure], train_charts.x_words(by))
     ours = [by_id[name] for name in chosen if name in by_id]
+    if figure in _LOSSES:
+        kinds = [one.config.adversary.objective for one in ours]
+        unlike_note([*kinds, *("wasserstein" for name in chosen if name in old)])
     _samples(ours, titles, view)
     _settings(ours, titles)
 
 
+_LOSSES = {"critic_smooth", "generator_smooth", "distance_smooth"}
 _CLOCKS: tuple[By, ...] = ("epoch", "step", "images", "minutes")
 
 
@@ -131,7 +136,7 @@ def _curves(curves: Sequence[tuple[str, Curve]], title: str, x: str) -> None:
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="compare-curves")
     if without:
         text = _("This figure, or this clock, is not known of: {names}.")
-        st.caption(text.format(names=", ".join(without)))
+        st.caption(text.format(names=plain(", ".join(without))))
 
 
 def _samples(ours: Sequence[runs.Run], titles: dict[str, str], view: TrainView) -> None:
@@ -160,7 +165,7 @@ def _samples(ours: Sequence[runs.Run], titles: dict[str, str], view: TrainView) 
         with suppress(OSError):
             box.image(sheets[one.id][step].read_bytes(), width="stretch")
         text = _("{title}, step {step}")
-        box.caption(text.format(title=titles[one.id], step=value_text(step)))
+        box.caption(text.format(title=plain(titles[one.id]), step=value_text(step)))
 
 
 def _settings(ours: Sequence[runs.Run], titles: dict[str, str]) -> None:

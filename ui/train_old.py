@@ -18,10 +18,12 @@ from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, app_state
 from ui.train_list import has_pytorch
-from ui.train_words import value_words
+from ui.train_words import unlike_note, value_words
 
 _RULES: tuple[BestRule, ...] = ("document", "recommended")
 _IMPORT = "import-weights"
+_OBJECTIVE = "wasserstein"
+"""Of the tables: fastai prints them while it trains a WGAN."""
 
 
 def old_work(found: list[runs.Run], view: TrainView) -> None:
@@ -70,7 +72,8 @@ def _add_table(view: TrainView) -> None:
 def _table(old: history.OldRun, found: list[runs.Run]) -> None:
     """Draw an old table beside a run, and say which epochs were better, by which rule."""
     titles = {"": _("None"), **{one.id: one.config.title for one in found}}
-    beside = choice(_("Beside the run"), titles, value=found[0].id if found else "")
+    alike = [one.id for one in found if one.config.adversary.objective == _OBJECTIVE]
+    beside = choice(_("Beside the run"), titles, value=next(iter(alike), ""))
     rule = next(
         one
         for one in _RULES
@@ -83,8 +86,9 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
             ("generator_smooth", _("generator")),
         )
     ]
-    if beside:
-        curves += _curves_of(next(one for one in found if one.id == beside))
+    shown = [one for one in found if one.id == beside]
+    for one in shown:
+        curves += _curves_of(one)
     figure = train_charts.compared(
         curves, title=_("Losses of the old table and of a run"), x=_("Epoch"), y=_("Loss")
     )
@@ -95,6 +99,7 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
         name=_("better model"), hovertemplate="%{x}: %{y:.4g}",
     )  # fmt: skip
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="old-curves")
+    unlike_note([_OBJECTIVE, *(one.config.adversary.objective for one in shown)])
     _better(old, rule, better)
     if st.button(_("Delete this table"), type="tertiary", key=f"forget-{old.id}"):
         history.forget(workspace().root, old.id)

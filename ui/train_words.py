@@ -1,7 +1,9 @@
 """What runs, models and settings are called on the Train page."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import streamlit as st
 
 from core.text import N_
 from models import runs
@@ -176,6 +178,12 @@ def loss_words(config: AdversaryConfig) -> str:
         " limit sets; 0 says that the critic cannot tell, or has not learnt to. A falling critic's"
         " loss is a growing distance."
     )
+
+
+def unlike_note(objectives: Iterable[str]) -> None:
+    """Say it where losses of different kinds stand in one chart."""
+    if len(set(objectives)) > 1:
+        st.caption(_("The losses are of different kinds: their values cannot be compared."))
 
 
 def device_words(slot: Mapping[str, object]) -> str:

@@ -60,6 +60,7 @@ def test_every_page_of_the_menu_opens(visit):
     groups = page.locator(MENU_GROUPS)
     for group in range(groups.count()):
         groups.nth(group).click()
+        expect(page.locator(MENU_GROUP_LINKS).first).to_be_visible()
         for number in range(page.locator(MENU_GROUP_LINKS).count()):
             if number:  # choosing a page closed the group
                 groups.nth(group).click()

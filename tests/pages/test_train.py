@@ -13,7 +13,7 @@ import pytest
 
 from models import history, runs
 from tests.models.fake_run import config, make_run
-from tests.pages.said import button, clean, only, tables, text
+from tests.pages.said import button, clean, marked, only, tables, text
 
 FIXTURES = Path(__file__).parents[1] / "models" / "fixtures"
 TABLES = ("t09_wgan_log_5.csv", "t10_wgan_log_10a.csv", "t11_wgan_log_10b.csv")
@@ -355,6 +355,10 @@ def test_curves_and_settings_of_runs_are_compared(root, open_page):
     assert rows["Learning rate"] == ["0.0004", "0.0001"]
     assert "Seed" not in rows
     assert "Fast, step 160" in text(app)
+    note = "The losses are of different kinds"
+    assert note not in text(app)
+    only(app.selectbox, "Figure").set_value("critic_smooth").run()
+    assert note in text(app)
 
 
 def old_text():
@@ -392,3 +396,24 @@ def test_text_without_a_table_is_one_sentence(space, open_page):
     only(app.text_area, "Paste the table").set_value("nothing")
     clean(button(app, "Read the table").click().run())
     assert "There is no row of a training table in this text." in text(app)
+
+
+@pytest.mark.parametrize("see", ["watch", "new", "compare", "old"])
+def test_row_8_names_of_runs_and_tables_are_text(root, space, open_page, see):
+    """Row 8."""
+    name = "![x](https://evil.example/p) <i>"
+    make_run(root, config(name))
+    make_run(root, config(name, model="wgan"))
+    history.keep(space.root, name, (FIXTURES / TABLES[0]).read_text())
+    app = open_page("train", see=see, panel="log")
+    assert not [text for text in marked(app) if "![x](" in text]
+    for chart in app.get("plotly_chart"):
+        assert "<i>" not in json.dumps(json.loads(chart.proto.spec))
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b", "%00", "x" * 200])
+def test_row_4_a_link_names_runs_of_the_workspace_alone(root, open_page, name):
+    """Row 4."""
+    make_run(root, config("Mine"))
+    app = open_page("train", run=name)
+    assert "**Mine**" in text(app)
