@@ -69,9 +69,7 @@ def catalogue(cogs):
 def area(small_city, server, request):
     """A copy of the small city for one test to change."""
     name = re.sub(r"[^a-z0-9]+", "-", request.node.name)[:60].strip("-")
-    made = copied_area(server.workspace, name)
-    yield made
-    Workspace(server.workspace).delete(made)
+    return copied_area(server.workspace, name)
 
 
 @pytest.fixture
