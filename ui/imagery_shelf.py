@@ -63,13 +63,18 @@ def failed_panel(area: Area, failures: Sequence[Failure]) -> None:
         catalogue = failures[0].catalogue
         same = [row for row in failures if row.catalogue == catalogue]
         is_ready = app_state().outside and not is_watched(f"imagery-{area.id}")
-        if st.button(
+        again, away, _rest = st.columns([2, 1, 3])
+        if again.button(
             _("Try the failed ones again"),
             type="primary",
+            width="stretch",
             disabled=not is_ready,
             help=None if is_ready else _("The switch on the left must be on."),
         ):
             start_fetch(area, [row.image for row in same], catalogue, same[0].licence)
+        if away.button(_("Dismiss"), key="failed-dismiss", width="stretch"):
+            shelf.write_failures(workspace(), area.id, [row.image for row in failures], [])
+            st.rerun()
 
 
 def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
