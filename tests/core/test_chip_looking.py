@@ -199,6 +199,7 @@ def test_a_set_that_was_replaced_has_another_address(web, tmp_path):
     chips, client = web
     old = address(chips)
     assert client.get(old).status_code == 200
+    assert client.get(old.replace(chips.info.digest[:12], "0" * 12)).status_code == 404
     ChipSets(tmp_path).delete("set")
     new = cut(tmp_path, seed=5)
     assert address(new) != old
