@@ -185,8 +185,10 @@ def _for_chips(images: Sequence[Image]) -> None:
     st.markdown(f"**{heading}**")
     st.markdown(
         _(
-            "Chips are cut from these files with all their bands. The command line takes them by"
-            " their path, below the folder of study areas:"
+            "Chips are cut from these files with all their bands, under “Raster files” on the Chips"
+            " page. The command line takes them by their path, below the folder of study areas:"
         )
     )
+    if st.button(_("Cut chips on the Chips page"), key="cut-fetched"):
+        st.switch_page("pages/chips.py")
     st.code("\n".join(f"{name}/*.tif" for name in folders), language=None)
