@@ -1,4 +1,4 @@
-"""The command line of training: start a run, go on with one, list them, bring in old weights.
+"""The command line of models: train, go on, list runs, bring in old weights, make pictures.
 
 Exit status: 0 done, 2 a user's mistake (one sentence on standard error), 1 an error of the program.
 """
@@ -18,15 +18,9 @@ from core.errors import AppError, InputError, JobError
 from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
-from models import presets, runs
-from models.config import (
-    AdversaryConfig,
-    NetworkConfig,
-    RunConfig,
-    TrainConfig,
-    field_names,
-    read_fits,
-)
+from models import generating, presets, runs
+from models.config import RunConfig, field_names, networks_of, read_fits
+from models.progressive import Note, corrected
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,7 +66,9 @@ def _parser() -> argparse.ArgumentParser:
                        help="a set of chips, an NPY or IDX file, or digits")  # fmt: skip
     train.add_argument("--out", metavar="RUN", required=True,
                        help="a name, or a path with a slash in it for a folder")  # fmt: skip
-    train.add_argument("--preset", choices=presets.NAMES, default="workshop")
+    train.add_argument("--preset", choices=list(dict.fromkeys(
+        name for model in presets.MODELS for name in presets.names_of(model)
+    )), help="default: workshop; small for stylegan")  # fmt: skip
     train.add_argument("--size", type=int, help="pixels of a side; default: the chips'")
     train.add_argument("--start-from", metavar="CHECKPOINT", default="",
                        help="begin with the weights of a checkpoint or of an import")  # fmt: skip
@@ -90,7 +86,18 @@ def _parser() -> argparse.ArgumentParser:
     listing.add_argument("--stop", metavar="RUN", help="ask a run to save and stop")
     listing.set_defaults(handler=_runs)
 
-    bring = commands.add_parser("import", parents=[common], help="read weights saved by fastai")
+    generating.add_commands(commands, common)
+
+    hand = commands.add_parser("export", parents=[common], help="a run's generator with a card")
+    hand.add_argument("run", metavar="RUN", help="a name as in `runs`")
+    hand.add_argument("--step", type=int, help="of its checkpoints; default: the newest")
+    hand.add_argument("--title", required=True)
+    hand.add_argument("--licence", required=True, help="of the weights")
+    hand.add_argument("--out", metavar="DIR", required=True)
+    hand.set_defaults(handler=_export)
+
+    bring = commands.add_parser("import", parents=[common],
+                                help="read weights of fastai or StyleGAN.pytorch")  # fmt: skip
     bring.add_argument("file", metavar="FILE")
     bring.add_argument("--out", metavar="DIR", required=True)
     bring.set_defaults(handler=_import)
@@ -100,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
 def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = False) -> None:
     if not for_resume:
         parser.add_argument("--epochs", metavar="N,…", help="epochs of each fit, such as 5,10,10")
-        parser.add_argument("--batch", type=int)
+        parser.add_argument(
+            "--batch", metavar="N,…", help="pictures of a batch; a list: each fit's"
+        )
         parser.add_argument("--seed", type=int)
         parser.add_argument("--exact", action="store_true",
                             help="compute in float32 and in fastai's order")  # fmt: skip
@@ -117,33 +126,35 @@ def _settings_arguments(parser: argparse.ArgumentParser, *, for_resume: bool = F
 def _train(args: argparse.Namespace) -> dict[str, Any]:
     from models.worker import check
 
-    config = _changed(_config(args), args)
+    config, notes = corrected(_changed(_config(args), args))
     check(config)
     if "/" in args.out or "\\" in args.out:
         folder = runs.create_at(Path(args.out), config)
     else:
         folder = runs.create(runs_folder(), config)
-    return _go(folder, args)
+    return _go(folder, args, notes)
 
 
 def _config(args: argparse.Namespace) -> RunConfig:
     from models.sets import DIGITS, is_set, open_chips, size_of
 
-    size = args.size or size_of(args.data)
+    name = args.preset or presets.names_of(args.model)[0]
+    size = args.size or size_of(args.data, presets.sizes_of(args.model, name))
     chips = open_chips(args.data, size_px=size)
-    chosen = presets.preset(args.model, args.preset, size_px=size, channels=chips.channels)
+    chosen = presets.preset(args.model, name, size_px=size, channels=chips.channels)
     start_from = str(Path(args.start_from).resolve()) if args.start_from else ""
     if start_from:
         facts = store.read_json(
             Path(start_from) / "checkpoint.json", kind="urban-pattern-checkpoint", version=1
         )
-        chosen = replace(chosen, networks=NetworkConfig(**facts["networks"]))
+        networks = networks_of(facts["model"], facts["networks"])
+        chosen = replace(chosen, networks=networks)
     is_name = args.data == DIGITS or is_set(args.data)
     data = args.data if is_name else str(Path(args.data).resolve())
     return RunConfig(
         title=Path(args.out).name,
         model=args.model,
-        preset=args.preset,
+        preset=name,
         data=data,
         networks=chosen.networks,
         adversary=chosen.adversary,
@@ -158,7 +169,10 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
     training: dict[str, Any] = {}
     if getattr(args, "epochs", None):
         training["fits"] = read_fits(args.epochs)
-    for name in ("batch", "seed", "lr", "checkpoint_every"):
+    if getattr(args, "batch", None):
+        batches = read_fits(args.batch)
+        training |= {"batch": batches[-1], "batches": batches if len(batches) > 1 else ()}
+    for name in ("seed", "lr", "checkpoint_every"):
         if getattr(args, name, None) is not None:
             training[name] = getattr(args, name)
     top = {
@@ -173,7 +187,7 @@ def _changed(config: RunConfig, args: argparse.Namespace) -> RunConfig:
 
 
 def _with_setting(config: RunConfig, text: str) -> RunConfig:
-    parts = {"networks": NetworkConfig, "adversary": AdversaryConfig, "training": TrainConfig}
+    parts = {name: type(getattr(config, name)) for name in ("networks", "adversary", "training")}
     name, _, value = text.partition("=")
     part, _, field = name.partition(".")
     if part not in parts or field not in field_names(parts[part]):
@@ -235,7 +249,11 @@ def _folder(name: str) -> Path:
     return runs.folder_of(runs_folder(), name)
 
 
-def _go(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
+def _go(folder: Path, args: argparse.Namespace, notes: Sequence[Note] = ()) -> dict[str, Any]:
+    said = [template.format(**values) for template, values in notes]
+    if not args.json:
+        for line in said:
+            print(line, file=sys.stderr)
     if args.background:
         runs.start(folder)
     else:
@@ -245,7 +263,7 @@ def _go(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
         found = work(folder, report=progress_line(quiet=args.json))
         if found.state == "failed":
             raise JobError(found.problem, hint=found.hint, **found.values)
-    return _record("run", [folder], outputs=[str(folder)], seed=None)
+    return _record("run", [folder], outputs=[str(folder)], seed=None, warnings=said)
 
 
 def _runs(args: argparse.Namespace) -> dict[str, Any]:
@@ -292,6 +310,17 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     return record(
         "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
     )
+
+
+def _export(args: argparse.Namespace) -> dict[str, Any]:
+    from models import catalogue, shipping
+
+    root, out = settings().workspace, Path(args.out)
+    step = "" if args.step is None else f"/{args.step}"
+    found = catalogue.entry(root, f"run/{args.run}{step}")
+    card = shipping.hand_on(found, out, root=root, title=args.title, licence=args.licence)
+    text = f"{args.title}: {card['size_px']} px, step {card['steps']:,} -> {out}"
+    return record("model-export", card=card, outputs=[str(out)], text=text)
 
 
 if __name__ == "__main__":

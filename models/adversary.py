@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from core.errors import InputError
 from core.text import N_
 from models import losses
-from models.config import AdversaryConfig, NetworkConfig
+from models.config import AdversaryConfig, NetworkConfig, Row
 from models.engine import Engine
 from models.optimisers import Optimisers
+from models.plan import Place
 from models.train import Draws
 from models.wgan import networks
 
@@ -87,6 +88,18 @@ class Adversary:
     def begin_epoch(self) -> None:
         self.rhythm.begin_epoch()
 
+    def enter(self, place: Place) -> None:
+        """Do nothing: a step is the same wherever it lies."""
+
+    @property
+    def size_px(self) -> int:
+        """Pixels of a side of the pictures that `sample` returns."""
+        return self.shape.size_px
+
+    def facts(self) -> Row:
+        """Return what a row of figures should say of the networks: nothing that changes."""
+        return {}
+
     def step(self, real: Tensor, draws: Draws, rate: float) -> dict[str, Tensor]:
         """Train with one batch (B, C, H, W) and return what was measured, scalars on the device.
 
@@ -117,7 +130,7 @@ class Adversary:
         self, real: Tensor, z: Tensor, fake: Tensor | None, draws: Draws, rate: float,
         found: dict[str, Tensor],
     ) -> None:  # fmt: skip
-        _freeze(self.critic, frozen=False)
+        freeze(self.critic, frozen=False)
         with self.engine.autocast():
             real_scores = self.critic(real)
             if fake is None:
@@ -139,14 +152,14 @@ class Adversary:
     def _generator_step(
         self, z: Tensor, fake: Tensor | None, rate: float, found: dict[str, Tensor]
     ) -> None:
-        _freeze(self.critic, frozen=True)
+        freeze(self.critic, frozen=True)
         with self.engine.autocast():
             scores = self.critic(self.generator(z) if fake is None else fake)
         loss = self._objective.generator(scores.float())
         found["generator"] = loss.detach()
         found["generator_gradient"] = self._optimisers.step("generator", loss, rate)
         if self.average is not None:
-            _follow(self.average, self.generator, self.config.ema)
+            follow(self.average, self.generator, self.config.ema)
 
     def sample(self, latents: Tensor) -> Tensor:
         """Return pictures (n, C, H, W) in [-1, 1] of latents (n, Z), drawn as a user would.
@@ -203,7 +216,7 @@ class Adversary:
             part = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
             if name == "average" and not part:
                 part = self.generator.state_dict()
-            _load(network, part, name)
+            load_network(network, part, name)
 
     def _named(self) -> Sequence[tuple[str, nn.Module]]:
         pairs: list[tuple[str, nn.Module]] = [
@@ -229,20 +242,26 @@ class Adversary:
             self._scaler.load_state_dict(notes["scaler"])
 
 
-def _freeze(network: nn.Module, *, frozen: bool) -> None:
+def freeze(network: nn.Module, *, frozen: bool) -> None:
     """Spare the gradients of a network that only passes them on."""
     for parameter in network.parameters():
         parameter.requires_grad_(not frozen)
 
 
-def _follow(average: nn.Module, network: nn.Module, keep: float) -> None:
+def follow(average: nn.Module, network: nn.Module, keep: float) -> None:
+    """Move an average towards a network; buffers, such as running means, are taken over."""
     with torch.no_grad():
         torch._foreach_lerp_(list(average.parameters()), list(network.parameters()), 1 - keep)
         for old, new in zip(average.buffers(), network.buffers(), strict=True):
             old.copy_(new)
 
 
-def _load(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+def load_network(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+    """Take over the weights of one network, all of them and no other.
+
+    Raises:
+        InputError: They are not of this network; the message names what is amiss.
+    """
     own = network.state_dict()
     absent, foreign = own.keys() - weights.keys(), weights.keys() - own.keys()
     unlike = [k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape]

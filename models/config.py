@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from core.errors import InputError, StoreError
 from core.text import N_
+from models.style_config import StyleAdversary, StyleNetworks
 
 Norm = Literal["batch", "layer", "none"]
 Init = Literal["fastai", "dcgan"]
@@ -15,7 +16,7 @@ Objective = Literal["wasserstein", "bce", "least-squares"]
 Optimiser = Literal["shared-rmsprop", "adam"]
 Schedule = Literal["one-cycle", "constant"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-Model = Literal["dcgan", "wgan", "wgan-gp"]
+Model = Literal["dcgan", "wgan", "wgan-gp", "stylegan"]
 BestRule = Literal["recommended", "document"]
 Row = dict[str, Any]
 """A line of a run's figures."""
@@ -103,6 +104,8 @@ class TrainConfig:
     fits: tuple[int, ...] = (5,)
     """Epochs of each fit. The schedule, the smoothing and the search for the best start anew."""
     batch: int = 128
+    batches: tuple[int, ...] = ()
+    """Batch of each fit, the last one for all fits after; empty: `batch` for all."""
     lr: float = 1e-5
     schedule: Schedule = "one-cycle"
     flips: bool = False
@@ -123,10 +126,9 @@ class TrainConfig:
                 N_("A fit lasts at least one epoch; these are {fits}."),
                 fits=", ".join(map(str, self.fits)) or "-",
             )
-        if not 2 <= self.batch <= 4096:
-            raise InputError(
-                N_("A batch holds 2 to 4,096 pictures, not {batch}."), batch=self.batch
-            )
+        for batch in (self.batch, *self.batches):
+            if not 2 <= batch <= 4096:
+                raise InputError(N_("A batch holds 2 to 4,096 pictures, not {batch}."), batch=batch)
         if not 0 < self.lr <= 1:
             raise InputError(
                 N_("The learning rate lies above 0 and up to 1, not {lr}."), lr=self.lr
@@ -137,6 +139,10 @@ class TrainConfig:
             raise InputError(
                 N_("A sample sheet holds 4 to 256 pictures, not {num}."), num=self.samples
             )
+
+    def batch_of(self, fit: int) -> int:
+        """Return the pictures of a batch in a fit."""
+        return self.batches[min(fit, len(self.batches) - 1)] if self.batches else self.batch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +155,8 @@ class RunConfig:
     """Which preset the settings began as; they may differ from it since."""
     data: str
     """What `models.data.open_chips` takes."""
-    networks: NetworkConfig
-    adversary: AdversaryConfig
+    networks: NetworkConfig | StyleNetworks
+    adversary: AdversaryConfig | StyleAdversary
     training: TrainConfig
     device: str = "auto"
     precision: Precision = "auto"
@@ -168,6 +174,12 @@ class RunConfig:
                 raise _unknown(name, str(getattr(self, name)), known)
         if not self.title.strip() or len(self.title) > 80:
             raise InputError(N_("A run needs a title of 1 to 80 characters."))
+        if (type(self.networks), type(self.adversary)) != kinds_of(self.model):
+            raise InputError(
+                N_("These networks are not those of the model {name}."), name=self.model
+            )
+        if not isinstance(self.networks, NetworkConfig):
+            return
         if self.adversary.penalty and self.networks.critic_norm == "batch":
             raise InputError(
                 N_("A gradient penalty is one picture's own: the critic must not normalise over"
@@ -177,10 +189,7 @@ class RunConfig:
 
     def body(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
-        body = asdict(self)
-        body["training"]["fits"] = list(self.training.fits)
-        body["adversary"]["betas"] = list(self.adversary.betas)
-        return body
+        return asdict(self, dict_factory=_plain)
 
     @classmethod
     def from_body(cls, body: dict[str, Any]) -> "RunConfig":
@@ -190,8 +199,9 @@ class RunConfig:
             StoreError: A field is missing or unknown.
             InputError: A value is out of its range.
         """
-        parts = {"networks": NetworkConfig, "adversary": AdversaryConfig, "training": TrainConfig}
         try:
+            networks, adversary = kinds_of(body["model"])
+            parts = {"networks": networks, "adversary": adversary, "training": TrainConfig}
             given = {name: value for name, value in body.items() if name not in parts}
             made = {name: made_of(kind, body[name]) for name, kind in parts.items()}
             return cls(**given, **made)
@@ -216,6 +226,28 @@ def read_fits(text: str) -> tuple[int, ...]:
         ) from None  # fmt: skip
 
 
+def kinds_of(model: str) -> tuple[type[Any], type[Any]]:
+    """Return which kinds of settings the networks of a model and their contest have."""
+    if model == "stylegan":
+        return StyleNetworks, StyleAdversary
+    return NetworkConfig, AdversaryConfig
+
+
+def networks_of(model: str, body: dict[str, Any]) -> NetworkConfig | StyleNetworks:
+    """Read the networks that a checkpoint names.
+
+    Raises:
+        StoreError: They are not of this model.
+    """
+    try:
+        found: NetworkConfig | StyleNetworks = made_of(kinds_of(model)[0], body)
+    except TypeError as err:
+        raise StoreError(
+            N_("The networks of this checkpoint cannot be read: {reason}."), reason=str(err)
+        ) from err
+    return found
+
+
 def made_of(kind: type[Any], body: dict[str, Any]) -> Any:
     """Make settings of one kind from JSON: lists become tuples."""
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in body.items()})
@@ -224,6 +256,10 @@ def made_of(kind: type[Any], body: dict[str, Any]) -> Any:
 def field_names(kind: type[Any]) -> tuple[str, ...]:
     """Return the names of the settings of one kind."""
     return tuple(field.name for field in fields(kind))
+
+
+def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> InputError:

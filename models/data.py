@@ -4,7 +4,7 @@ Which chips make up a batch follows from the seed, the epoch and the place in it
 that goes on after a break sees the pictures that it would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -46,10 +46,15 @@ class Feeder:
     `batches` yields (n, C, H, W) float32 in [-1, 1], laid out as the engine wants.
     """
 
-    def __init__(self, chips: Chips, *, batch: int, seed: int, engine: Engine) -> None:
-        self._chips, self._batch, self._seed = chips, batch, seed
+    def __init__(
+        self, chips: Chips, *, batch: int | Sequence[int], seed: int, engine: Engine
+    ) -> None:
+        """Take pictures by `batch`, one number for all fits or one each."""
+        self._chips, self._seed = chips, seed
+        self._sizes = (batch,) if isinstance(batch, int) else tuple(batch)
         self._device, self._layout = engine.device, engine.layout
-        self.per_epoch = len(chips) // batch
+        counts = tuple(len(chips) // size for size in self._sizes)
+        self.per_epoch = counts[0] if len(counts) == 1 else counts
         """Batches of an epoch; what is left over comes another time, the order being another."""
         self._resident: Tensor | None = None
         size = len(chips) * chips.channels * chips.size_px**2
@@ -62,12 +67,11 @@ class Feeder:
         return self._resident is not None
 
     @contextmanager
-    def batches(self, *, epoch: int, first: int) -> Iterator[Iterator[Tensor]]:
+    def batches(self, *, epoch: int, first: int, fit: int = 0) -> Iterator[Iterator[Tensor]]:
         """Yield what iterates over the batches of an epoch, from the one numbered `first`."""
         order = epoch_order(len(self._chips), seed=self._seed, epoch=epoch)
-        parts = [
-            order[at * self._batch : (at + 1) * self._batch] for at in range(first, self.per_epoch)
-        ]
+        size = self._sizes[min(fit, len(self._sizes) - 1)]
+        parts = [order[at * size : (at + 1) * size] for at in range(first, len(order) // size)]
         if self._resident is not None:
             yield self._picked(parts)
             return

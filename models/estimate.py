@@ -5,6 +5,7 @@ learnt from the runs that were made on it, or taken from a measurement on anothe
 """
 
 import json
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ import psutil
 from core import store
 from core.errors import AppError
 from core.text import N_
-from models import runs
-from models.config import NetworkConfig, RunConfig
+from models import runs, style_estimate
+from models.config import AdversaryConfig, NetworkConfig, RunConfig
+from models.style_config import StyleNetworks
 
 _SMALLEST = 4
 _TAIL = 64 << 10
@@ -65,12 +67,12 @@ class Estimate:
 def estimate(config: RunConfig, count: int, speed: Speed) -> Estimate:
     """Return about what a run on `count` pictures takes on a device of a known speed."""
     training = config.training
-    per_epoch = max(count // training.batch, 1)
+    per_epoch = [max(count // training.batch_of(fit), 1) for fit in range(len(training.fits))]
     epochs = sum(training.fits)
-    steps = epochs * per_epoch
+    steps = sum(map(operator.mul, training.fits, per_epoch))
     work = step_work(config)
     step_s = work / speed.per_s + (0.0 if speed.run else _STEP_S)
-    measured = steps / (training.measure_every or per_epoch)
+    measured = steps / training.measure_every if training.measure_every else epochs
     weights = sum(parameters(config.networks))
     size = config.networks.channels * config.networks.size_px**2
     # Weights, their gradients, the optimiser's state; what a step's layers put out, kept for the
@@ -81,7 +83,8 @@ def estimate(config: RunConfig, count: int, speed: Speed) -> Estimate:
     if not speed.device.startswith("cuda"):
         memory += (_PROCESS_MB << 20) + _MEASURE_BYTES * _MEASURED * size
     state = 4 * weights * (3 if config.adversary.optimiser == "adam" else 2)
-    sheets = steps / (training.sample_every or per_epoch) * training.samples * size
+    sampled = steps / training.sample_every if training.sample_every else epochs
+    sheets = sampled * training.samples * size
     return Estimate(
         steps=steps,
         seconds=steps * step_s + measured * speed.measure_s,
@@ -94,6 +97,7 @@ Doubt = tuple[str, dict[str, object]]
 """A template (marked with `N_`) and what fills it."""
 
 _HIGHEST_RATES = {"adam": 2e-3, "shared-rmsprop": 1e-3}
+_HIGHEST_STYLE_RATE = 1e-2
 _FEW_CHIPS = 200
 _LONG_S = 2 * 86_400
 
@@ -103,13 +107,17 @@ def doubts(config: RunConfig, count: int, expected: Estimate | None) -> list[Dou
     training = config.training
     found: list[Doubt] = []
     most = _HIGHEST_RATES[config.adversary.optimiser]
+    if config.model == "stylegan":
+        most = _HIGHEST_STYLE_RATE
     if training.lr > most:
         found.append((
             N_("A learning rate of {lr:g} is above what such networks bear ({most:g}): expect"
                " losses that are no numbers."),
             {"lr": training.lr, "most": most},
         ))  # fmt: skip
-    if training.batch < 8 and config.networks.critic_norm == "batch":
+    networks = config.networks
+    is_normed = isinstance(networks, NetworkConfig) and networks.critic_norm == "batch"
+    if training.batch < 8 and is_normed:
         found.append((
             N_("Batch norm needs more than {batch} pictures a batch to mean anything; take at"
                " least 8."),
@@ -137,6 +145,9 @@ def doubts(config: RunConfig, count: int, expected: Estimate | None) -> list[Dou
 
 def step_work(config: RunConfig) -> float:
     """Return about how many multiplications the mean step of a run takes."""
+    if not isinstance(config.networks, NetworkConfig):
+        return style_estimate.step_work(config)
+    assert isinstance(config.adversary, AdversaryConfig)
     generator, critic = forward_work(config.networks)
     there_and_back = 1 + _BACKWARD
     # The critic sees real and generated pictures; the penalty goes through it and back, twice.
@@ -161,8 +172,10 @@ def forward_work(config: NetworkConfig) -> tuple[float, float]:
     return float(generator), float(critic)
 
 
-def parameters(config: NetworkConfig) -> tuple[int, int]:
+def parameters(config: NetworkConfig | StyleNetworks) -> tuple[int, int]:
     """Return how many weights generator and critic have, norms included."""
+    if isinstance(config, StyleNetworks):
+        return style_estimate.parameters(config)
     generator = sum(a * b * size**2 + 2 * b for a, b, size, _, _ in _generator(config))
     generator -= 2 * config.channels  # no norm after the last layer
     critic_layers = _critic(config)
@@ -201,8 +214,10 @@ def _critic(config: NetworkConfig) -> list[Layer]:
     return [*layers, (width, 1, 4, 1, 1)]
 
 
-def _outputs(config: NetworkConfig) -> int:
+def _outputs(config: NetworkConfig | StyleNetworks) -> int:
     """Return how many numbers the layers put out for a picture, norms and activations counted."""
+    if isinstance(config, StyleNetworks):
+        return style_estimate.outputs(config)
     return (
         sum(
             3 * outputs * side**2
@@ -218,7 +233,12 @@ def _penalised(config: RunConfig) -> bool:
 
 
 def speed_of(found: runs.Run) -> Speed | None:
-    """Return how fast a run went; None where it has not come far enough to tell."""
+    """Return how fast a run went; None where it has not come far enough to tell.
+
+    A run that grows by depths tells only once it has ended: its first steps are the quickest.
+    """
+    if found.config.model == "stylegan" and found.state != "done":
+        return None
     try:
         slot = store.read_json(found.folder / "slot.json", kind="run-slot", version=runs.VERSION)
         begun = (found.folder / "slot.json").stat().st_mtime

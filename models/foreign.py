@@ -1,4 +1,4 @@
-"""What other programs left: learners saved by fastai, and state dicts of their networks.
+"""What other programs left: learners saved by fastai, state dicts of their networks and StyleGAN's.
 
 A `.pth` file is a pickle. It is read with `weights_only=True`, which runs no code of the file; a
 file that needs more is refused. fastai keeps its settings in a list class of its own: an inert
@@ -8,7 +8,7 @@ class stands in for it, so that those files open without fastai.
 import re
 import warnings
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -19,7 +19,9 @@ from torch import Tensor
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.text import N_
-from models.config import NetworkConfig
+from models import foreign_style
+from models.config import Model, NetworkConfig
+from models.style_config import StyleNetworks
 from models.wgan import Critic, Generator
 
 _PARTS = ("generator", "critic")
@@ -38,14 +40,18 @@ class Foreign:
 
     what: str
     """What the file is, in words (marked with `N_`)."""
-    networks: NetworkConfig
+    networks: NetworkConfig | StyleNetworks
     weights: dict[str, Tensor]
-    state: dict[str, Tensor]
+    state: dict[str, Tensor] = field(default_factory=dict)
     """The optimiser's mean squares, where the file holds them."""
+    model: Model = "wgan"
+    optimiser: str = "shared-rmsprop"
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else is known, as JSON can hold it: depth, epoch, where the mean style comes from."""
 
 
 def read_foreign(path: Path) -> Foreign:
-    """Read a learner saved by fastai, or the state dict of one of its two networks.
+    """Read a learner saved by fastai, or a state dict: of its networks, or of a StyleGAN's.
 
     Raises:
         RefusedFileError: The file is no such file, is damaged, or would have to run code.
@@ -59,11 +65,11 @@ def read_foreign(path: Path) -> Foreign:
     weights = {str(key): value for key, value in model.items() if isinstance(value, Tensor)}
     if len(weights) != len(model):
         raise _not_networks(path)
-    if any(key.startswith("g_mapping.") for key in weights):
-        raise InputError(
-            N_("{name} is a StyleGAN generator; this version reads fastai's WGAN alone."),
-            name=path.name,
-        )
+    if (style := foreign_style.read(weights, path.name)) is not None:
+        return Foreign(
+            what=style.what, networks=style.networks, weights=style.weights, model="stylegan",
+            optimiser="adam", facts=style.facts,
+        )  # fmt: skip
     if not any(key.startswith(f"{part}.") for part in _PARTS for key in weights):
         part = "generator" if "1.0.weight" in weights and "0.0.weight" not in weights else "critic"
         weights = {f"{part}.{key}": value for key, value in weights.items()}
@@ -113,7 +119,10 @@ def _loaded(path: Path) -> Any:
 def _not_networks(path: Path) -> InputError:
     return InputError(
         N_("{name} holds no networks that this program knows."),
-        hint=N_("Give a file written by fastai's learn.save, or a state dict of its networks."),
+        hint=N_(
+            "Give a file written by fastai's learn.save, a state dict of its networks, or"
+            " a GAN_GEN or GAN_DIS file of StyleGAN."
+        ),
         name=path.name,
     )
 

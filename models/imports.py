@@ -49,9 +49,10 @@ def bring(source: Path, out: Path) -> dict[str, Any]:
     facts = {
         "step": 0,
         "images": 0,
-        "model": "wgan",
-        "optimiser": "shared-rmsprop",
+        "model": found.model,
+        "optimiser": found.optimiser,
         "networks": asdict(found.networks),
+        **found.facts,
         "what": found.what,
         "source": {"name": source.name, "digest": store.file_digest(source)},
         "code": code_version("models"),

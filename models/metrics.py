@@ -17,7 +17,8 @@ from models.sets import Chips
 
 Pictures = NDArray[np.uint8]
 
-_SMALLEST = 16
+SMALLEST = 16
+"""Side of the smallest pictures that are compared patch by patch."""
 _PATCH = 7
 _PATCHES = 64
 _DIRECTIONS = 128
@@ -84,7 +85,7 @@ def _laplacian(pictures: Pictures) -> list[NDArray[np.float32]]:
     """Return the pyramid (n, C, h, w): what each scale adds to the next coarser, then that."""
     current = pictures.astype(np.float32)
     levels = []
-    while current.shape[2] // 2 >= _SMALLEST:
+    while current.shape[2] // 2 >= SMALLEST:
         smaller = _blurred(current)[:, :, ::2, ::2]
         levels.append(current - _enlarged(smaller))
         current = smaller

@@ -41,8 +41,10 @@ class Optimisers:
                 optimiser = torch.optim.RMSprop(parameters, lr=0.0, alpha=_RMS_ALPHA, eps=_EPS)
             self._by_name[name] = optimiser
 
-    def step(self, name: str, loss: Tensor, rate: float) -> Tensor:
+    def step(self, name: str, loss: Tensor, rate: float, *, clip_norm: float = 0.0) -> Tensor:
         """Follow the gradient of `loss` in one network; return the gradient's norm.
+
+        A gradient longer than `clip_norm` is shortened to it first; 0: as long as it is.
 
         In float16 a step whose gradients overflow is left out, and the norm told is 0: it is how
         the scaler finds its scale.
@@ -56,6 +58,8 @@ class Optimisers:
             self._scaler.unscale_(optimiser)
         gradients = [p.grad for p in self._networks[name].parameters() if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
+        if clip_norm:
+            torch.nn.utils.clip_grads_with_norm_(self._networks[name].parameters(), clip_norm, norm)
         for group in optimiser.param_groups:
             group["lr"] = rate
         if self._scaler is None:

@@ -4,7 +4,9 @@ Plain numbers: no PyTorch.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 from models.config import BestRule, Schedule
 
@@ -25,6 +27,9 @@ class Place:
     batch: int
     share: float
     """Of its fit, 0 at its first step."""
+    step_in_fit: int = 0
+    steps_in_fit: int = 1
+    ends_epoch: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +37,49 @@ class Plan:
     """Fits laid end to end, as steps."""
 
     fits: tuple[int, ...]
-    per_epoch: int
+    per_epoch: int | tuple[int, ...]
+    """Batches of an epoch; one number a fit where they differ."""
 
     @property
     def total(self) -> int:
-        return sum(self.fits) * self.per_epoch
+        return sum(self.ends()[-1:])
+
+    def batches_of(self, fit: int) -> int:
+        """Return the batches of an epoch of a fit."""
+        if isinstance(self.per_epoch, int):
+            return self.per_epoch
+        return self.per_epoch[min(fit, len(self.per_epoch) - 1)]
+
+    def ends(self) -> list[int]:
+        """Return the step at which each fit ends."""
+        lengths = (epochs * self.batches_of(fit) for fit, epochs in enumerate(self.fits))
+        return list(accumulate(lengths))
+
+    def images(self, step: int, batch_of: Callable[[int], int]) -> int:
+        """Return how many pictures the first `step` steps have shown."""
+        begin, shown = 0, 0
+        for fit, end in enumerate(self.ends()):
+            shown += max(0, min(step, end) - begin) * batch_of(fit)
+            begin = end
+        return shown
 
     def place(self, step: int) -> Place:
         """Return where the step numbered `step` (from 0) lies."""
-        before = 0
-        for fit, epochs in enumerate(self.fits):
-            length = epochs * self.per_epoch
-            if step < before + length or fit == len(self.fits) - 1:
-                inside = step - before
+        begin = 0
+        for fit, end in enumerate(self.ends()):
+            if step < end or fit == len(self.fits) - 1:
+                inside, per_epoch = step - begin, self.batches_of(fit)
                 return Place(
                     fit=fit,
-                    epoch=step // self.per_epoch,
-                    epoch_in_fit=inside // self.per_epoch,
-                    batch=inside % self.per_epoch,
-                    share=inside / length,
+                    epoch=sum(self.fits[:fit]) + inside // per_epoch,
+                    epoch_in_fit=inside // per_epoch,
+                    batch=inside % per_epoch,
+                    share=inside / (end - begin),
+                    step_in_fit=inside,
+                    steps_in_fit=end - begin,
+                    ends_epoch=(inside + 1) % per_epoch == 0,
                 )
-            before += length
+            begin = end
         raise AssertionError("a plan has at least one fit")
 
 

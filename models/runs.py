@@ -407,8 +407,10 @@ def _flat(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 # What a checkpoint holds, or counts in: the rest may change.
 _FIXED = {
-    "model", "training.batch", "training.seed", "training.fits", "training.samples",
-    "adversary.optimiser", "adversary.objective", "start_from",
+    "model", "training.batch", "training.batches", "training.seed", "training.fits",
+    "training.samples",
+    "adversary.optimiser", "adversary.objective", "adversary.structure", "adversary.start_depth",
+    "start_from",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.config import AdversaryConfig, Row, Schedule
 from models.plan import learning_rate
+from models.style_config import StyleAdversary
 
 By = Literal["step", "epoch", "images", "minutes"]
 Numbers = NDArray[np.float64]
@@ -80,16 +81,21 @@ def thinned(found: Curve, most: int = _MOST_POINTS) -> Curve:
     return Curve(np.append(means[0], found.x[-1]), np.append(means[1], found.y[-1]))
 
 
-def ideals(config: AdversaryConfig) -> tuple[Ideal, ...]:
+def ideals(config: AdversaryConfig | StyleAdversary) -> tuple[Ideal, ...]:
     """Return the losses of an objective when the critic cannot tell real from generated.
 
-    BCE: ln 2 for each half, 2 ln 2 for the critic's two. Least squares: 0.25 for each half. The
+    BCE, and StyleGAN's logistic loss without its penalty, which is the same: ln 2 for each half,
+    2 ln 2 for the critic's two. Least squares: 0.25 for each half. Hinge: 1 for each half. The
     Wasserstein losses have none: 0 says that the critic cannot tell, or has not learnt to.
     """
-    if config.objective == "bce":
+    if config.objective in {"bce", "logistic"}:
         return Ideal("critic", 2 * math.log(2)), Ideal("generator", math.log(2))
     if config.objective == "least-squares":
         return Ideal("critic", 0.5), Ideal("generator", 0.25)
+    if config.objective == "relativistic-hinge":
+        return Ideal("critic", 2.0), Ideal("generator", 2.0)
+    if config.objective == "hinge":
+        return (Ideal("critic", 2.0),)
     return ()
 
 

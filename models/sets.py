@@ -107,6 +107,7 @@ class SetChips:
         self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
         self.size_px = size_px
         self.channels = len(info.channels)
+        self.bands = tuple(channel.name for channel in info.channels)
         self.metres_per_px = info.metres_per_pixel(size_px)
         self.digest = info.digest
         found.pixels(size_px)  # refuses a size that the pyramid has not
@@ -130,7 +131,7 @@ def open_chips(source: str, *, size_px: int) -> Chips:
     """Open a set by its name; or `digits`, an IDX file, an NPY file of uint8 (n, C, H, W).
 
     Digits and IDX pictures are brought to `size_px`: repeated a whole number of times, then framed
-    by the background. An NPY file must have that size already.
+    by the background. An NPY file must have that size, or a multiple to take the means of.
 
     Raises:
         InputError: There is no such file, or it holds pictures of another size.
@@ -147,6 +148,8 @@ def open_chips(source: str, *, size_px: int) -> Chips:
         chips = ArrayChips(_mapped(path))
     else:
         chips = ArrayChips(framed(read_idx(path), size_px))
+    if chips.size_px > size_px and chips.size_px % size_px == 0:
+        return ShrunkChips(chips, size_px)
     if chips.size_px != size_px:
         raise InputError(
             N_("The chips of {name} have {found} pixels, the networks {wanted}."),
@@ -154,6 +157,42 @@ def open_chips(source: str, *, size_px: int) -> Chips:
             name=path.name, found=chips.size_px, wanted=size_px,
         )  # fmt: skip
     return chips
+
+
+def shrunk(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
+    """Bring pictures (n, C, H, W) to a side that divides theirs; half a step rounds up."""
+    num, channels, height, width = pictures.shape
+    times = height // size_px
+    if times == 1:
+        return pictures
+    parts = pictures.reshape(num, channels, size_px, times, width // times, times)
+    sums = parts.sum(axis=(3, 5), dtype=np.uint32)
+    out: NDArray[np.uint8] = ((2 * sums + times**2) // (2 * times**2)).astype(np.uint8)
+    return out
+
+
+def bands_of(chips: Chips) -> tuple[str, ...]:
+    """Return the names of a set's channels; none where its pictures came without."""
+    return tuple(getattr(chips, "bands", ()))
+
+
+class ShrunkChips:
+    """A set whose pictures are handed out smaller."""
+
+    def __init__(self, chips: Chips, size_px: int) -> None:
+        self._chips = chips
+        self.size_px = size_px
+        self.channels = chips.channels
+        self.bands: tuple[str, ...] = bands_of(chips)
+        metres = chips.metres_per_px
+        self.metres_per_px = None if metres is None else metres * chips.size_px / size_px
+        self.digest = chips.digest
+
+    def __len__(self) -> int:
+        return len(self._chips)
+
+    def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        return shrunk(self._chips.batch(indices), self.size_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +256,8 @@ def forget_pictures(root: Path, path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def size_of(source: str) -> int:
-    """Return the size of network that fits a set: its own, or the next larger of `SIZES`.
+def size_of(source: str, sizes: tuple[int, ...] = SIZES) -> int:
+    """Return the size of network that fits a set: its own, or the next larger of `sizes`.
 
     Raises:
         InputError: There is no such file, or its pictures are larger than any network.
@@ -228,11 +267,12 @@ def size_of(source: str) -> int:
         return SIZES[0]
     if is_set(source):
         info = ChipSets(settings().workspace).info(source)
-        fitting = [size for size in SIZES if size in info.sizes]
+        fitting = [size for size in sizes if size in info.sizes]
         if not fitting:
             raise InputError(
-                N_("The chips of {name} come in {sizes} pixels; networks take 32, 64 or 128."),
+                N_("The chips of {name} come in {sizes} pixels; networks take {known}."),
                 name=info.id, sizes=", ".join(map(str, info.sizes)),
+                known=", ".join(map(str, sizes)),
             )  # fmt: skip
         return fitting[-1]
     path = Path(source)
@@ -240,12 +280,13 @@ def size_of(source: str) -> int:
         raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
     pictures = _mapped(path) if path.suffix == ".npy" else read_idx(path)
     side = max(pictures.shape[2:], default=0)
-    for size in SIZES:
+    for size in sizes:
         if side <= size:
             return size
     raise InputError(
         N_("The chips of {name} have {found} pixels; networks go up to {largest}."),
-        name=path.name, found=side, largest=SIZES[-1],
+        hint=N_("Name a size that theirs is a multiple of: their means are taken."),
+        name=path.name, found=side, largest=sizes[-1],
     )  # fmt: skip
 
 

@@ -31,6 +31,10 @@ class Task(Protocol):
 
     def begin_epoch(self) -> None: ...
 
+    def enter(self, place: Place) -> None:
+        """Take in where the next step lies."""
+        ...
+
     def step(self, real: Tensor, draws: "Draws", rate: float) -> dict[str, Tensor]: ...
 
 
@@ -109,7 +113,7 @@ def train(
     Raises:
         JobError: A loss is no longer a number. The checkpoint before it is whole.
     """
-    loop = _Loop(task, feeder, config, memory, watcher)
+    loop = _Loop(task, config, memory, watcher)
     plan = Plan(config.fits, feeder.per_epoch)
     while memory.step < plan.total:
         place = plan.place(memory.step)
@@ -117,7 +121,8 @@ def train(
             if place.epoch_in_fit == 0:
                 loop.begin_fit()
             task.begin_epoch()
-        with feeder.batches(epoch=place.epoch, first=place.batch) as batches:
+        at = {"fit": place.fit, "epoch": place.epoch, "first": place.batch}
+        with feeder.batches(**at) as batches:
             if loop.run(batches, plan) == "stopped":
                 return "stopped"
     return "finished"
@@ -126,11 +131,8 @@ def train(
 class _Loop:
     """One epoch after another; holds what the steps measured until somebody needs it."""
 
-    def __init__(
-        self, task: Task, feeder: Feeder, config: TrainConfig, memory: Memory, watcher: Watcher
-    ) -> None:
+    def __init__(self, task: Task, config: TrainConfig, memory: Memory, watcher: Watcher) -> None:
         self._task, self._config, self._memory, self._watcher = task, config, memory, watcher
-        self._per_epoch = feeder.per_epoch
         self._pending: list[dict[str, Tensor]] = []
 
     def begin_fit(self) -> None:
@@ -144,11 +146,12 @@ class _Loop:
         for real in batches:
             place = plan.place(memory.step)
             rate = learning_rate(config.schedule, place.share, config.lr)
+            self._task.enter(place)
             shown = _flipped(real, memory.draws) if config.flips else real
             self._pending.append(self._task.step(shown, memory.draws, rate))
             memory.step += 1
             stops = self._watcher.should_stop()
-            if not (stops or self._has_work(memory.step, plan)):
+            if not (stops or self._has_work(memory.step, place, plan)):
                 continue
             self._settle()
             memory.seconds += time.perf_counter() - begun
@@ -158,15 +161,16 @@ class _Loop:
             begun = time.perf_counter()
         return "finished"
 
-    def _due(self, interval: int, step: int) -> bool:
-        return step % (interval or self._per_epoch) == 0
+    @staticmethod
+    def _due(interval: int, step: int, place: Place) -> bool:
+        return step % interval == 0 if interval else place.ends_epoch
 
-    def _has_work(self, step: int, plan: Plan) -> bool:
+    def _has_work(self, step: int, place: Place, plan: Plan) -> bool:
         config = self._config
         intervals = (
             config.log_every, config.sample_every, config.measure_every, config.checkpoint_every, 0
         )  # fmt: skip
-        return step == plan.total or any(self._due(interval, step) for interval in intervals)
+        return step == plan.total or any(self._due(one, step, place) for one in intervals)
 
     def _settle(self) -> None:
         """Bring what the steps measured from the device, all at once, and take it in.
@@ -199,24 +203,24 @@ class _Loop:
 
     def _report(self, place: Place, rate: float, plan: Plan, *, stops: bool) -> None:
         config, memory, step = self._config, self._memory, self._memory.step
-        ends_epoch = place.batch == self._per_epoch - 1
+        ends_epoch = place.ends_epoch
         ends_fit = ends_epoch and place.epoch_in_fit == plan.fits[place.fit] - 1
         is_best = False
         if ends_epoch:
             loss = memory.critic.mean()
             share = (place.epoch_in_fit + 1) / plan.fits[place.fit]
             is_best = loss is not None and memory.best.is_better(loss, share)
-        if ends_epoch or self._due(config.log_every, step):
-            self._watcher.row(self._row(place, rate, ends_epoch=ends_epoch, is_best=is_best))
+        if ends_epoch or self._due(config.log_every, step, place):
+            self._watcher.row(self._row(place, rate, plan, is_best=is_best))
             memory.window = []
-        if self._due(config.sample_every, step) or step == plan.total:
+        if self._due(config.sample_every, step, place) or step == plan.total:
             self._watcher.sample(step)
-        if self._due(config.measure_every, step) or step == plan.total:
+        if self._due(config.measure_every, step, place) or step == plan.total:
             self._watcher.measure(step)
-        if self._due(config.checkpoint_every, step) or ends_fit or is_best or stops:
+        if self._due(config.checkpoint_every, step, place) or ends_fit or is_best or stops:
             self._watcher.checkpoint(memory, is_best=is_best)
 
-    def _row(self, place: Place, rate: float, *, ends_epoch: bool, is_best: bool) -> Row:
+    def _row(self, place: Place, rate: float, plan: Plan, *, is_best: bool) -> Row:
         memory = self._memory
         names = {name for one in memory.window for name in one}
         means = {
@@ -225,7 +229,7 @@ class _Loop:
         }
         row: Row = {
             "step": memory.step,
-            "images": memory.step * self._config.batch,
+            "images": plan.images(memory.step, self._config.batch_of),
             "fit": place.fit,
             "epoch": place.epoch,
             "seconds": round(memory.seconds, 3),
@@ -234,7 +238,7 @@ class _Loop:
             "critic_smooth": memory.critic.mean(),
             "generator_smooth": memory.generator.mean(),
         }
-        if ends_epoch:
+        if place.ends_epoch:
             row |= {"ends_epoch": True, "is_best": is_best}
         return row
 

@@ -8,7 +8,6 @@ import os
 import platform
 import signal
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,7 +15,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import filelock
@@ -29,18 +27,21 @@ from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
 from models import checkpoint, pictures, runs, slots
 from models.adversary import Adversary
-from models.config import Row, RunConfig
+from models.config import AdversaryConfig, Row, RunConfig
 from models.data import Feeder
 from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
-from models.sets import Chips, check_chips, open_chips
+from models.progressive import corrected
+from models.sets import Chips, bands_of, check_chips, open_chips
+from models.stop import Stop
+from models.style_config import StyleAdversary, StyleNetworks
+from models.style_task import StyleTask
 from models.train import Draws, Memory, Watcher, train
 
 Report = Callable[[float, str], None]
 
 _STATE_DRAWS = "draws"
-_STOP_POLL_S = 0.2
 
 
 def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.Run:
@@ -55,7 +56,7 @@ def work(folder: Path, *, report: Report = lambda _share, _text: None) -> runs.R
     except filelock.Timeout:
         raise BusyError(N_("The run {id} has not ended yet."), id=folder.name) from None
     try:
-        with _Stop(folder / "stop") as stop:
+        with Stop(folder / "stop") as stop:
             _filed(folder, stop, report)
     finally:
         lock.release()
@@ -70,16 +71,27 @@ def check(config: RunConfig) -> tuple[Engine, Chips]:
     """
     place = engine(config.device, config.precision, config.threads, exact=config.exact)
     chips = open_chips(config.data, size_px=config.networks.size_px)
+    training = corrected(config)[0].training
     check_chips(
         chips,
-        batch=config.training.batch,
+        batch=max(training.batch_of(fit) for fit in range(len(training.fits))),
         size_px=config.networks.size_px,
         channels=config.networks.channels,
     )
     return place, chips
 
 
-def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
+def task_of(config: RunConfig, place: Engine) -> Adversary | StyleTask:
+    """Make what a run trains."""
+    networks, adversary, seed = config.networks, config.adversary, config.training.seed
+    if isinstance(networks, StyleNetworks):
+        assert isinstance(adversary, StyleAdversary)
+        return StyleTask(networks, adversary, place, seed=seed)
+    assert isinstance(adversary, AdversaryConfig)
+    return Adversary(networks, adversary, place, seed=seed)
+
+
+def _filed(folder: Path, stop: Stop, report: Report) -> None:
     """Do the work and write its outcome, whatever it is."""
     try:
         outcome = _work(folder, stop, report)
@@ -104,7 +116,7 @@ def _filed(folder: Path, stop: "_Stop", report: Report) -> None:
     _say(folder, f"{outcome['outcome']} at step {outcome['step']:,}")
 
 
-def _work(folder: Path, stop: "_Stop", report: Report) -> dict[str, Any]:
+def _work(folder: Path, stop: Stop, report: Report) -> dict[str, Any]:
     body = store.read_json(folder / "config.json", kind=runs.KIND, version=runs.VERSION)
     config = RunConfig.from_body(body["config"])
     begun = slots.ticket(folder)
@@ -132,45 +144,20 @@ def _devices(wanted: str) -> list[str]:
     return ["cpu"] if wanted == "auto" else [wanted]
 
 
-class _Stop:
-    """Whether somebody asked to stop: by the file, or by a signal from a terminal."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._asked, self._looked = path, False, 0.0
-        self._handlers: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> "_Stop":
-        with suppress(ValueError):  # not in the main thread: the file still counts
-            for number in (signal.SIGTERM, signal.SIGINT):
-                self._handlers[number] = signal.signal(number, self._signalled)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def _signalled(self, _number: int, _frame: FrameType | None) -> None:
-        self._asked = True
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if not self._asked and now - self._looked > _STOP_POLL_S:
-            self._looked = now
-            self._asked = self._path.exists()
-        return self._asked
-
-
 class _Session(Watcher):
     """One stretch of a run in one process."""
 
     def __init__(
-        self, folder: Path, config: RunConfig, device: str, stop: _Stop, report: Report
+        self, folder: Path, config: RunConfig, device: str, stop: Stop, report: Report
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
+        for template, values in corrected(config)[1]:
+            _say(folder, template.format(**values))
+        config = self._config = corrected(config)[0]
         training = config.training
         self._engine, self._chips = check(replace(config, device=device))
         self._check_data()
-        self._task = Adversary(config.networks, config.adversary, self._engine, seed=training.seed)
+        self._task = task_of(config, self._engine)
         self._memory = Memory(
             draws=Draws(training.seed),
             best=Best(training.better, config.adversary.objective == "wasserstein"),
@@ -180,11 +167,14 @@ class _Session(Watcher):
         """Steps of the checkpoints at the end of a fit; they stay."""
         self._best: int | None = None
         self._restore()
-        self._feeder = Feeder(
-            self._chips, batch=training.batch, seed=training.seed, engine=self._engine
-        )
+        fits = range(len(training.fits))
+        batch = [training.batch_of(fit) for fit in fits] if training.batches else training.batch
+        self._feeder = Feeder(self._chips, batch=batch, seed=training.seed, engine=self._engine)
         self._plan = Plan(training.fits, self._feeder.per_epoch)
-        self._judge = Judge(self._chips, self._task, seed=training.seed, samples=training.samples)
+        self._judge = Judge(
+            self._chips, self._task, latent=config.networks.latent, seed=training.seed,
+            samples=training.samples,
+        )  # fmt: skip
         self._metrics: TextIOWrapper | None = None
         self._write_slot()
 
@@ -211,7 +201,7 @@ class _Session(Watcher):
         return self._stop()
 
     def row(self, row: Row) -> None:
-        self._write_row({**row, "memory_mb": self._memory_mb()})
+        self._write_row({**row, **self._scale(), "memory_mb": self._memory_mb()})
         share = row["step"] / self._plan.total
         figures = ", ".join(
             f"{name} {row[key]:.4g}"
@@ -230,12 +220,12 @@ class _Session(Watcher):
         row, pairs = self._judge.measured(step)
         place = self._folder / "nearest" / f"{step:08d}.png"
         pictures.write_sheet(place, pairs, columns=len(pairs) // 2)
-        self._write_row(row)
+        self._write_row({**row, **self._scale()})
 
     def checkpoint(self, memory: Memory, *, is_best: bool) -> None:
         if is_best:
             self._best = memory.step
-        if memory.step in self._ends_of_fits():
+        if memory.step in self._plan.ends():
             self._kept.add(memory.step)
         if self._metrics is not None:
             os.fsync(self._metrics.fileno())
@@ -250,13 +240,24 @@ class _Session(Watcher):
 
     # What it is made of
 
+    def _scale(self) -> Row:
+        """Return what a row says of the scale that is trained, in metres where there is ground."""
+        facts = self._task.facts()
+        metres = self._chips.metres_per_px
+        if facts and metres is not None:
+            facts["metres_per_px"] = metres * self._chips.size_px / self._task.size_px
+        return facts
+
     def _facts(self, memory: Memory) -> dict[str, Any]:
         config = self._config
         body = config.body()
         return {
             "step": memory.step,
-            "images": memory.step * config.training.batch,
+            "images": self._plan.images(memory.step, config.training.batch_of),
             "model": config.model,
+            "metres_per_px": self._chips.metres_per_px,
+            "bands": list(bands_of(self._chips)),
+            **self._task.facts(),
             "optimiser": config.adversary.optimiser,
             "networks": body["networks"],
             "seed": config.training.seed,
@@ -267,13 +268,6 @@ class _Session(Watcher):
             "kept": sorted(self._kept),
             "best": self._best,
         }
-
-    def _ends_of_fits(self) -> set[int]:
-        ends, total = set(), 0
-        for epochs in self._config.training.fits:
-            total += epochs * self._plan.per_epoch
-            ends.add(total)
-        return ends
 
     def _restore(self) -> None:
         """Take up the newest whole checkpoint, and forget the figures that came after it."""
@@ -361,7 +355,7 @@ class _Session(Watcher):
             "resident": self._feeder.is_resident,
             "from_step": self._memory.step,
             "total": self._plan.total,
-            "per_epoch": self._plan.per_epoch,
+            "per_epoch": self._plan.batches_of(self._plan.place(self._memory.step).fit),
             "versions": versions(),
         }
         store.write_json(self._folder / "slot.json", body, kind="run-slot", version=runs.VERSION)

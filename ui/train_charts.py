@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from models.config import AdversaryConfig, Row, Schedule
 from models.series import By, Curve, curve, distributions, ideals, rates, thinned
+from models.style_config import StyleAdversary
 from ui import charts
 from ui.language import _
 from ui.theme import ACCENT
@@ -31,8 +32,9 @@ class Level:
 
 
 def losses(
-    rows: Sequence[Row], config: AdversaryConfig, *, at: int | None, ends: Sequence[int]
-) -> go.Figure:
+    rows: Sequence[Row], config: AdversaryConfig | StyleAdversary, *, at: int | None,
+    ends: Sequence[int],
+) -> go.Figure:  # fmt: skip
     """Draw both losses with the lines at which the critic cannot tell; `ends` are ends of fits."""
     figure = go.Figure()
     for name, title, colour in (

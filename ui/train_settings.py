@@ -60,6 +60,8 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
     size = int(held_choice(label, sizes, draft, "size", value="64", place=right))
     st.caption(preset_words(name))
     known = preset(model, name, size_px=size, channels=facts.channels)
+    assert isinstance(known.networks, NetworkConfig)  # no StyleGAN is offered here
+    assert isinstance(known.adversary, AdversaryConfig)
     key = f"new-{model}-{name}-{size}"
     title = st.text_input(
         setting_words("title"),
@@ -139,9 +141,10 @@ def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
     ]
     for run in found:
         saved = sorted((run.folder / "checkpoints").glob("*/checkpoint.json"))
-        if saved and run.config.model == model:
+        networks = run.config.networks
+        if saved and run.config.model == model and isinstance(networks, NetworkConfig):
             title = f"{run.config.title} · {int(saved[-1].parent.name):,}"
-            brought.append(Begun(saved[-1].parent.resolve(), title, run.config.networks))
+            brought.append(Begun(saved[-1].parent.resolve(), title, networks))
     return brought
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 from core.text import N_
 from models import runs
 from models.config import AdversaryConfig, RunConfig
+from models.style_config import StyleAdversary
 from ui.language import _
 from ui.quantities import value_text
 
@@ -158,13 +159,19 @@ def value_words(value: object) -> str:
     return text.replace("\\", "/").rpartition("/")[2] or _("none")
 
 
-def loss_words(config: AdversaryConfig) -> str:
+def loss_words(config: AdversaryConfig | StyleAdversary) -> str:
     """Say what the losses mean and where they would stand if the critic could not tell."""
     if config.objective == "bce":
         return _(
             "Binary cross-entropy. A critic that cannot tell real from generated has ln 2 = 0.693"
             " for each half, 2 ln 2 = 1.386 summed; the generator's loss is then ln 2. A critic"
             " near 0 has won, and the generator learns little from it."
+        )
+    if isinstance(config, StyleAdversary):
+        return _(
+            "Discriminator and generator of StyleGAN; R1, where it is taken, is in the"
+            " discriminator's loss. Losses say nothing of how good pictures look, and jump where a"
+            " new depth comes in: look at the same latents from depth to depth."
         )
     if config.objective == "least-squares":
         return _(

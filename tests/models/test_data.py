@@ -161,7 +161,7 @@ def test_an_npy_file_is_mapped_and_known_by_its_content(tmp_path):
         (np.zeros((2, 32, 32), np.uint8), "whole numbers 0 to 255"),
         (np.zeros((2, 1, 32, 16), np.uint8), "square pictures"),
         (np.zeros((0, 1, 32, 32), np.uint8), "square pictures"),
-        (np.zeros((2, 1, 64, 64), np.uint8), "have 64 pixels, the networks 32"),
+        (np.zeros((2, 1, 48, 48), np.uint8), "have 48 pixels, the networks 32"),
     ],
 )
 def test_arrays_of_another_kind_are_refused(tmp_path, array, match):

@@ -98,7 +98,7 @@ def test_a_run_gone_on_with_after_a_stop_equals_one_never_stopped(root, tmp_path
 
     parted = create(root, replace(config, title="Parted"))
     calls = iter(range(LONG))
-    monkeypatch.setattr(worker._Stop, "__call__", lambda self: next(calls) == 4)
+    monkeypatch.setattr(worker.Stop, "__call__", lambda self: next(calls) == 4)
     assert work(parted).state == "stopped"
     assert run(parted).result["step"] == 4
     monkeypatch.undo()

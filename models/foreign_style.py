@@ -1,0 +1,201 @@
+"""Networks of StyleGAN.pytorch: their shape read off the shapes of their weights, the mean mended.
+
+Files are state dicts named GAN_GEN_<depth>_<epoch>.pth, GAN_GEN_SHADOW_… (the moving average of
+weights) and GAN_DIS_…. A generator that was trained without truncation has no mean style; the mean
+in a SHADOW file was never followed while training, so that it is near nothing at first. Both get
+the mean of 10,000 styles.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import InputError
+from core.text import N_
+from models.style_config import SMALLEST, StyleNetworks
+from models.stylegan import StyleDiscriminator, StyleGenerator
+
+MEAN_OF = 10_000
+_MEAN = "truncation.avg_latent"
+_NAME = re.compile(r"GAN_(GEN_SHADOW|GEN|DIS)_(\d{1,2})_(\d{1,6})")
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignStyle:
+    """One network of a StyleGAN under our names, and what is known of it."""
+
+    what: str
+    networks: StyleNetworks
+    weights: dict[str, Tensor]
+    facts: dict[str, Any]
+
+
+def read(weights: dict[str, Tensor], name: str) -> ForeignStyle | None:
+    """Read a generator or discriminator; None where the weights are of neither.
+
+    `facts` holds `depth`, the largest that was trained (from the file's name, else the largest
+    whose layers have moved from where training starts), `epoch` where the name tells it, and
+    `mean`: `file` or `recomputed`.
+
+    Args:
+        weights: A state dict.
+        name: Of the file.
+
+    Raises:
+        InputError: It is one, of a make that this program does not know.
+    """
+    weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    named = _NAME.search(PurePath(name).name)
+    if any(key.startswith("g_synthesis.") for key in weights):
+        return _generator(weights, name, named)
+    if any(key.startswith("from_rgb.") for key in weights):
+        return _discriminator(weights, name, named)
+    return None
+
+
+def _generator(
+    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None"
+) -> ForeignStyle:
+    if any(key.startswith("class_embedding.") for key in weights):
+        raise InputError(
+            N_("{name} is a StyleGAN generator that makes pictures of named classes; this program"
+               " knows those without classes."),
+            name=name,
+        )  # fmt: skip
+    config = _shaped(_generator_shape, weights, name)
+    is_shadow = bool(named and named[1] == "GEN_SHADOW")
+    mean = weights.get(_MEAN)
+    keeps_mean = mean is not None and not is_shadow and bool(mean.any())
+    if mean is None:
+        weights = {**weights, _MEAN: torch.zeros(config.style)}
+    network = StyleGenerator(config)
+    _fill(network, weights, name)
+    if not keeps_mean:
+        network.truncation.avg_latent.copy_(mean_style(network))
+    top = config.depths - 1
+    facts: dict[str, Any] = {
+        "depth": min(int(named[2]), top) if named else _moved_depth(weights, top),
+        "mean": "file" if keeps_mean else "recomputed",
+        "has": ["generator"],
+    }
+    if named:
+        facts["epoch"] = int(named[3])
+    what = N_("StyleGAN generator, moving average") if is_shadow else N_("StyleGAN generator")
+    found = {f"generator.{key}": value for key, value in network.state_dict().items()}
+    return ForeignStyle(what, config, found, facts)
+
+
+def _discriminator(
+    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None"
+) -> ForeignStyle:
+    config = _shaped(_discriminator_shape, weights, name)
+    network = StyleDiscriminator(config)
+    _fill(network, weights, name)
+    facts: dict[str, Any] = {
+        "depth": min(int(named[2]), config.depths - 1) if named else config.depths - 1,
+        "has": ["critic"],
+    }
+    if named:
+        facts["epoch"] = int(named[3])
+    found = {f"critic.{key}": value for key, value in network.state_dict().items()}
+    return ForeignStyle(N_("StyleGAN discriminator"), config, found, facts)
+
+
+def _shaped(
+    shape: Callable[[dict[str, tuple[int, ...]]], StyleNetworks],
+    weights: dict[str, Tensor],
+    name: str,
+) -> StyleNetworks:
+    try:
+        return shape({key: tuple(value.shape) for key, value in weights.items()})
+    except (KeyError, IndexError, ValueError) as err:
+        if isinstance(err, InputError):
+            raise
+        raise _unknown(name, [str(err).strip("'") or "-"]) from err
+
+
+def _generator_shape(shapes: dict[str, tuple[int, ...]]) -> StyleNetworks:
+    dense = [shapes[f"g_mapping.map.dense{at}.weight"]
+             for at in range(_count(shapes, r"g_mapping\.map\.dense(\d+)\.weight"))]  # fmt: skip
+    blocks = _count(shapes, r"g_synthesis\.blocks\.(\d+)\.conv1\.weight")
+    widths = (
+        shapes["g_synthesis.init_block.const"][1],
+        *(shapes[f"g_synthesis.blocks.{at}.conv1.weight"][0] for at in range(blocks)),
+    )
+    blurred = "g_synthesis.blocks.0.conv0_up.intermediate.kernel" in shapes
+    return StyleNetworks(
+        size_px=SMALLEST << blocks,
+        channels=shapes["g_synthesis.to_rgb.0.weight"][0],
+        latent=dense[0][1],
+        mapping=tuple(outside for outside, _ in dense),
+        widths=widths,
+        critic_widths=widths,
+        critic_head=(widths[0], widths[0]),
+        is_blurred=blurred or not blocks,
+    )
+
+
+def _discriminator_shape(shapes: dict[str, tuple[int, ...]]) -> StyleNetworks:
+    depths = _count(shapes, r"from_rgb\.(\d+)\.weight")
+    widths = tuple(shapes[f"from_rgb.{depths - 1 - at}.weight"][0] for at in range(depths))
+    head = shapes["final_block.conv.weight"][0], shapes["final_block.dense0.weight"][0]
+    return StyleNetworks(
+        size_px=SMALLEST << (depths - 1),
+        channels=shapes["from_rgb.0.weight"][1],
+        widths=widths,
+        critic_widths=widths,
+        critic_head=head,
+        is_blurred="blocks.0.blur.kernel" in shapes or depths == 1,
+    )
+
+
+def _count(shapes: dict[str, tuple[int, ...]], pattern: str) -> int:
+    return len({match[1] for key in shapes if (match := re.fullmatch(pattern, key))})
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
+    """Take over all weights, and no other."""
+    own = network.state_dict()
+    wrong = sorted(own.keys() ^ weights.keys())
+    wrong += [k for k in own.keys() & weights.keys() if own[k].shape != weights[k].shape]
+    if wrong:
+        raise _unknown(name, wrong)
+    broken = [k for k, v in weights.items() if not v.is_floating_point() or not v.isfinite().all()]
+    if broken:
+        raise InputError(
+            N_("{name} holds weights that are no numbers: {wrong}."),
+            name=name, wrong=", ".join(sorted(broken)[:3]),
+        )  # fmt: skip
+    network.load_state_dict(weights)
+
+
+def _unknown(name: str, wrong: list[str]) -> InputError:
+    return InputError(
+        N_("{name} is a StyleGAN of a make that this program does not know: {wrong} does not fit."),
+        name=name, wrong=", ".join(wrong[:3]) + (" …" if len(wrong) > 3 else ""),
+    )  # fmt: skip
+
+
+def _moved_depth(weights: dict[str, Tensor], top: int) -> int:
+    """Return the largest depth whose layer to colours has a bias: training starts at none."""
+    moved = [d for d in range(top + 1) if bool(weights[f"g_synthesis.to_rgb.{d}.bias"].any())]
+    return moved[-1] if moved else top
+
+
+def mean_style(network: StyleGenerator, *, num: int = MEAN_OF, seed: int = 0) -> Tensor:
+    """Return the mean (S,) of the styles of `num` latents, always the same for a seed."""
+    draws = torch.Generator().manual_seed(seed)
+    device = network.truncation.avg_latent.device
+    total = torch.zeros(network.config.style, dtype=torch.float64, device=device)
+    with torch.inference_mode():
+        for first in range(0, num, _CHUNK):
+            count = min(_CHUNK, num - first)
+            z = torch.randn(count, network.config.latent, generator=draws)
+            total += network.g_mapping(z.to(device)).double().sum(dim=0)
+    return (total / num).to(network.truncation.avg_latent.dtype)

@@ -1,0 +1,160 @@
+"""Models loaded for generating: read-only, shared by all sessions, few at a time."""
+
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from core.errors import InputError
+from core.text import N_
+from models import checkpoint
+from models.catalogue import Entry, at_folder
+from models.engine import engine
+from models.foreign import read_foreign
+from models.foreign_style import mean_style
+from models.style_config import StyleNetworks
+from models.style_task import fixed_noises
+from models.stylegan import StyleGenerator
+from models.synthesis import Kept, QuickGenerator
+
+_MOST = 2
+_NOISES = 8
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A generator ready to make pictures, in float32 and as a preview."""
+
+    digest: str
+    depth: int
+    """The largest that was trained."""
+    alpha: float
+    """How far its layers had come in."""
+    plain: StyleGenerator
+    quick: QuickGenerator
+    kept: Kept = field(default_factory=Kept)
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held while a picture is made: sessions take turns, so that threads stay bounded."""
+    given_noises: list[Tensor] | None = None
+    """Noise that stands in for that of every seed, where somebody brought their own."""
+    _preview: QuickGenerator | None = None
+    _noises: OrderedDict[int, list[Tensor]] = field(default_factory=OrderedDict)
+    _filling: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def networks(self) -> StyleNetworks:
+        return self.quick.config
+
+    @property
+    def preview(self) -> QuickGenerator:
+        """The same in bfloat16: near, quicker, for looking while something moves."""
+        with self._filling:
+            if self._preview is None:
+                self._preview = QuickGenerator(self.plain, dtype=torch.bfloat16)
+            return self._preview
+
+    def noises(self, seed: int | None) -> list[Tensor] | None:
+        """Return the noise of every layer for a seed; None for none."""
+        if self.given_noises is not None:
+            return self.given_noises
+        if seed is None:
+            return None
+        with self._filling:
+            if seed not in self._noises:
+                top = self.networks.depths - 1
+                self._noises[seed] = fixed_noises(top, self.quick.device, seed=seed)
+            self._noises.move_to_end(seed)
+            while len(self._noises) > _NOISES:
+                self._noises.popitem(last=False)
+            return self._noises[seed]
+
+
+def load(folder: Path, *, device: str = "auto", threads: int | None = None) -> Loaded:
+    """Load the generator of a checkpoint: its moving average where it has one.
+
+    Raises:
+        InputError: It holds no StyleGAN generator.
+        StoreError: It is damaged.
+    """
+    known = at_folder(folder)
+    weights = checkpoint.read_checkpoint(folder, with_state=False).weights
+    part = "average" if any(key.startswith("average.") for key in weights) else "generator"
+    own = {k.removeprefix(f"{part}."): v for k, v in weights.items() if k.startswith(f"{part}.")}
+    return _made(known, own, device=device, threads=threads)
+
+
+def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -> Loaded:
+    """Load a generator from a file of another program, or from a checkpoint's folder.
+
+    Raises:
+        InputError: It holds no StyleGAN generator.
+        RefusedFileError: The file is damaged, or opening it could run its code.
+    """
+    from core.store import file_digest
+
+    if path.is_dir():
+        return load(path, device=device, threads=threads)
+    found = read_foreign(path)
+    if not isinstance(found.networks, StyleNetworks) or "generator" not in found.facts["has"]:
+        raise InputError(
+            N_("{name} holds no StyleGAN generator."),
+            hint=N_("Choose a GAN_GEN file, or a checkpoint of a StyleGAN run."),
+            name=path.name,
+        )
+    own = {key.removeprefix("generator."): value for key, value in found.weights.items()}
+    known = Entry(
+        id=path.name, title=path.name, kind="file", folder=path, digest=file_digest(path),
+        networks=found.networks, depth=int(found.facts["depth"]),
+    )  # fmt: skip
+    return _made(known, own, device=device, threads=threads)
+
+
+def _made(known: Entry, weights: dict[str, Tensor], *, device: str, threads: int | None) -> Loaded:
+    place = engine(device, "float32", threads, exact=True).device
+    plain = StyleGenerator(known.networks)
+    plain.load_state_dict(weights)
+    plain = plain.to(place).eval().requires_grad_(False)
+    if not bool(plain.truncation.avg_latent.any()):
+        plain.truncation.avg_latent.copy_(mean_style(plain))
+    return Loaded(known.digest, known.depth, known.alpha, plain, QuickGenerator(plain))
+
+
+class Shelf:
+    """Loaded models by their digests, at most so many; the one longest unused goes first."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self.most = most
+        self._models: OrderedDict[str, tuple[Loaded, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def get(self, wanted: Entry) -> Loaded:
+        """Return a model, loaded now where it is not yet.
+
+        Raises:
+            InputError, StoreError: See `load`.
+        """
+        with self._lock:
+            if wanted.digest in self._models:
+                found = self._models.pop(wanted.digest)[0]
+            else:
+                found = load(wanted.folder)
+            self._models[wanted.digest] = (found, time.monotonic())
+            while len(self._models) > self.most:
+                self._models.popitem(last=False)
+            return found
+
+    def release(self, *, idle_s: float = 0.0) -> int:
+        """Let go of models that nobody asked for in so many seconds; return how many they were."""
+        before = time.monotonic() - idle_s
+        with self._lock:
+            gone = [digest for digest, (_, used) in self._models.items() if used <= before]
+            for digest in gone:
+                del self._models[digest]
+        return len(gone)
