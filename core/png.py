@@ -21,7 +21,7 @@ def indexed(numbers: NDArray[np.uint8], colours: NDArray[np.uint8]) -> bytes:
 
 
 def truecolour(pixels: NDArray[np.uint8], texts: Mapping[str, str] | None = None) -> bytes:
-    """Pack grey (rows, columns), RGB (rows, columns, 3) or RGBA (…, 4), with texts by keyword."""
+    """Pack grey (rows, columns), RGB (…, 3) or RGBA (…, 4), with texts by their keywords."""
     chunks = tuple(
         (b"iTXt", keyword.encode("latin-1") + bytes(5) + text.encode())
         for keyword, text in (texts or {}).items()

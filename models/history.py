@@ -132,7 +132,8 @@ def old_run(root: Path, name: str) -> OldRun:
         InputError: There is none of that name.
         StoreError: Its file is damaged.
     """
-    path = store.inside(_folder(root), f"{store.checked_id(name, what=N_('table'))}.json")
+    checked = store.checked_id(name, what=N_("table"))
+    path = store.inside(_folder(root), f"{checked}.json")
     if not path.is_file():
         raise InputError(N_("There is no old run {id!r}."), id=name)
     body = store.read_json(path, kind=KIND, version=VERSION)

@@ -41,13 +41,13 @@ with st.container():  # always there, so that an open tab stays open when a job 
 with stopping_errors():
     images = shelf.fetched(workspace(), area.id)
     failures = shelf.failures(workspace(), area.id)
-found = kept.results.found if kept else ()
-keys = set(chosen_keys(area, stamp, view)) if kept else set()
-chosen = [image for image in found if image.key in keys]
-here = {image.key for image in found if shelf.is_there(workspace(), area.id, image)}
-drawn = drawn_of(images, view)
-if kept:
-    fetch_panel(area, view, kept, chosen)
+    found = kept.results.found if kept else ()
+    keys = set(chosen_keys(area, stamp, view)) if kept else set()
+    chosen = [image for image in found if image.key in keys]
+    here = {image.key for image in found if shelf.is_there(workspace(), area.id, image)}
+    drawn = drawn_of(images, view)
+    if kept:
+        fetch_panel(area, view, kept, chosen)
 
 # Outputs
 with st.container():

@@ -66,9 +66,9 @@ def import_panel(infos: list[SetInfo]) -> None:
             config: dict[str, Any] = {
                 "workspace": str(root.resolve()),
                 "out": set_id,
-                "source": str(path),
+                "source": str(path.resolve()),
                 "size_px": int(size) or None,
-                "labels": str(labels[0]) if labels else None,
+                "labels": str(labels[0].resolve()) if labels else None,
             }
             app_state().jobs["import"] = jobs.submit(root / "jobs", "import-chips", config)
             st.rerun()

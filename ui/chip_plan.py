@@ -96,9 +96,9 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
     known: dict[str, str] = {}
     if area is not None:
         for image in shelf.fetched(workspace(), area.id):
-            known[str(image.path)] = " · ".join(t for t in (image.title, image.date) if t)
+            known[str(image.path.resolve())] = " · ".join(t for t in (image.title, image.date) if t)
     for name in intake.data_files(intake.RASTER_SUFFIXES):
-        known[str(settings().data / name)] = name
+        known[str((settings().data / name).resolve())] = name
     chosen: list[str] = []
     if known:
         chosen = st.multiselect(
@@ -110,7 +110,7 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
     uploaded = choose_file(
         f"chips-{key}", intake.RASTER_SUFFIXES, label=_("Or upload one"), is_upload_only=True
     )
-    paths = tuple(dict.fromkeys([*chosen, *([str(uploaded[0])] if uploaded else [])]))
+    paths = tuple(dict.fromkeys([*chosen, *([str(uploaded[0].resolve())] if uploaded else [])]))
     if not paths:
         st.caption(_("Choose one file or several of one kind: other places, or other dates."))
         return None

@@ -77,11 +77,6 @@ def strip_html(
     )
 
 
-def table_words() -> list[tuple[int, str]]:
-    """Return metres and what is about as large, finest first."""
-    return [(size, _(words)) for size, words in _AT_SCALE]
-
-
 _STRIP = f"""<style>
 .ups-strip {{ display: flex; gap: 2px; margin: .2rem 0 .6rem; }}
 .ups-strip > div {{ flex: 1 1 0; min-width: 0; font-size: .74rem; line-height: 1.2;

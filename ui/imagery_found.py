@@ -79,15 +79,15 @@ def found_panel(area: Area, stamp: int, kept: Kept, view: ImageryView, here: set
             )
         )
         return
-    key = f"found-{area.id}-{view.search}"
+    # Another choice than that of its rows is another table: its own would be told once more.
+    key = f"found-{area.id}-{view.search}-{view.turn}"
     place = {image.key: number for number, image in enumerate(found)}
     written = kept_searches.stamp(workspace(), area.id, view.search)
     suggested = cached.suggested_images(area.id, stamp, view.search, written)
 
     def choose(keys: list[str]) -> None:
         view.chosen[view.search] = keys
-        rows = [place[one] for one in keys]
-        set_widget(key, {"selection": {"rows": rows, "columns": [], "cells": []}})
+        view.turn += 1
 
     newest = [image.key for image in found if not image.newer]
     helps = {
@@ -98,7 +98,11 @@ def found_panel(area: Area, stamp: int, kept: Kept, view: ImageryView, here: set
     }
     for box, (text, (keys, what)) in zip(st.columns(len(helps)), helps.items(), strict=True):
         box.button(
-            text, on_click=partial(choose, keys), key=f"{key}-{text}", width="stretch", help=what
+            text,
+            on_click=partial(choose, keys),
+            key=f"choose-{area.id}-{text}",
+            width="stretch",
+            help=what,
         )
     table = found_table(
         found, licence=kept.results.licence, here=here, pictures=_pictures(area, found)

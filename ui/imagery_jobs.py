@@ -35,6 +35,7 @@ def _take_search(view: ImageryView, job: Job) -> str:
     """Show the answer of a search that has ended, and say how many images it found."""
     view.search, view.looked = str(job.result["search"]), ""
     view.chosen.pop(view.search, None)
+    view.turn += 1
     text = _("Images found: {count}.").format(count=job.result["found"])
     if job.result["refused"]:
         text += " " + _("Entries passed over: {count}.").format(count=job.result["refused"])

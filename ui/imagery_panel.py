@@ -45,24 +45,32 @@ def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
             if chosen == _OTHER:
                 own = "" if current in known else current
                 url = st.text_input(
-                    _("Address of a STAC API"), value=own, placeholder="https://…/stac/v1"
+                    _("Address of a STAC API"),
+                    value=own,
+                    placeholder="https://…/stac/v1",
+                    key=f"stac-{area.id}",  # else another address would be another box
                 )
             collection = st.text_input(
                 _("Collection"),
                 value=view.collection,
                 max_chars=100,
+                key=f"collection-{area.id}",
                 help=_("naip: aerial images of the United States, 0.3 to 1 m, every two years."),
             )
             left, right = st.columns(2)
             first = left.text_input(
-                _("From"), value=view.first, placeholder="2019", help=_("A year, month or day")
+                _("From"), value=view.first, placeholder="2019", help=_("A year, month or day"),
+                key=f"first-day-{area.id}",
+            )  # fmt: skip
+            last = right.text_input(
+                _("To"), value=view.last, placeholder="2023-08", key=f"last-day-{area.id}"
             )
-            last = right.text_input(_("To"), value=view.last, placeholder="2023-08")
             with st.expander(_("More")):
                 asset = st.text_input(
                     _("File of each image"),
                     value=view.asset,
                     max_chars=100,
+                    key=f"asset-{area.id}",
                     help=_("Name of an asset; empty: the first GeoTIFF."),
                 )
             is_busy = is_watched(f"search-{area.id}")

@@ -63,13 +63,18 @@ def failed_panel(area: Area, failures: Sequence[Failure]) -> None:
         catalogue = failures[0].catalogue
         same = [row for row in failures if row.catalogue == catalogue]
         is_ready = app_state().outside and not is_watched(f"imagery-{area.id}")
-        if st.button(
+        again, away, _rest = st.columns([2, 1, 3])
+        if again.button(
             _("Try the failed ones again"),
             type="primary",
+            width="stretch",
             disabled=not is_ready,
             help=None if is_ready else _("The switch on the left must be on."),
         ):
             start_fetch(area, [row.image for row in same], catalogue, same[0].licence)
+        if away.button(_("Dismiss"), key="failed-dismiss", width="stretch"):
+            shelf.write_failures(workspace(), area.id, [row.image for row in failures], [])
+            st.rerun()
 
 
 def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
@@ -180,8 +185,10 @@ def _for_chips(images: Sequence[Image]) -> None:
     st.markdown(f"**{heading}**")
     st.markdown(
         _(
-            "Chips are cut from these files with all their bands. The command line takes them by"
-            " their path, below the folder of study areas:"
+            "Chips are cut from these files with all their bands, under “Raster files” on the Chips"
+            " page. The command line takes them by their path, below the folder of study areas:"
         )
     )
+    if st.button(_("Cut chips on the Chips page"), key="cut-fetched"):
+        st.switch_page("pages/chips.py")
     st.code("\n".join(f"{name}/*.tif" for name in folders), language=None)

@@ -119,6 +119,8 @@ class ImageryView:
     """Key of the image that is looked at."""
     chosen: dict[str, list[str]] = field(default_factory=dict)
     """Keys of the images to fetch, by search; the suggested ones where a search is not in it."""
+    turn: int = 0
+    """How often they were chosen by a button: each time another table is shown."""
     clicked: tuple[float, float] | None = None
     shelf: str | None = None
     """`collection/key` of the fetched image that is drawn on the map; None: the first."""

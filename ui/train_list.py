@@ -140,7 +140,7 @@ def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
     )  # fmt: skip
     device = boxes[4].text_input(
         setting_words("device"), before.device, key=f"re-device-{found.id}",
-        help=_("auto, cpu, cuda:0 …"),
+        help=_("For example auto, cpu or cuda:0"),
     )  # fmt: skip
     with shown_errors():
         changed = replace(training, lr=read_rate(rate), schedule=cast(Schedule, schedule))

@@ -35,7 +35,7 @@ class Catalogue:
 
 PLANETARY_COMPUTER = Catalogue(
     url="https://planetarycomputer.microsoft.com/api/stac/v1",
-    title="Microsoft Planetary Computer",
+    title="Planetary Computer (Microsoft)",
     token_url="https://planetarycomputer.microsoft.com/api/sas/v1/token",
     signed_hosts=(".blob.core.windows.net",),
 )

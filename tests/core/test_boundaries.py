@@ -229,10 +229,10 @@ def test_a_ring_too_tangled_to_repair_is_refused_quickly():
     n = 20_001
     turn = np.arange(n) * (n // 2) * 2 * np.pi / n
     star = shapely.Polygon(np.column_stack([np.cos(turn), np.sin(turn)]) * 5000)
-    start = time.monotonic()
+    start = time.process_time()  # not of the clock: the machine may be busy
     with pytest.raises(TooLargeError, match="crosses itself too often"):
         of(at(star))
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_a_file_says_where_it_came_from(tmp_path):

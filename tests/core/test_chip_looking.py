@@ -199,6 +199,7 @@ def test_a_set_that_was_replaced_has_another_address(web, tmp_path):
     chips, client = web
     old = address(chips)
     assert client.get(old).status_code == 200
+    assert client.get(old.replace(chips.info.digest[:12], "0" * 12)).status_code == 404
     ChipSets(tmp_path).delete("set")
     new = cut(tmp_path, seed=5)
     assert address(new) != old
@@ -272,7 +273,8 @@ def test_files_are_found_again_by_name_and_size(town, tmp_path):
 @pytest.mark.parametrize("options", [{}, {"grid": True, "count": None}, {"split": "place"},
                                      {"overlap": 0.0, "count": 3000},
                                      {"min_distance_m": 40.0}], ids=str)  # fmt: skip
-def test_a_preview_tells_what_the_set_will_be(town, options):
+def test_a_preview_tells_what_the_set_will_be(town, options, monkeypatch):
+    monkeypatch.setattr("core.chips.preview._SEARCH_S", 60)  # the machine may be busy
     request = of_layers(town, **options)
     seen = preview(town, request)
     info = run(town, Request(**{**as_fields(request), "out": "seen", "replace": True}))

@@ -8,7 +8,7 @@ from core import settings as core_settings
 from core.connectors import kept, layers
 from core.connectors.items import Found, Refused
 from core.connectors.search import Results
-from core.connectors.shelf import Failure, write_failures
+from core.connectors.shelf import Failure, failures, write_failures
 from core.jobs import Job, Progress
 from tests.pages.said import button, clean, marked, only, tables, text
 
@@ -143,6 +143,17 @@ def test_dates_that_are_none_are_one_sentence_and_nothing_starts(
     button(app, "Search").click().run()
     assert any(said in error.value for error in clean(app).error)
     assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_a_failure_that_will_never_come_can_be_dismissed(town, open_page):
+    failure = Failure(image=image(), catalogue="https://x.test/stac", licence="", hint="",
+                      problem="{id} is gone.", values={"id": "a"}, when=0.0)  # fmt: skip
+    write_failures(town, "town", [], [failure])
+    app = open_page("imagery", area="town")
+    assert "Could not be fetched: 1." in text(app)
+    button(app, "Dismiss").click().run()
+    assert "Could not be fetched" not in text(clean(app))
+    assert failures(town, "town") == ()
 
 
 # --- layers -------------------------------------------------------------------------------------
