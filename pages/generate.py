@@ -27,7 +27,7 @@ if not found:
     no_models()
 view_choice(view)
 chosen = chosen_model(found, view)
-left, right = st.columns([2, 3], gap="medium", vertical_alignment="center")
+left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
 with left:
     model_choice(found, chosen, view)
 with right:

@@ -105,7 +105,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
             names[one.id] = model_title(one)
     titles = distinct(names)
     steps = catalogue.steps_of(workspace().root, run_id) if run_id else []
-    left, right = st.columns([5, 2], gap="small") if len(steps) > 1 else (st.container(), None)
+    left, right = st.columns([5, 3], gap="small") if len(steps) > 1 else (st.container(), None)
 
     def turned() -> None:
         view.model, view.digest, view.depth, view.picture = widget_value(_MODEL), "", None, None
@@ -152,12 +152,15 @@ def _started(entry: Entry) -> str:
 
 def model_figures(entry: Entry, view: GenerateView) -> None:
     """Draw what is known of a model."""
-    size = size_of_depth(entry.depth)
+    size, full = size_of_depth(entry.depth), entry.networks.size_px
     metres = metres_at(entry, entry.depth, view.metres)
-    places = st.columns(4)
-    full = entry.networks.size_px
-    text = f"{size} px" if size == full else _("{size} of {full} px").format(size=size, full=full)
-    places[0].metric(_("Picture, as far as trained"), text)
+    places = st.columns(3)
+    text = f"{size} px" if size == full else f"{size} / {full} px"
+    places[0].metric(
+        _("Trained to"), text,
+        help=_("{count} layers, two for each size from 4 px on. Each takes a style of its own.")
+        .format(count=2 * (entry.depth + 1)),
+    )  # fmt: skip
     places[1].metric(
         _("On the ground"),
         _("not known") if metres is None else f"{value_text(size * metres)} m",
@@ -166,10 +169,6 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
         ),
     )
     places[2].metric(
-        _("Layers"), str(2 * (entry.depth + 1)),
-        help=_("Two for each size from 4 px on. Each takes a style of its own."),
-    )  # fmt: skip
-    places[3].metric(
         _("Trained on"), plain(entry.data) or _("not known"),
         help=_("Digest of the weights: {digest}").format(digest=entry.digest[:_DIGITS]),
     )  # fmt: skip

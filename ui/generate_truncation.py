@@ -87,7 +87,7 @@ def _measured(
         needed = pace * len(missing) * len(values)
         words = _("Measure {count} seeds").format(count=len(missing))
         if needed > 2:
-            words += ", " + _("about {seconds} s").format(seconds=5 * math.ceil(needed / 5))
+            words += " · " + _("about {seconds} s").format(seconds=5 * math.ceil(needed / 5))
         place = st.empty()
         pressed = place.button(
             words, type="primary", key="generate-measure",

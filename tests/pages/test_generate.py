@@ -192,7 +192,7 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
     name = make_model(space.root, depth=1)
     app = open_page("generate", model=name, seeds="1")
     assert pictures(app)[0].shape == (8, 8, 3)
-    assert "8 of 16 px" in [one.value for one in app.metric]
+    assert "8 / 16 px" in [one.value for one in app.metric]
 
 
 @needs_torch
