@@ -120,9 +120,9 @@ def _measured(
 def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
     """Draw a measure over psi: its mean and the middle eighty of a hundred seeds."""
     titles = {
-        "brightness": (_("Brightness"), _("Mean of the visible bands, 0 to 255")),
-        "edges": (_("Edges"), _("Share of pixels on an edge (%)")),
-        "green": (_("Green"), _("Share of pixels that are green (%)")),
+        "brightness": (_("Brightness of the visible bands"), _("Mean, 0 to 255")),
+        "edges": (_("Pixels on an edge"), _("Share (%)")),
+        "green": (_("Green pixels"), _("Share (%)")),
     }
     scale = 1.0 if curve.name == "brightness" else 100.0
     order = np.argsort(values, kind="stable")
