@@ -51,7 +51,7 @@ def figure_panel(entry: Entry) -> None:
     view = app_state().generate
     if view.shown not in _PANELS:
         return
-    with stopping_errors():
+    with stopping_errors(), st.spinner(_("Loading the model")):
         model = cached_models.loaded(entry)
     with shown_errors():
         _PANELS[view.shown](model, entry, view)

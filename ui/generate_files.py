@@ -1,6 +1,8 @@
 """Files of generated pictures that open again: latents with their settings, PNG with theirs."""
 
 import shutil
+import tempfile
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +13,8 @@ from core.errors import AppError, InputError
 from core.text import N_
 from models.catalogue import Entry
 from ui.choose_file import choose_file
-from ui.errors import show_error
-from ui.generate_view import GenerateView
+from ui.errors import plain, show_error
+from ui.generate_view import MOST_TEXT, GenerateView, tidy
 from ui.language import _
 from ui.server import workspace
 from ui.state import app_state
@@ -37,7 +39,7 @@ def given_latents(entry: Entry, view: GenerateView) -> "Latents | None":
         show_error(err)
         found = None
     if st.button(
-        _("✕ latents {name}").format(name=view.latents[:8]), type="tertiary",
+        _("✕ latents {name}").format(name=plain(view.latents[:8])), type="tertiary",
         help=_("Go back to seeds."),
     ):  # fmt: skip
         view.latents, view.picture = "", None
@@ -68,8 +70,6 @@ def _file_of(z: "Latents", settings: dict[str, Any]) -> bytes:
 
     folder = workspace().root / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
-    import tempfile
-
     place = Path(tempfile.mkdtemp(dir=folder))
     try:
         latents.write_latents(place / "latents.npz", z, settings)
@@ -96,7 +96,7 @@ def open_again(entry: Entry, view: GenerateView) -> None:
     except AppError as err:
         show_error(err)
         return
-    app_state().notice = _("{name} is opened.").format(name=name)
+    app_state().notice = _("{name} is opened.").format(name=plain(name))
     st.rerun(scope="app")
 
 
@@ -115,13 +115,16 @@ def restore(entry: Entry, view: GenerateView, path: Path) -> None:
         root = workspace().root
         kept_id = latents.keep_latents(root, path, entry.networks.latent)
         settings = latents.kept_latents(root, kept_id, entry.networks.latent)[1]
-        view.shown, view.latents = "grid", kept_id
+    found = replace(view)
     try:
-        apply_settings(view, settings)
-    except (TypeError, ValueError, KeyError, AttributeError) as err:
+        apply_settings(found, settings)
+    except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as err:
         raise InputError(N_("The settings in {name} cannot be read."), name=path.name) from err
     if path.suffix != ".png":
-        view.shown, view.latents = "grid", kept_id
+        found.shown, found.latents = "grid", kept_id
+    tidy(found)
+    for field in fields(view):  # only now: a file that is refused changes nothing
+        setattr(view, field.name, getattr(found, field.name))
 
 
 def apply_settings(view: GenerateView, settings: dict[str, Any]) -> None:
@@ -129,7 +132,7 @@ def apply_settings(view: GenerateView, settings: dict[str, Any]) -> None:
     if digest := str(settings.get("model", "")):
         view.model, view.digest = str(settings.get("model_id", "")), digest[:16]
     if look := settings.get("look"):
-        view.psi = min(max(float(look["psi"]), -2.0), 2.0)
+        view.psi = float(look["psi"])
         view.cutoff = None if look["cutoff"] is None else int(look["cutoff"])
         view.depth = None if look["depth"] is None else int(look["depth"])
         view.noise = None if look["noise_seed"] is None else int(look["noise_seed"])
@@ -166,7 +169,18 @@ def apply_settings(view: GenerateView, settings: dict[str, Any]) -> None:
 
 
 def _list(values: list[float]) -> str:
-    """Write numbers as they are typed; whole numbers one after another as a range."""
+    """Write numbers as they are typed; whole numbers one after another as a range.
+
+    Raises:
+        ValueError: The line would be longer than can be typed.
+    """
+    text = _typed(values)
+    if len(text) > MOST_TEXT:
+        raise ValueError(text[:20])
+    return text
+
+
+def _typed(values: list[float]) -> str:
     parts: list[str] = []
     if values and all(isinstance(value, int) for value in values):
         first = last = int(values[0])

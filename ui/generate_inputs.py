@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.catalogue import Entry
 from models.generating import numbers, psis
-from ui.generate_view import GenerateView
+from ui.generate_view import MOST_TEXT, GenerateView
 from ui.generate_words import depth_words
 from ui.language import _
 from ui.state import set_widget, widget_value
@@ -37,7 +37,7 @@ def seeds_input(label: str, view: GenerateView, name: str) -> list[int]:
     Raises:
         InputError: They are written otherwise.
     """
-    text = held(st.text_input, label, view, name, max_chars=200,
+    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
                 help=_("Numbers such as 0-15 or 3,8,20-25; each is a picture."))  # fmt: skip
     return numbers(text)
 
@@ -51,7 +51,7 @@ def psis_input(label: str, view: GenerateView, name: str, count: int) -> list[fl
     from core.errors import InputError
     from core.text import N_
 
-    text = held(st.text_input, label, view, name, max_chars=200,
+    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
                 help=_("One for all, or one each: -0.5,0.7. 0 is the mean picture."))  # fmt: skip
     found = psis(text)
     if len(found) not in (1, count):
@@ -64,7 +64,6 @@ def psis_input(label: str, view: GenerateView, name: str, count: int) -> list[fl
 
 def psi_slider(view: GenerateView) -> float:
     """Draw the slider of psi."""
-    view.psi = min(max(round(view.psi, 2), -2.0), 2.0)
     found: float = held(
         st.slider, _("psi, distance from the mean"), view, "psi", -2.0, 2.0, step=0.05,
         help=_("0 is the mean picture, 1 the style as it is; less is more usual, negative is its"

@@ -88,7 +88,6 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         stops = seeds_input(_("Seeds on the way"), view, "stops")
-        view.frames = min(max(view.frames, 1), 24)
         held(
             st.slider, _("Pictures from one to the next"), view, "frames", 1, 24,
             help=_("Even steps from style to style, and from the last back to the first."),

@@ -15,7 +15,12 @@ _OWN = {
     "models": (),
 }  # fmt: skip
 _ALWAYS = ("depth", "noise", "way", "metres")
-_MOST_TEXT = 200
+MOST_TEXT = 2000
+"""Characters of a typed list of seeds."""
+_LIMITS: dict[str, tuple[float, float]] = {
+    "noise": (0, 2**32 - 1), "one": (0, 2**32 - 1), "psi": (-2.0, 2.0), "metres": (0.01, 10_000.0),
+    "columns": (0, 64), "frames": (1, 24),
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -90,8 +95,17 @@ def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
     for name in (*_OWN[view.shown], *_ALWAYS):
         if name in found:
             _take(view, name, kinds[name], found[name])
+    tidy(view)
+
+
+def tidy(view: GenerateView) -> None:
+    """Bring what came from outside into what the inputs can show."""
     view.way = view.way if view.way in ("exact", "plain") else "exact"
     view.reading = view.reading if view.reading in ("ranges", "tuples") else "ranges"
+    for name, (least, most) in _LIMITS.items():
+        value = getattr(view, name)
+        if value is not None:
+            setattr(view, name, type(value)(min(max(value, least), most)))
 
 
 def _written(value: float | str | None) -> str:
@@ -104,7 +118,7 @@ def _take(view: GenerateView, name: str, kind: str, text: str) -> None:
     if text == "off" and "None" in kind:
         setattr(view, name, None)
     elif kind.startswith("str"):
-        setattr(view, name, text[:_MOST_TEXT])
+        setattr(view, name, text[:MOST_TEXT])
     elif kind.startswith("float"):
         value = _number(text)
         if value is not None and abs(value) <= 1e6:

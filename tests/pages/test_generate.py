@@ -260,6 +260,42 @@ def test_the_closest_places_of_a_copy_are_found_at_no_distance(space, open_page,
 
 
 @needs_torch
+def test_numbers_of_a_link_that_no_input_could_show_are_brought_into_range(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="1", noise="9999999999", columns="999",
+                    metres="1e5", psi="7")  # fmt: skip
+    assert view(app).noise == 2**32 - 1
+    assert view(app).psi == 2.0
+    clean(open_page("generate", model=tiny, show="depths", one="9999999999"))
+    clean(open_page("generate", model=tiny, show="walk", frames="999", stops="1,2"))
+
+
+@needs_torch
+def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
+    from core.errors import InputError
+    from models import catalogue, exports
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView
+
+    entry = catalogue.entry(space.root, tiny)
+    image = np.zeros((4, 4, 3), np.uint8)
+    look = {"psi": 99, "cutoff": None, "depth": None, "noise_seed": -5, "way": "boom"}
+    exports.write_png(tmp_path / "a.png", image, {"command": "sample", "look": look})
+    found = GenerateView()
+    restore(entry, found, tmp_path / "a.png")
+    assert (found.psi, found.noise, found.way) == (2.0, 0, "exact")
+    for wrong in (
+        {"command": "mixing"},
+        {"command": "depths", "seeds": []},
+        {"command": "walk", "seeds": "boom", "frames": "x"},
+        {"command": "truncation", "seeds": list(range(0, 9000, 3)), "psis": [0]},
+        {"look": [1]},
+    ):
+        exports.write_png(tmp_path / "b.png", image, wrong)
+        with pytest.raises(InputError, match=r"settings in b\.png cannot be read"):
+            restore(entry, GenerateView(), tmp_path / "b.png")
+
+
+@needs_torch
 def test_the_models_at_hand_are_listed(tiny, space, open_page):
     make_model(space.root, name="other", seed=1)
     app = open_page("generate", model=tiny, show="models")

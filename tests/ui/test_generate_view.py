@@ -60,7 +60,11 @@ def test_row_4_hostile_addresses_leave_a_view_that_can_be_written(found):
     assert view.way in ("exact", "plain")
     assert view.reading in ("ranges", "tuples")
     assert isinstance(view.psi, float)
-    assert view.noise is None or view.noise >= 0
+    assert view.noise is None or 0 <= view.noise < 2**32
+    assert view.metres is None or 0.01 <= view.metres <= 10_000
+    assert -2 <= view.psi <= 2
+    assert 0 <= view.columns <= 64
+    assert 1 <= view.frames <= 24
     assert all(isinstance(text, str) for text in address_of(view).values())
 
 
