@@ -288,7 +288,7 @@ def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
         {"command": "depths", "seeds": []},
         {"command": "walk", "seeds": "boom", "frames": "x"},
         {"command": "truncation", "seeds": list(range(0, 9000, 3)), "psis": [0]},
-        {"look": [1]},
+        {"look": {"psi": "x"}},
     ):
         exports.write_png(tmp_path / "b.png", image, wrong)
         with pytest.raises(InputError, match=r"settings in b\.png cannot be read"):
