@@ -26,7 +26,7 @@ from models.loaded import Loaded
 from models.progressive import size_of_depth
 
 Picture = NDArray[np.uint8]
-_PREVIEW_PX = (16, 32)
+_PREVIEW_LEAST_PX = 16
 _KEPT_BYTES = 96 << 20
 
 
@@ -186,13 +186,15 @@ def trained_depths(model: Loaded) -> list[int]:
     return [at for at in range(model.depth + 1) if bool(colours[at].bias.any())] or [model.depth]
 
 
-def preview(model: Loaded, figure: Figure) -> Figure:
-    """Return a quicker figure that looks alike, at 16 or 32 px in a shorter number format.
+def preview(model: Loaded, figure: Figure, *, most_px: int = 32) -> Figure:
+    """Return a quicker figure that looks alike: smaller, and in a shorter number format.
 
-    To be looked at while something moves, never to be kept: these are not the pictures.
+    At 16 px to `most_px`, or at its own size where no smaller one was trained. To be looked at
+    while something moves, never to be kept: these are not the pictures.
     """
-    least, most = _PREVIEW_PX
-    small = [at for at in trained_depths(model) if least <= size_of_depth(at) <= most]
+    small = [
+        at for at in trained_depths(model) if _PREVIEW_LEAST_PX <= size_of_depth(at) <= most_px
+    ]
     at = tuple(max((one for one in small if one < depth), default=depth) for depth in figure.depths)
     return replace(figure, depths=at, look=replace(figure.look, way="preview"))
 

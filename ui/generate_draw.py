@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PREVIEW_FROM_S = 0.4
 """A figure that takes longer is drawn as a preview first."""
+COARSE_FROM_S = 2.0
+"""From here on the preview is the coarsest."""
 _LEAST_PX, _TALLEST_PX = 64, 540
 _UNKNOWN_S = 0.05
 """What a picture is taken to need before the first was made."""
@@ -67,7 +69,8 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
     missing = figures.missing(model, figure, finished)
     paces = [finished.seconds(model, figure.depths[at]) or _UNKNOWN_S for at in missing]
     if sum(paces) > PREVIEW_FROM_S:
-        _drawn(model, entry, figures.preview(model, figure), labels, place, line, note=_("Preview"))
+        quick = figures.preview(model, figure, most_px=16 if sum(paces) > COARSE_FROM_S else 32)
+        _drawn(model, entry, quick, labels, place, line, note=_("Preview"))
     made = _drawn(model, entry, figure, labels, place, line, paces=paces)
     line.empty()
     return made
