@@ -6,12 +6,13 @@ import streamlit as st
 from core.chips.channels import Channel
 from core.chips.sets import ChipSets, SetInfo
 from core.errors import AppError
-from models import catalogue
+from models import catalogue, imports
 from models.catalogue import Entry
 from models.progressive import size_of_depth
 from models.sets import is_set
+from ui import cached_models
 from ui.choice import distinct
-from ui.errors import plain
+from ui.errors import plain, shown_errors
 from ui.generate_view import GenerateView
 from ui.generate_words import metres_at, scale_words
 from ui.language import _
@@ -226,7 +227,23 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
             " when nobody used them for a quarter of an hour."
         )
     )
+    for one in found:
+        if one.kind == "import":
+            _forget_row(one)
     if view.metres is None and any(one.metres_per_px is None for one in found):
         st.caption(
             _("A file does not say what its pixels mean on the ground: say it under More settings.")
         )
+
+
+def _forget_row(entry: Entry) -> None:
+    """Draw the way to delete a model that was brought in."""
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.markdown(plain(model_title(entry)))
+    with button.popover(_("Delete"), width="stretch"):
+        st.write(_("Delete the weights? Links to them show nothing any more."))
+        if st.button(_("Delete for good"), type="primary", key=f"forget-{entry.id}"):
+            with shown_errors():
+                imports.forget(workspace().root, entry.id.partition("/")[2])
+                cached_models.models_at_hand.clear()
+                st.rerun()

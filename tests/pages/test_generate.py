@@ -302,3 +302,6 @@ def test_the_models_at_hand_are_listed(tiny, space, open_page):
     rows = app.dataframe[0].value
     assert len(rows) == 2
     assert "tiny.pth · 16 px · brought in" in rows["Model"].tolist()
+    clean(app.button(key="forget-import/other").click().run())
+    assert len(app.dataframe[0].value) == 1
+    assert not (space.root / "weights" / "other").exists()
