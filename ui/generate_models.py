@@ -205,7 +205,7 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
             {
                 _("Model"): model_title(one),
                 _("Trained to"): f"{size_of_depth(one.depth)} px",
-                _("Metres a pixel"): metres_at(one, one.depth, None),
+                _("Metres a pixel"): _metres_text(one),
                 _("A pixel holds"): scale_words(metres_at(one, one.depth, None)) or "–",
                 _("Trained on"): one.data or "–",
                 _("Licence"): str(one.card.get("licence", "–")),
@@ -234,6 +234,11 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
         st.caption(
             _("A file does not say what its pixels mean on the ground: say it under More settings.")
         )
+
+
+def _metres_text(entry: Entry) -> str:
+    metres = metres_at(entry, entry.depth, None)
+    return "–" if metres is None else value_text(metres)
 
 
 def _forget_row(entry: Entry) -> None:

@@ -13,7 +13,7 @@ import pytest
 import streamlit as st
 from PIL import Image
 
-from tests.pages.said import button, clean, only, text
+from tests.pages.said import button, clean, marked, only, text
 from tests.pages.tiny_model import make_model
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
@@ -305,3 +305,16 @@ def test_the_models_at_hand_are_listed(tiny, space, open_page):
     clean(app.button(key="forget-import/other").click().run())
     assert len(app.dataframe[0].value) == 1
     assert not (space.root / "weights" / "other").exists()
+
+
+@needs_torch
+@pytest.mark.parametrize("show", ["grid", "models"])
+def test_row_8_hostile_names_of_models_and_chips_are_text(space, open_page, show):
+    """Row 8: no Markdown and no HTML of a name reaches the browser as such."""
+    hostile = "![x](https://evil.example/p) <i>"
+    name = make_model(space.root, source={"name": hostile}, source_of_data=hostile)
+    app = open_page("generate", model=name, show=show, seeds="1", picture="0")
+    assert not [text for text in marked(app) if hostile in text]
+    bodies = [one.proto.body for one in app.get("html")]
+    assert not [body for body in bodies if "<i>" in body and "evil" in body]
+    clean(open_page("generate", model=hostile, digest=hostile, show=show))
