@@ -86,10 +86,10 @@ def address_of(view: GenerateView) -> dict[str, str]:
 
 def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
     """Take what a link holds. Anything that is no valid value is passed over."""
-    if "model" not in found and "digest" not in found:
-        return  # the names below are those of other pages too
     if found.get("show") in SHOWN:
         view.shown = found["show"]
+    if "model" not in found and "digest" not in found:
+        return  # the names below are those of other pages too
     view.model, view.digest = found.get("model", "")[:160], found.get("digest", "")[:64]
     kinds = {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(GenerateView)}
     for name in (*_OWN[view.shown], *_ALWAYS):

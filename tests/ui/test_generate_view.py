@@ -43,8 +43,10 @@ def test_a_link_holds_digest_way_and_noise_even_where_they_are_the_defaults():
 
 def test_links_of_other_pages_are_not_read():
     view = GenerateView()
-    read_address(view, {"columns": "9", "rows": "1", "show": "walk"})
+    read_address(view, {"columns": "9", "rows": "1"})
     assert view == GenerateView()
+    read_address(view, {"show": "walk"})
+    assert view == GenerateView(shown="walk")
 
 
 @given(st.dictionaries(
