@@ -25,7 +25,8 @@ def z(*seeds):
 
 
 def made(model, figure, finished=None):
-    found = dict(figures.drawn(model, figure, finished or Finished()))
+    kept = Finished() if finished is None else finished  # an empty one is false
+    found = dict(figures.drawn(model, figure, kept))
     return [found[at] for at in range(len(figure))]
 
 
