@@ -3,6 +3,7 @@
 No PyTorch is loaded here: pages list runs and show settings without it.
 """
 
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -123,7 +124,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if not self.fits or any(not 1 <= epochs <= _LONGEST for epochs in self.fits):
             raise InputError(
-                N_("A fit lasts at least one epoch; these are {fits}."),
+                N_("A fit lasts 1 to {most:,} epochs; these are {fits}."),
+                most=_LONGEST,
                 fits=", ".join(map(str, self.fits)) or "-",
             )
         for batch in (self.batch, *self.batches):
@@ -172,6 +174,12 @@ class RunConfig:
         for name, known in (("model", get_args(Model)), ("precision", get_args(Precision))):
             if getattr(self, name) not in known:
                 raise _unknown(name, str(getattr(self, name)), known)
+        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", self.device):
+            raise InputError(
+                N_("There is no device {device!r}."),
+                hint=N_("Choose auto, cpu, or cuda:0 and so on."),
+                device=self.device[:40],
+            )
         if not self.title.strip() or len(self.title) > 80:
             raise InputError(N_("A run needs a title of 1 to 80 characters."))
         if (type(self.networks), type(self.adversary)) != kinds_of(self.model):

@@ -5,7 +5,7 @@ old-runs/<id>.json   title, rows, and the lines in which it named a better model
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from models.plan import Best
 KIND, VERSION = "urban-pattern-old-run", 1
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
 _MOST_CHARACTERS = 2_000_000
+_LONGEST_ROW = 2_000
 
 
 def read_log(text: str) -> list[Row]:
@@ -36,15 +37,13 @@ def read_log(text: str) -> list[Row]:
     Raises:
         InputError: There is no row of such a table.
     """
-    plain = re.sub(r"</tr\s*>", "\n", re.sub(r"\s*(<t[dhr][^>]*>|</t[dh]>)\s*", " ", text))
     line = re.compile(
-        rf"^\W*(\d+)[^\d\n.+-]+({_NUMBER})[^\d\n.+-]+({_NUMBER})[^\d\n.+-]+({_NUMBER})"
-        r"[^\d\n.+-]+(?:(\d+):)?(\d+):(\d\d)\D*$",
-        re.MULTILINE,
+        rf"\W*(\d+)[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})"
+        r"[^\d.+-]+(?:(\d+):)?(\d+):(\d\d)\D*"
     )
     rows: list[Row] = []
     fit, before, last = 0, 0, -1
-    for found in line.finditer(plain):
+    for found in filter(None, map(line.fullmatch, _lines(text))):
         epoch = int(found[1])
         if epoch <= last:
             fit, before = fit + 1, before + last + 1
@@ -62,6 +61,19 @@ def read_log(text: str) -> list[Row]:
             hint=N_("Its columns are epoch, train_loss, gen_loss, crit_loss and time."),
         )
     return rows
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Yield the lines of a table, of HTML or plain, without tags.
+
+    Longer ones than a row can be are left out: a pattern may take the square of a line's length.
+    """
+    # Every second part is a tag; blanks beside one, line ends too, belong to the HTML.
+    parts = re.split(r"(</?t[dhr][^>]{0,200}>)", text)
+    if len(parts) > 1:
+        parts[::2] = [part.strip() for part in parts[::2]]
+        parts[1::2] = ["\n" if tag.startswith("</tr") else " " for tag in parts[1::2]]
+    return (line for line in "".join(parts).splitlines() if len(line) <= _LONGEST_ROW)
 
 
 def printed_better(text: str) -> list[tuple[int, float]]:

@@ -354,6 +354,13 @@ def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
             hint=N_("Choose networks of a larger size."),
             width=width, height=height, size=size_px,
         )  # fmt: skip
+    limit, needed = settings().memory_mb << 20, len(pictures) * pictures.shape[1] * size_px**2
+    if needed > limit:  # pictures of a few pixels grow a thousandfold
+        raise TooLargeError(
+            N_("{num:,} pictures of {size} pixels take {needed:.1f} GB; the limit is"
+               " {limit:.1f} GB."),
+            num=len(pictures), size=size_px, needed=needed / 1e9, limit=limit / 1e9,
+        )  # fmt: skip
     large = pictures.repeat(times, axis=2).repeat(times, axis=3)
     top, left = (size_px - large.shape[2]) // 2, (size_px - large.shape[3]) // 2
     out = np.zeros((*pictures.shape[:2], size_px, size_px), np.uint8)

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from core import store
-from core.errors import AppError, BusyError, InputError
+from core.errors import AppError, BusyError, InputError, JobError
 from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
 from models import checkpoint, pictures, runs, slots
@@ -275,6 +275,13 @@ class _Session(Watcher):
         for err in refused:
             _say(self._folder, str(err))
         if found is None:
+            if refused:  # begun anew, the run would wipe what it has done so far
+                raise JobError(
+                    N_("None of the {count} checkpoints of this run can be read: {reason}"),
+                    hint=N_("Nothing was changed. Start a new run, or bring the files back."),
+                    count=len(refused),
+                    reason=str(refused[0]),
+                )
             if self._config.start_from:
                 self._begin_from(Path(self._config.start_from))
             self._forget_after(0)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core import jobs
-from core.connectors.layers import Missed, Wish, is_layer_there
+from core.connectors.layers import Missed, Wish, is_layer_there, own_id
 from core.connectors.planning import LayerEstimate, plan_layers
 from core.connectors.recipes import USUAL, Recipe, layer_recipes, recipe
 from core.connectors.signing import PLANETARY_COMPUTER, catalogue_of
@@ -55,9 +55,7 @@ def show_fetched_layers(job: Job) -> str:
 
 def wish_of(area: Area, known: Recipe, **more: Any) -> Wish:
     """Return the wish for a layer, under an id that is no other layer's of the area."""
-    taken = {layer.id for layer in area.layers if layer.source.get("recipe") != known.id}
-    layer_id = known.layer_id if known.layer_id not in taken else f"{known.layer_id}-fetched"
-    return Wish(recipe=known.id, layer_id=layer_id, **more)
+    return Wish(recipe=known.id, layer_id=own_id(area, known), **more)
 
 
 def is_there(area: Area, known: Recipe) -> bool:

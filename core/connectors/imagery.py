@@ -159,6 +159,7 @@ def fetch(
     missing = [image for image in found if not is_there(workspace, area_id, image)]
     begun = time.monotonic()
     failed: list[Failure] = []
+    reached = [image for image in found if image not in missing]
     received = 0
     with one_at_a_time(workspace, area_id):
         try:
@@ -172,12 +173,14 @@ def fetch(
                         failure = _fetch_one(
                             area, image, boundary, catalogue, licence, door, signer, part
                         )
+                        reached.append(image)
                         if failure is not None:
                             failed.append(failure)
                     received = door.num_bytes
         finally:
             if (area / "area.json").is_file():
-                write_failures(workspace, area_id, found, failed)
+                # Those that were not reached stay as they were: broken off is not tried.
+                write_failures(workspace, area_id, reached, failed)
     tell(1.0, N_("Done"))
     there = {(image.collection, image.key): image for image in fetched(workspace, area_id)}
     wanted = [(harmless(image.collection), image.key) for image in found]

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -116,9 +117,17 @@ def fetch_layers(
     """
     addresses.require_outside(outside)
     chosen = [(wish, recipe(wish.recipe)) for wish in wishes]
-    ids = [wish.layer_id or known.layer_id for wish, known in chosen]
-    for name in ids:
+    area = workspace.area(area_id)
+    ids = [wish.layer_id or own_id(area, known) for wish, known in chosen]
+    for (_wish, known), name in zip(chosen, ids, strict=True):
         store.checked_id(name, what=N_("layer"))
+        if name in _others(area, known):
+            raise InputError(
+                N_("{area} has a layer {name} of another origin."),
+                hint=N_("Nothing was changed. Give the new layer another short name."),
+                area=area.title,
+                name=name,
+            )
         if ids.count(name) > 1:
             raise InputError(N_("Layer {name} is wished twice."), name=name)
     for wish, _ in chosen:
@@ -306,6 +315,18 @@ def is_layer_there(area: Area, layer_id: str, recipe_id: str) -> bool:
     return any(
         layer.id == layer_id and layer.source.get("recipe") == recipe_id for layer in area.layers
     )
+
+
+def own_id(area: Area, known: Recipe) -> str:
+    """Return a short name for the layer of a recipe that no layer of another origin has."""
+    others = _others(area, known)
+    numbered = (f"{known.layer_id}-fetched-{number}" for number in count(2))
+    names = chain((known.layer_id, f"{known.layer_id}-fetched"), numbered)
+    return next(name for name in names if name not in others)
+
+
+def _others(area: Area, known: Recipe) -> set[str]:
+    return {layer.id for layer in area.layers if layer.source.get("recipe") != known.id}
 
 
 def _no_report(share: float, text: str, /, **values: object) -> None:

@@ -302,7 +302,10 @@ def test_an_uploaded_file_with_its_legend_becomes_a_layer(visit, own_area, serve
     legend = tmp_path / "legend.csv"
     legend.write_text("code,name,colour\n3,Old <i>town</i>,#FF0088\n9,Harbour,#0055FF\n")
     choose(page, "Legend", "A CSV of code, name, colour")
+    # Until the second place for a file is drawn, the last one is the raster's.
+    expect(page.locator("[data-testid=stFileUploaderDropzoneInput]")).to_have_count(2)
     page.locator("[data-testid=stFileUploaderDropzoneInput]").last.set_input_files(legend)
+    expect(page.get_by_text("legend.csv")).to_be_visible()
     wait_settled(page)
     page.get_by_role("textbox", name="Short name").fill("zones")
     page.get_by_role("button", name="Bring in the layer").click()

@@ -104,7 +104,7 @@ def test_any_setting_can_be_given(capsys, pictures):
         (["--set", "adversary.clip=word"], "'word' is no value for adversary.clip"),
         (["--set", 'training.fits=[1,"a"]'], "is no value for training.fits"),
         (["--epochs", "five"], "no list of whole numbers"),
-        (["--epochs", "0"], "at least one epoch"),
+        (["--epochs", "0"], "1 to 1,000,000 epochs"),
         (["--batch", "64"], "20 chips, fewer than one batch of 64"),
         (["--device", "cuda:7"], "no GPU cuda:7"),
         (["--lr", "0"], "learning rate lies above 0"),
