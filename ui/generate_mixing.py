@@ -65,9 +65,11 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
     view.first = min(view.first, view.last)
 
     def moved() -> None:
-        low, high = widget_value(_RANGE)
-        view.first, view.last = int(low), int(high)
-        view.written = ""
+        found = widget_value(_RANGE)
+        # A browser that leaves before the range was drawn sends one end alone: nobody moved it.
+        if isinstance(found, tuple):
+            view.first, view.last = int(found[0]), int(found[1])
+            view.written = ""
 
     set_widget(_RANGE, (view.first, view.last))
     st.select_slider(

@@ -232,8 +232,13 @@ def widget_value(key: str, default: Any = None) -> Any:
 
 
 def set_widget(key: str, value: Any) -> None:
-    """Set a widget's value before it is drawn."""
-    st.session_state[key] = value
+    """Set a widget's value before it is drawn.
+
+    One that has it is left alone: a value that is set goes to the browser, and would put back a
+    slider that was moved on meanwhile.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
 
 
 def style_text(view: MapView) -> str:

@@ -114,3 +114,13 @@ def test_a_saved_file_of_latents_opens_again(visit, tiny, tmp_path):
     expect(other.get_by_text("3 latents of a file")).to_be_visible()
     assert sources(other) == before
     assert "latents=" in other.evaluate("location.search")
+
+
+def test_every_part_can_be_left_for_the_next(visit, tiny):
+    page = visit.open("generate", model=tiny, show="mixing")
+    expect(page.locator(PICTURES).first).to_be_visible()
+    page.locator("[data-testid=stButtonGroup] button", has_text="Walk").click()
+    page.wait_for_function("location.search.includes('show=walk')")
+    page.locator("[data-testid=stButtonGroup] button", has_text="Mixing").click()
+    page.wait_for_function("location.search.includes('show=mixing')")
+    expect(page.get_by_text("layers 0–3 from the sources")).to_be_visible()
