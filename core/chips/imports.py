@@ -215,7 +215,8 @@ def _idx_parts(paths: list[Path], size_px: int | None, labels: Path | None) -> _
                 done += len(images)
                 yield chips, rows
 
-    return _Parts(sum(shape[0] for shape in shapes), size, 1, batches(), paths[0].parent.name)
+    name = paths[0].name if len(paths) == 1 else paths[0].parent.name
+    return _Parts(sum(shape[0] for shape in shapes), size, 1, batches(), name)
 
 
 def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:

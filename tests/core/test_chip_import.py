@@ -1,6 +1,7 @@
 """Sets that others made: folders, MNIST, and whatever hostile thing may lie in a folder."""
 
 import gzip
+import io
 import os
 import struct
 import time
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from core import intake, works
 from core.chips import idx
 from core.chips.imports import import_set
 from core.chips.pictures import read_picture
@@ -275,6 +277,23 @@ def test_idx_files_come_in_with_the_labels_beside_them(tmp_path, packed):
     assert_array_equal(chips.pixels()[:, 0], DIGITS)
     assert [chips.info.labels[n] for n in chips.labels()] == ["3", "1", "4", "1", "5", "9", "2"]
     assert chips.info.splits == {"train": 7}
+
+
+def test_uploads_that_were_taken_in_are_discarded_with_their_labels(tmp_path):
+    paths = [
+        intake.save_upload(tmp_path, path.name, io.BytesIO(path.read_bytes()))
+        for path in (
+            idx_file(tmp_path / "digits-ubyte", DIGITS),
+            label_file(tmp_path / "names-ubyte", [3, 1, 4, 1, 5, 9, 2]),
+        )
+    ]
+    source, labels = map(str, paths)
+    config = {"workspace": str(tmp_path), "out": "set", "source": source, "labels": labels}
+    works.import_chips(config, lambda *_, **__: None, lambda: False)
+    assert not list((tmp_path / "uploads").iterdir())
+    info = ChipSets(tmp_path).info("set")
+    assert len(info.labels) == 6
+    assert info.sources[0]["name"] == "digits-ubyte"  # not the folder that the upload lay in
 
 
 def test_a_folder_with_both_halves_of_mnist_is_split(tmp_path):
