@@ -32,7 +32,7 @@ from ui.choice import choice, switch
 from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import share_text
-from ui.server import base_path, workspace
+from ui.server import base_path
 from ui.state import app_state
 
 PAGE = 60
@@ -252,9 +252,7 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
 
 
 def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) -> None:
-    stamp = workspace().stamp(info.area) if info.area else 0
-    given = (info.id, info.digest, stamp)
-    found = cached_chips.place_chip(*given, *place)
+    found = cached_chips.place_chip(info.id, info.digest, *place)
     facts = {
         _("Cut from"): _(found.source),
         _("Date"): found.date,
@@ -262,7 +260,7 @@ def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) ->
         _("Centre"): f"{place[0]:.5f}°, {place[1]:.5f}°",
     }
     st.markdown(_("**This place as a chip**"))
-    picture = cached_chips.place_picture(*given, place, bands)
+    picture = cached_chips.place_picture(info.id, info.digest, place, bands)
     _facts(info, inline(picture), facts, found.shares)
 
 

@@ -110,6 +110,11 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
     uploaded = choose_file(
         f"chips-{key}", intake.RASTER_SUFFIXES, label=_("Or upload one"), is_upload_only=True
     )
+    if uploaded:
+        text = _(
+            "An upload is kept for a day. To look at places of the set later, upload it again."
+        )
+        st.caption(text)
     paths = tuple(dict.fromkeys([*chosen, *([str(uploaded[0].resolve())] if uploaded else [])]))
     if not paths:
         st.caption(_("Choose one file or several of one kind: other places, or other dates."))
@@ -223,11 +228,10 @@ def _start(request: Request | None, infos: list[SetInfo]) -> None:
 def _preview(request: Request, area: Area | None) -> None:
     """Draw what would come out; what cannot be cut is said here, before it is tried."""
     asked = replace(request, out="preview", replace=False)
-    stamp = workspace().stamp(request.area) if request.area else 0
     try:
         with st.spinner(_("Looking for places")):
-            found = cached_chips.chip_preview(asked, stamp)
-            picture = cached_chips.trial_picture(asked, stamp)
+            found = cached_chips.chip_preview(asked)
+            picture = cached_chips.trial_picture(asked)
     except AppError as err:
         show_error(err)
         return

@@ -1,17 +1,20 @@
 """Chips: the first set, planning, links, filters, warnings, verifying, deleting, hostile names."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
+from rasterio.transform import from_origin
 
-from core import jobs, works
+from core import intake, jobs, works
 from core.chips.imports import import_set
 from core.chips.options import CutOptions
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
 from core.workspace import Workspace
+from tests.core.raster_files import write_tif
 from tests.pages.said import button, clean, marked, only, tables, text
 
 FIRST = "Cut 2,000 chips of the simulated imagery"
@@ -203,6 +206,42 @@ def test_a_chip_of_a_link_is_told_and_one_beyond_the_end_is_not(covers, open_pag
 def test_a_place_outside_is_said_beside_the_map(covers, open_page):
     app = open_page("chips", place="0,0")
     assert "lies outside what covers was cut from" in text(clean(app))
+
+
+def test_a_place_is_never_shown_from_another_file_of_the_same_name(town, open_page, data_folder):
+    """Row 26."""
+    rgb = np.random.default_rng(0).integers(1, 255, (3, 60, 60)).astype("u1")
+    path = write_tif(data_folder / "a_20200831.tif", rgb)
+    body = path.read_bytes()
+    options = CutOptions(size_px=8, count=5, split="none")
+    run(town, Request(out="files", files=(str(path),), options=options))
+    centre = ChipSets(town.root).open("files").table.geometry.centroid.to_crs(4326).iloc[0]
+    app = open_page("chips", place=f"{centre.y},{centre.x}")
+    assert "This place as a chip" in text(app)
+    write_tif(path, 255 - rgb)
+    assert path.stat().st_size == len(body)
+    assert "are not here any more, or have changed" in text(clean(app.run()))
+    intake.save_upload(town.root, path.name, io.BytesIO(body))
+    app.run()
+    assert "This place as a chip" in text(clean(app))
+    assert not app.error
+
+
+def test_a_plan_of_a_file_that_was_replaced_is_made_anew(town, open_page, data_folder):
+    """Row 26."""
+    rng = np.random.default_rng(0)
+    path = write_tif(data_folder / "a.tif", rng.integers(1, 255, (3, 80, 80)).astype("u1"))
+    app = open_page("chips", view="cut")
+    only(app.selectbox, "Cut from").set_value("files").run()
+    only(app.multiselect, "Fetched images and files of the server's data folder").set_value(
+        [str(path.resolve())]
+    )
+    only(app.selectbox, "Train and test").set_value("none")
+    only(app.number_input, "Side (px)").set_value(16)
+    assert "A chip is 160 m wide." in text(clean(app.run()))
+    pixels = rng.integers(1, 255, (3, 80, 80)).astype("u1")
+    write_tif(path, pixels, transform=from_origin(445_000, 4_635_000, 5, 5))
+    assert "A chip is 80 m wide." in text(clean(app.run()))
 
 
 def test_warnings_are_told_and_shown(covers, open_page):
