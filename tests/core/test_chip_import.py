@@ -66,7 +66,7 @@ def test_a_folder_a_class_gives_labels(tmp_path):
     )
     names = [chips.info.labels[number] for number in chips.labels()]
     assert names == ["Forest"] * 3 + ["River"] * 3
-    assert "6 images are JPEG" in told(chips)
+    assert "JPEG images: 6." in told(chips)
 
 
 def test_the_largest_size_of_a_pyramid_is_taken(tmp_path):
@@ -94,7 +94,7 @@ def test_larger_images_give_their_middle_averaged_down(tmp_path):
     chips = taken(tmp_path, tmp_path / "in", size_px=16)
     middle = body[:, 4:36].reshape(16, 2, 16, 2).mean(axis=(1, 3))
     assert_array_equal(chips.pixels()[0, 0], np.floor(middle + 0.5))
-    assert "1 images are not square" in told(chips)
+    assert "Images that are not square: 1." in told(chips)
 
 
 def test_grey_among_coloured_is_made_alike_and_told(tmp_path):
@@ -102,7 +102,7 @@ def test_grey_among_coloured_is_made_alike_and_told(tmp_path):
     body = picture(tmp_path / "in" / "b.png", mode="L")
     chips = taken(tmp_path, tmp_path / "in")
     assert_array_equal(chips.pixels()[1], np.stack([body] * 3))
-    assert "1 images are grey among coloured ones" in told(chips)
+    assert "Grey images among coloured ones, or the reverse: 1" in told(chips)
 
 
 def test_row_10_damaged_and_small_images_are_left_out_by_name(tmp_path):
@@ -118,9 +118,18 @@ def test_row_10_damaged_and_small_images_are_left_out_by_name(tmp_path):
     chips = taken(tmp_path, tmp_path / "in")
     assert chips.table["source"].tolist() == ["a.png"]
     text = told(chips)
-    assert "2 images could not be read: b.jpg" in text and "c.png" in text
-    assert "1 images are smaller than 16 px" in text
-    assert "1 files are no PNG or JPEG" in text
+    assert "Images left out: 2 (it is no whole PNG or JPEG): b.jpg; c.png" in text
+    assert "Images left out: 1 (smaller than 16 px)" in text
+    assert "Files left out: 1 (no PNG or JPEG)" in text
+    assert chips.info.options["left_out"] == 3
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read all")
+def test_a_file_that_may_not_be_read_is_told_in_the_systems_words(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(RefusedFileError, match="Permission denied"):
+        read_picture(tmp_path / "a.png")
 
 
 def png_of(width, height):
