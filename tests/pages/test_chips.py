@@ -3,6 +3,7 @@
 import io
 import json
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from PIL import Image
@@ -64,7 +65,8 @@ def test_without_a_set_one_click_cuts_the_first(space, open_page, handed_in):
     work, config = handed_in[0]
     assert work == "cut-chips"
     assert config["request"]["simulated"] == 0
-    assert config["request"]["out"] == "simulated-64"
+    assert config["request"]["out"] == "simulated-chips"
+    assert only(app.text_input, "Name of the set").value == "simulated-chips"
     assert config["request"]["options"]["count"] == 2000
     assert Request(**{**config["request"], "options": CutOptions()}).area == ""
 
@@ -88,9 +90,8 @@ def test_all_that_fit_on_a_grid(town, open_page):
     only(app.number_input, "Side (px)").set_value(8)
     only(app.button_group, "Places").set_value("grid")
     only(app.selectbox, "Train and test").set_value("none")
-    app.run()
-    only(app.number_input, "Number").set_value(0)
     said = text(clean(app.run()))
+    assert only(app.number_input, "Number").value is None
     info = cut_cover(town, "grid", grid=True, count=None, split="none", block_m=None)
     assert f"**{info.count:,} chips fit.**" in said
 
@@ -175,6 +176,57 @@ def test_a_link_to_a_set_that_is_gone_says_so(covers, open_page):
     app = open_page("chips", set="gone")
     assert "There is no chip set gone; covers is shown." in text(app)
     assert view(app).set_id == "covers"
+
+
+def test_a_failed_import_holds_up_no_other(town, open_page, data_folder, handed_in, monkeypatch):
+    for name in ("bad.zip", "good.zip"):
+        (data_folder / name).write_bytes(b"PK")
+    app = open_page("chips", view="import")
+    nothing = jobs.Progress(0.0, "")
+    failed = jobs.Job(id="x", work="import-chips", config={}, state="failed", started=0.0,
+                      progress=nothing, problem="bad.zip cannot be read.")  # fmt: skip
+    monkeypatch.setattr(jobs, "job", lambda *_: failed)
+    app.session_state["app_state"].jobs["import"] = "x"
+    only(app.selectbox, "Or a file of the server's data folder").set_value("good.zip").run()
+    assert "bad.zip cannot be read." in text(app)
+    button(app, "Take the images in").click().run()
+    assert handed_in[0][1]["out"] == "good"
+
+
+def test_images_that_were_left_out_are_told_at_once_and_where_they_are_listed(
+    town, open_page, tmp_path, monkeypatch
+):
+    folder = tmp_path / "few"
+    folder.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (16, 16), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    (folder / "bad.png").write_bytes(b"no image")
+    import_set(town, "few", folder)
+    app = open_page("chips")
+    assert "split by folders *train* and *test*" in text(app)
+    done = jobs.Job(id="x", work="import-chips", config={}, state="done", started=0.0,
+                    progress=jobs.Progress(0.0, ""), result={"set": "few"})  # fmt: skip
+    monkeypatch.setattr(jobs, "job", lambda *_: done)
+    app.session_state["app_state"].jobs["import"] = "x"
+    app.run()
+    assert "few is there: 3 chips. Images left out: 1. See Sets" in text(clean(app))
+    said = text(open_page("chips", view="sets"))
+    assert "Images left out: 1 (it is no whole PNG or JPEG): bad.png" in said.replace("\\", "")
+
+
+def test_choosing_a_land_cover_filters_at_once(covers, open_page):
+    path = covers.root / "chips" / "covers" / ChipSets(covers.root).info("covers").table
+    frame = gpd.read_parquet(path)
+    frame["cover_2"] = 0.0
+    frame.loc[:10, "cover_2"] = 0.5
+    frame.to_parquet(path)
+    app = open_page("chips", view="scales")
+    assert "All 30 chips · 8 are drawn" in text(app)
+    only(app.selectbox, "Land cover").set_value("2").run()
+    assert "11 of 30 chips · 8 are drawn" in text(clean(app))
+    only(app.slider, "Its share of the chip (%)").set_range(0, 100).run()
+    assert "All 30 chips" in text(clean(app))
 
 
 def test_filters_narrow_the_gallery_and_can_be_let_go(covers, open_page):
