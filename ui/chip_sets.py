@@ -11,6 +11,8 @@ from core.chips.sets import ChipSets, SetInfo
 from core.errors import AppError
 from core.store import slug
 from core.workspace import Area
+from models import runs
+from models.sets import is_set
 from ui.chip_view import ChipView
 from ui.chip_words import channels_text, metres_text, split_names
 from ui.choice import choice, switch
@@ -21,8 +23,10 @@ from ui.progress import is_running
 from ui.quantities import size_text
 from ui.server import workspace
 from ui.state import app_state
+from ui.train_words import run_line
 
 FIRST_COUNT = 2000
+_MOST_RUNS = 5
 
 
 def all_sets() -> list[SetInfo]:
@@ -258,6 +262,7 @@ def _verify(info: SetInfo) -> None:
 
 def _delete(set_id: str, view: ChipView) -> None:
     with st.popover(_("Delete"), width="stretch"):
+        _warn_of_runs(set_id)
         sure = st.checkbox(
             _("Yes, delete {name} with all its chips").format(name=plain(set_id)),
             key=f"sure-set-{set_id}",
@@ -265,6 +270,22 @@ def _delete(set_id: str, view: ChipView) -> None:
         if st.button(_("Delete the set"), key=f"delete-set-{set_id}", disabled=not sure):
             with shown_errors():
                 _deleted(set_id, view)
+
+
+def _warn_of_runs(set_id: str) -> None:
+    """Name the runs that learn from a set: the files alone would let it go without a word."""
+    found = [
+        run
+        for run in runs.runs(workspace().root / "runs")
+        if run.config.data == set_id and is_set(set_id)
+    ]
+    if not found:
+        return
+    lines = [plain(run_line(run)) for run in found[:_MOST_RUNS]]
+    if len(found) > _MOST_RUNS:
+        lines.append(_("{count} more").format(count=len(found) - _MOST_RUNS))
+    said = _("These runs learn from it. Without it they can be looked at, but not go on:")
+    st.warning("\n".join([said, "", *(f"- {line}" for line in lines)]))
 
 
 def _deleted(set_id: str, view: ChipView) -> None:

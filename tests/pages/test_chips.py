@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 
 import geopandas as gpd
 import numpy as np
@@ -15,7 +16,9 @@ from core.chips.options import CutOptions
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
 from core.workspace import Workspace
+from models import runs
 from tests.core.raster_files import write_tif
+from tests.models.fake_run import config
 from tests.pages.said import button, clean, marked, only, tables, text
 
 FIRST = "Cut 2,000 chips of the simulated imagery"
@@ -329,6 +332,30 @@ def test_a_set_is_deleted_only_when_that_is_confirmed(covers, open_page):
     assert "There is no set of chips yet." in text(clean(app))
 
 
+def test_runs_that_learn_from_a_set_are_named_before_it_is_deleted(covers, open_page):
+    cut_cover(covers, "second")
+    folder = covers.root / "runs"
+    for number, data in enumerate(["covers", "digits", *["covers"] * 5, "second"]):
+        runs.create(folder, replace(config(f"Run *{number}*"), data=data))
+    app = open_page("chips", view="sets", set="covers")
+    said = of_runs(app)
+    assert "not go on" in said and "1 more" in said
+    assert [f"Run *{number}* · DCGAN" in said for number in range(8)] == [
+        False, False, True, True, True, True, True, False,
+    ]  # fmt: skip
+    app.checkbox(key="sure-set-covers").check().run()
+    app.button(key="delete-set-covers").click().run()
+    assert ChipSets(covers.root).ids() == ["second"]  # warned, not forbidden
+    assert "Run *7*" in of_runs(open_page("chips", view="sets"))
+
+
+def of_runs(app):
+    """Return the one warning that names runs."""
+    found = [said.value for said in app.warning if "learn from it" in said.value]
+    assert len(found) == 1
+    return found[0].replace("\\", "")
+
+
 def test_verifying_tells_of_a_byte_that_changed(covers, open_page):
     """Row 11."""
     app = open_page("chips", view="sets")
@@ -386,7 +413,6 @@ def test_names_are_text_on_every_view(town, open_page, tmp_path, shown):
 def test_names_of_classes_are_text_on_every_view(space, open_page, town_template, monkeypatch):
     """Row 8."""
     import shutil
-    from dataclasses import replace
 
     shutil.copytree(town_template, space.root)
 
