@@ -8,7 +8,7 @@ import streamlit as st
 from core import jobs
 from core.chips.display import is_classes
 from core.chips.export import QUALITY, zips_of
-from core.chips.options import LARGEST_PX
+from core.chips.options import LARGEST_PX, SMALLEST_PX
 from core.chips.sets import ChipSets, SetInfo
 from core.store import checked_id
 from core.text import N_
@@ -56,7 +56,12 @@ def import_panel(infos: list[SetInfo]) -> None:
         help=_("Small letters, digits, '_' and '-'."),
     )
     size = right.number_input(
-        _("Side (px)"), 0, LARGEST_PX, 0, help=_("0: the shorter side of the first image.")
+        _("Side (px)"),
+        SMALLEST_PX,
+        LARGEST_PX,
+        None,
+        placeholder=_("as the first image"),
+        help=_("Empty: the shorter side of the first image."),
     )
     if st.button(_("Take the images in"), type="primary", disabled=is_running("import")):
         with shown_errors():
@@ -67,7 +72,7 @@ def import_panel(infos: list[SetInfo]) -> None:
                 "workspace": str(root.resolve()),
                 "out": set_id,
                 "source": str(path.resolve()),
-                "size_px": int(size) or None,
+                "size_px": size,
                 "labels": str(labels[0].resolve()) if labels else None,
             }
             app_state().jobs["import"] = jobs.submit(root / "jobs", "import-chips", config)

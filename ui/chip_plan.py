@@ -134,7 +134,7 @@ def _options(key: str, *, is_place_known: bool) -> CutOptions:
     left, right = st.columns(2)
     size = int(_number(left, _("Side (px)"), (SMALLEST_PX, LARGEST_PX), 64, key="px", step=16))
     metres = _number_or_none(
-        right, _("Side (m)"), (0.01, LARGEST_SIDE_M), _("pixels as they are"), key="m",
+        right, _("Side (m)"), (0.01, LARGEST_SIDE_M), _("auto"), key="m",
         said=_("Empty: as many of the source's pixels as the side in px."),
     )  # fmt: skip
     ways = {"random": _("At random"), "grid": _("Side by side")}
@@ -144,7 +144,10 @@ def _options(key: str, *, is_place_known: bool) -> CutOptions:
     label, limits = _("Number"), (1, MOST_CHIPS)
     count: float | None
     if is_grid:
-        count = _number_or_none(left, label, limits, _("all that fit"), key="count-grid", step=100)
+        said = _("Empty: all that fit.")
+        count = _number_or_none(
+            left, label, limits, _("all"), key="count-grid", step=100, said=said
+        )
     else:
         count = _number(left, label, limits, 2000, key="count-random", step=100)
     said = _("The same seed, the same set.")
@@ -194,7 +197,7 @@ def _more(way: str, key: str, is_place_known: bool) -> dict[str, Any]:
         first, second, third = st.columns(3)
         share = _number(first, _("For the test (%)"), (1, 90), 20, key="share")
         block = _number_or_none(
-            second, _("Block (m)"), (0.01, LARGEST_SIDE_M), _("as fits"), key="block",
+            second, _("Block (m)"), (0.01, LARGEST_SIDE_M), _("auto"), key="block",
             said=_("Empty: from 2 to 8 chips a side."),
         )  # fmt: skip
         gap = _number(third, _("Gap (m)"), (0.0, LARGEST_SIDE_M), 0.0, key="gap", step=10.0)

@@ -100,7 +100,7 @@ def key_figures(info: SetInfo, area: Area | None) -> None:
         _("A pixel means"): _("no place") if metres is None else f"{metres_text(metres)} m",
         _("On the disk"): size_text(info.num_bytes),
     }
-    for column, (name, value) in zip(st.columns([2, 3, 3, 2, 2]), figures.items(), strict=True):
+    for column, (name, value) in zip(st.columns([4, 6, 6, 5, 5]), figures.items(), strict=True):
         column.metric(name, value)
     said = _("Channels: {names}").format(names=plain(channels_text(info.channels, area)))
     if info.made == "import" and "test" not in info.splits:
