@@ -126,8 +126,8 @@ def _files_of(info: SetInfo) -> tuple[str, ...]:
         return ()
     space = workspace()
     found = [settings().data / name for name in intake.data_files(intake.RASTER_SUFFIXES)]
-    if info.area in space.area_ids():
-        found += [image.path for image in shelf.fetched(space, info.area)]
+    for area in space.area_ids():  # a set may be cut without the area that its images were for
+        found += [image.path for image in shelf.fetched(space, area)]
     found += intake.uploads(space.root, intake.RASTER_SUFFIXES)
     return tuple(str(path) for path in found if source_name(path) in names)
 

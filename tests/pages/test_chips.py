@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import geopandas as gpd
 import numpy as np
@@ -15,6 +16,7 @@ from core.chips.imports import import_set
 from core.chips.options import CutOptions
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
+from core.connectors import shelf
 from core.workspace import Workspace
 from models import runs
 from tests.core.raster_files import write_tif
@@ -280,6 +282,20 @@ def test_a_place_is_never_shown_from_another_file_of_the_same_name(town, open_pa
     app.run()
     assert "This place as a chip" in text(clean(app))
     assert not app.error
+
+
+def test_a_fetched_image_is_found_though_its_set_names_no_area(
+    town, open_page, tmp_path, monkeypatch
+):
+    rgb = np.random.default_rng(0).integers(1, 255, (3, 60, 60)).astype("u1")
+    path = write_tif(tmp_path / "fetched.tif", rgb)
+    options = CutOptions(size_px=8, count=5, split="none")
+    run(town, Request(out="files", files=(str(path),), options=options))
+    image = SimpleNamespace(path=path)
+    monkeypatch.setattr(shelf, "fetched", lambda _space, area: [image] if area == "town" else [])
+    centre = ChipSets(town.root).open("files").table.geometry.centroid.to_crs(4326).iloc[0]
+    app = open_page("chips", place=f"{centre.y},{centre.x}")
+    assert "This place as a chip" in text(clean(app))
 
 
 def test_a_plan_of_a_file_that_was_replaced_is_made_anew(town, open_page, data_folder):
