@@ -216,6 +216,7 @@ def test_a_zip_of_images_is_taken_in_with_its_classes(visit, server, corner, tmp
     page.get_by_role("button", name="Take the images in").click()
     expect(page.get_by_text("All 6 chips")).to_be_visible()
     wait_settled(page)
+    expect(chips_of(page)).to_have_count(6)
     assert "set=fields" in page.url
     titles = [chip.get_attribute("title") for chip in chips_of(page).all()]
     assert [title.split(" · ")[-1] for title in titles] == ["Crops"] * 3 + ["Forest"] * 3
