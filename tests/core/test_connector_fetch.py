@@ -310,6 +310,46 @@ def test_failed_images_are_tried_again_alone(server, space):
     assert len(shelf.fetched(space, "town")) == 2
 
 
+@pytest.fixture
+def both_failed(server, space):
+    """Both images are listed as failed; the server is well again."""
+    server.faults = {f"{name}.tif": ["denied", 10_000] for name in PIXELS}
+    done = fetch(server, space)
+    assert len(done.failures) == 2
+    server.faults.clear()
+    return done.failures
+
+
+def listed(space):
+    return {failure.image.id for failure in shelf.failures(space, "town")}
+
+
+def test_trying_again_at_an_unreachable_host_forgets_no_failure(server, space, both_failed):
+    gone = Catalogue(url="http://nowhere.invalid/stac", title="Gone")
+    with pytest.raises(OutsideError, match="is not known"):
+        fetch(server, space, [failure.image for failure in both_failed], catalogue=gone)
+    assert shelf.failures(space, "town") == both_failed
+
+
+def test_trying_again_without_room_forgets_no_failure(server, space, both_failed, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 10**6))
+    with pytest.raises(TooLargeError):
+        fetch(server, space, [failure.image for failure in both_failed])
+    assert shelf.failures(space, "town") == both_failed
+
+
+def test_a_cancelled_try_keeps_the_failures_that_it_did_not_reach(server, space, both_failed):
+    first, second = (failure.image for failure in both_failed)
+
+    def has_first():
+        return bool(shelf.fetched(space, "town"))
+
+    with pytest.raises(StoppedError):
+        fetch(server, space, [first, second], should_stop=has_first)
+    assert [image.title for image in shelf.fetched(space, "town")] == [first.id]
+    assert listed(space) == {second.id}
+
+
 def test_a_server_that_drips_is_given_up(server, space, monkeypatch):
     monkeypatch.setattr(door, "_SLOW_S", 0.3)
     monkeypatch.setattr(door, "_SLOW_BYTES", 10 << 20)
