@@ -53,14 +53,9 @@ def show_fetched_layers(job: Job) -> str:
     return text
 
 
-def wish_of(area: Area, known: Recipe, **more: Any) -> Wish:
-    """Return the wish for a layer, under an id that is no other layer's of the area."""
-    return Wish(recipe=known.id, layer_id=own_id(area, known), **more)
-
-
 def is_there(area: Area, known: Recipe) -> bool:
     """Tell whether an area has the layer of a recipe."""
-    return is_layer_there(area, wish_of(area, known).layer_id, known.id)
+    return is_layer_there(area, own_id(area, known), known.id)
 
 
 def fetch_layers_form(area: Area) -> None:
@@ -71,7 +66,7 @@ def fetch_layers_form(area: Area) -> None:
     years, again, catalogue, mbit_s = _more(area)
     estimates: Sequence[LayerEstimate] = ()
     with shown_errors():
-        wishes = [wish_of(area, known, years=years, again=again) for known in layer_recipes()]
+        wishes = [Wish(recipe=known.id, years=years, again=again) for known in layer_recipes()]
         estimates = plan_layers(workspace(), area.id, wishes, mbit_s=mbit_s)
     if not estimates:
         return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import shapely
 
-from core.connectors.layers import Wish, is_layer_there
+from core.connectors.layers import Wish, is_layer_there, own_id
 from core.connectors.recipes import Recipe, recipe
 from core.connectors.seasons import checked_years, tile_urls
 from core.errors import InputError
@@ -60,9 +60,8 @@ def plan_layers(
     for wish in wishes:
         known = recipe(wish.recipe)
         checked_years(wish.years)
-        is_there = not wish.again and is_layer_there(
-            area, wish.layer_id or known.layer_id, known.id
-        )
+        layer_id = wish.layer_id or own_id(area, known)
+        is_there = not wish.again and is_layer_there(area, layer_id, known.id)
         files = 0 if is_there else _num_files(known, boundary)
         pixels = square_m / known.resolution_m**2 * files
         unpacked = int(pixels * (1 if known.kind == "classes" else 4))

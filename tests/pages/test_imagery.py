@@ -11,6 +11,7 @@ from core.connectors.search import Results
 from core.connectors.shelf import Failure, failures, write_failures
 from core.jobs import Job, Progress
 from tests.pages.said import button, clean, marked, only, tables, text
+from ui import fetch_layers
 
 HOSTILE = "<img src=x onerror=alert(1)> *b* [l](https://x.invalid) `c`"
 
@@ -174,6 +175,19 @@ def test_every_layer_is_offered_with_source_licence_pixel_and_size(town, open_pa
     only(app.checkbox, "Night lights").uncheck().run()
     assert button(app, "Fetch the chosen layers (5)")
     assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_the_short_name_of_a_layer_is_left_to_the_fetch(town, open_page, monkeypatch):
+    """By then another layer may have it."""
+    asked = []
+    monkeypatch.setattr(fetch_layers, "is_reachable", lambda url: True)
+    monkeypatch.setattr(jobs, "submit", lambda *given: asked.append(given) or "none")
+    app = open_page("data", area="town")
+    switch(app, "layers").set_value(True).run()
+    button(app, "Fetch the chosen layers (6)").click().run()
+    ((_root, work, config),) = asked
+    assert work == "fetch-layers"
+    assert {wish["layer_id"] for wish in config["wishes"]} == {""}
 
 
 def test_an_area_without_layers_offers_to_fetch_them(town, open_page):
