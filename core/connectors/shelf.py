@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +146,16 @@ def add_image(
         on_progress=on_progress,
         should_stop=should_stop,
     )
+
+
+def free_layer_id(area: Area, image: Image, band: int) -> str:
+    """Return a short name for the layer of a band that no layer has: of its date, or its name."""
+    taken = {layer.id for layer in area.layers}
+    name = store.slug(image.key, fallback="image")
+    numbered = (f"{name}-b{band}-{number}" for number in count(2))
+    of_date = f"{store.slug(image.date or 'image', fallback='image')}-b{band}"
+    names = chain((of_date, f"{name}-b{band}"), numbered)
+    return next(one for one in names if one not in taken)
 
 
 def is_there(workspace: Workspace, area_id: str, image: Found) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -20,7 +21,7 @@ from core.connectors import assets, door, imagery, items, shelf
 from core.connectors.search import search
 from core.connectors.signing import Catalogue
 from core.errors import BusyError, InputError, OutsideError, StoppedError, TooLargeError
-from core.prepare import boundary_lonlat
+from core.prepare import About, boundary_lonlat
 from tests.core.fetch_job import kill_after
 from tests.core.raster_files import new_area
 from tests.core.stac_server import noise, stac_server, times, write_cog
@@ -188,6 +189,32 @@ def test_colours_names_scales_and_masks_of_bands_are_kept(server, space, monkeyp
         assert np.array_equal(dataset.dataset_mask(), mask[200:600, 500:700])
         shown = dataset.dataset_mask() != 0
         assert np.array_equal(dataset.read()[:, shown], values[:, 200:600, 500:700][:, shown])
+
+
+def test_bands_of_images_of_one_day_become_layers_of_their_own(server, space):
+    """Names of quads hold dots and capitals, and one flight takes many of them."""
+    (west,) = fetch(server, space, only(server, space)).images
+    twin = replace(west, key="m_4108701_ne_16_060_20210815.image")
+    long = replace(west, key=f"{'m' * 60}-0123abcd.image")
+    made = []
+    for image in (west, twin, twin, long, long, west):
+        area = space.area("town")
+        name = shelf.free_layer_id(area, image, 4)
+        about = About(layer_id=name, title="Infrared", kind="values", replaces="")
+        shelf.add_image(space, "town", image, about, band=4)
+        made.append(name)
+    assert made[:3] == [
+        "2021-08-15-b4",
+        "m-4108701-ne-16-060-20210815-image-b4",
+        "m-4108701-ne-16-060-20210815-image-b4-2",
+    ]
+    assert {layer.id for layer in space.area("town").layers} == set(made)
+    assert len(set(made)) == 6
+    late = About(layer_id=made[0], title="Infrared", kind="values", replaces="")
+    before = space.area("town")
+    with pytest.raises(InputError, match="another origin"):  # taken since the name was chosen
+        shelf.add_image(space, "town", twin, late, band=4)
+    assert space.area("town") == before
 
 
 def test_an_image_can_be_removed(server, space):

@@ -1,15 +1,19 @@
 """Imagery and Fetch layers without a browser: what is said, offered and refused in each state."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import shapely
 
-from core import jobs
+from core import jobs, store
 from core import settings as core_settings
-from core.connectors import kept, layers
+from core.connectors import assets, kept, layers
 from core.connectors.items import Found, Refused
 from core.connectors.search import Results
 from core.connectors.shelf import Failure, failures, write_failures
 from core.jobs import Job, Progress
+from tests.core.raster_files import write_tif
 from tests.pages.said import button, clean, marked, only, tables, text
 from ui import fetch_layers
 
@@ -155,6 +159,28 @@ def test_a_failure_that_will_never_come_can_be_dismissed(town, open_page):
     button(app, "Dismiss").click().run()
     assert "Could not be fetched" not in text(clean(app))
     assert failures(town, "town") == ()
+
+
+def test_a_second_image_of_one_day_can_become_a_layer(town, open_page, monkeypatch):
+    """Its name holds a dot, which no short name may."""
+    asked = []
+    monkeypatch.setattr(jobs, "submit", lambda *given: asked.append(given) or "none")
+    path = town.folder("town") / "imagery" / "naip" / "m_41_20210815.image.tif"
+    path.parent.mkdir(parents=True)
+    write_tif(path, np.ones((4, 30, 30), "uint8"))
+    facts = {"crs": "EPSG:32616", "width": 30, "height": 30, "bands": 4, "dtype": "uint8",
+             "pixel": [10, 10], "bounds": [0, 0, 1, 1], "cover": 1.0}  # fmt: skip
+    body = {"digest": "", "bytes": path.stat().st_size, "received": 0, "mode": "whole",
+            "facts": facts, "title": "m_41", "source": {"date": "2021-08-15"}}  # fmt: skip
+    store.write_json(path.with_suffix(".json"), body, kind=assets.KIND, version=assets.VERSION)
+    taken = town.area("town").layers[0]
+    town.put_layer("town", replace(taken, id="2021-08-15-b4", file="", url="https://x.test"), None)
+    app = open_page("imagery", area="town")
+    button(app, "Make the layer").click().run()
+    ((_root, work, config),) = asked
+    assert not clean(app).error
+    assert (work, config["layer_id"]) == ("image-layer", "m-41-20210815-image-b4")
+    assert config["replaces"] == ""
 
 
 # --- layers -------------------------------------------------------------------------------------
