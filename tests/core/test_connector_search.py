@@ -2,8 +2,9 @@
 
 import json
 import socket
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -258,6 +259,65 @@ def test_what_is_no_stac_api_is_told_apart(tmp_path):
 def test_a_search_can_be_stopped(quads):
     with pytest.raises(StoppedError):
         find(quads, should_stop=lambda: True)
+
+
+@contextmanager
+def dripping(answer, *, pause_s=0.05):
+    """Serve one byte of an answer after the other; yield its address and a list of the visits."""
+    visits, over = [], threading.Event()
+
+    def drip(visitor):
+        with visitor, suppress(OSError):
+            visitor.recv(10_000)
+            for byte in answer:
+                if over.wait(pause_s):
+                    return
+                visitor.sendall(bytes([byte]))
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                visitor, _ = listener.accept()
+                visits.append(visitor)
+                threading.Thread(target=drip, args=(visitor,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", visits
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+@pytest.mark.parametrize("should_stop", [None, lambda: False], ids=["without", "with a stop"])
+def test_row_28_a_server_that_drips_headers_is_given_up_and_not_asked_again(
+    monkeypatch, should_stop
+):
+    """Row 28. Each byte begins the time limit of the socket anew."""
+    monkeypatch.setattr("core.connectors.door._ANSWER_S", 0.4)
+    begun = time.monotonic()
+    with (
+        dripping(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 60_000) as (url, visits),
+        Door(url, outside=True, should_stop=should_stop) as door,
+        pytest.raises(OutsideError, match="too slow"),
+    ):
+        door.text(url)
+    assert len(visits) == 1
+    assert time.monotonic() - begun < 2
+
+
+def test_row_28_an_answer_of_no_told_length_that_drips_is_not_taken_for_whole(monkeypatch):
+    """Row 28."""
+    monkeypatch.setattr("core.connectors.door._CHUNK_S", 0.4)
+    monkeypatch.setattr("core.connectors.door._TRIES", 1)
+    answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000
+    with (
+        dripping(answer, pause_s=0.01) as (url, _),
+        Door(url, outside=True) as door,
+        pytest.raises(OutsideError, match="too slow"),
+    ):
+        door.text(url)
 
 
 # --- hostile catalogues -------------------------------------------------------------------------
