@@ -45,9 +45,14 @@ def require_outside(outside: bool) -> None:
         )
 
 
+def unsigned(url: str) -> str:
+    """Return an address without its query, which may hold a signature that expires."""
+    return url.partition("?")[0]
+
+
 def shown(url: str) -> str:
-    """Return an address for people: without its query, which may hold a signature, and short."""
-    return url.partition("?")[0][:160]
+    """Return an address for people: without its query, and short."""
+    return unsigned(url)[:160]
 
 
 def parsed(url: str) -> SplitResult:

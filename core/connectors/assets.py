@@ -20,9 +20,9 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from core import rasters, store
-from core.connectors import addresses, download, windows
+from core.connectors import download, windows
 from core.connectors.door import Door, Head
-from core.connectors.ranges import RangeFile, head_of
+from core.connectors.ranges import RangeFile, head_of, version_of
 from core.connectors.signing import Link
 from core.connectors.windows import Cut
 from core.errors import AppError, ExtentError, RefusedFileError, StoreError
@@ -156,7 +156,7 @@ def _window(
                 dataset,
                 cut,
                 beside,
-                version=f"{addresses.shown(link.href)} {head.size} {head.version}",
+                version=version_of(link, head),
                 on_share=lambda share: on_share(0.95 * share),
                 check=checked,
                 prefetch=file.prefetch,

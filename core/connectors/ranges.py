@@ -1,6 +1,7 @@
 """A file on a server as a file that can be read from anywhere, part by part."""
 
 import os
+import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -149,6 +150,14 @@ def head_of(link: Link, door: Door) -> Head:
     if found.size == 0:
         raise OutsideError(N_("{url} is empty."), url=addresses.shown(link.href))
     return found
+
+
+def version_of(link: Link, head: Head) -> str:
+    """Return what tells this version of a file from others, whichever way its link is signed.
+
+    Where the server names no version, nothing that came before is taken for the same.
+    """
+    return f"{addresses.unsigned(link.href)} {head.size} {head.version or uuid.uuid4().hex}"
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

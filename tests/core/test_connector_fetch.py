@@ -248,6 +248,46 @@ def test_a_whole_file_goes_on_after_the_last_byte_that_came(server, space, monke
     assert sent[1:].min() == 1
 
 
+def stopped_halfway(server, space, found):
+    """Fetch until some bytes are there, and return their number."""
+    server.faults["quad-west.tif"] = ["slow", 10_000]
+    part = space.root / "areas/town/imagery/naip/quad-west.image.part"
+
+    def has_some():
+        return part.is_file() and part.stat().st_size > 0
+
+    with pytest.raises(StoppedError):
+        fetch(server, space, found, should_stop=has_some)
+    server.faults.clear()
+    server.asked.clear()
+    return part.stat().st_size
+
+
+def test_a_whole_file_goes_on_where_its_link_was_signed_anew(server, space, monkeypatch):
+    """Some catalogues sign links themselves, differently for each search."""
+    monkeypatch.setattr(assets, "_SMALL", 1 << 30)
+    server.is_signed = True
+    link = server.items["naip"][0]["assets"]["image"]
+    plain, link["href"] = link["href"], f"{link['href']}?sig=1"
+    have = stopped_halfway(server, space, only(server, space))
+    server.signature = 2
+    link["href"] = f"{plain}?sig=2"
+    (image,) = fetch(server, space, only(server, space)).images
+    assert image.path.read_bytes() == (server.folder / "quad-west.tif").read_bytes()
+    assert f"bytes={have}-" in {one.range for one in server.files("quad-west")}
+    assert server.bytes_of("quad-west.tif")[1:have].max() == 0
+
+
+def test_what_came_of_a_file_without_a_version_is_not_joined_with_more(server, space, monkeypatch):
+    """Another file of the same size may lie there by now."""
+    monkeypatch.setattr(assets, "_SMALL", 1 << 30)
+    server.has_etag = False
+    stopped_halfway(server, space, only(server, space))
+    (image,) = fetch(server, space, only(server, space)).images
+    assert image.path.read_bytes() == (server.folder / "quad-west.tif").read_bytes()
+    assert {one.range for one in server.files("quad-west")} == {"bytes=0-0", ""}
+
+
 def test_a_file_that_changes_on_the_server_is_not_mixed(server, space, monkeypatch):
     monkeypatch.setattr(assets, "_SMALL", 1 << 30)
     other = noise(4, SIDE, SIDE, seed=9)

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from core.connectors.door import Head
-from core.connectors.ranges import RangeFile
+from core.connectors.ranges import RangeFile, version_of
 from core.connectors.signing import Link
 from core.errors import RefusedFileError
 
@@ -104,3 +104,22 @@ def test_row_5_a_part_that_no_block_has_is_refused_before_it_is_asked_for(
     assert "secret" not in file.error.message()
     assert door.asked == []
     assert file.read(10) == b""  # and nothing is read after it
+
+
+def test_the_version_of_a_file_is_told_by_address_size_and_validator_not_by_its_signature(door):
+    def of(path, head):
+        return version_of(Link(f"https://x.test/{path}", door), head)
+
+    known = of("a.tif?sig=1", Head(5, True, "v"))
+    assert known == of("a.tif?sig=2", Head(5, True, "v"))
+    long = f"{'a' * 200}"
+    others = [
+        of("b.tif?sig=1", Head(5, True, "v")),
+        of("a.tif?sig=1", Head(6, True, "v")),
+        of("a.tif?sig=1", Head(5, True, "w")),
+        of(f"{long}1", Head(5, True, "v")),
+        of(f"{long}2", Head(5, True, "v")),
+        of("a.tif", Head(5, True, "")),
+        of("a.tif", Head(5, True, "")),  # where the server names none, each is another
+    ]
+    assert len({known, *others}) == 8
