@@ -9,7 +9,6 @@ takes up what is missing and never asks for what is there.
 """
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +26,7 @@ from core.connectors import addresses, signing
 from core.connectors.assets import Wish, fetch_file
 from core.connectors.door import Door
 from core.connectors.items import Found, harmless
+from core.connectors.reckoning import box_m, checked_speed, seconds
 from core.connectors.shelf import Failure, Image, fetched, is_there, write_failures
 from core.connectors.signing import Catalogue, Link, Signer
 from core.errors import AppError, BusyError, InputError, OutsideError, StoppedError
@@ -36,12 +36,9 @@ from core.text import N_
 from core.workspace import Workspace
 
 MOST_AT_ONCE = 1000
-_DEGREE_M = 111_320.0
 _BANDS = 4
 """Of an image whose catalogue does not tell how many it has."""
 _WHILE_FETCHED = 2.4
-_SECONDS_EACH = 1.5
-"""Of asking for one file, however small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +89,7 @@ def plan_fetch(
         InputError: There is no such area, nothing to fetch, or far too much; or no such speed.
     """
     _check_many(found)
-    if not 0.01 <= mbit_s <= 1e5:
-        raise InputError(N_("{speed} Mbit/s is no usable speed."), speed=mbit_s)
+    checked_speed(mbit_s)
     boundary = boundary_lonlat(workspace, area_id)
     missing = [image for image in found if not is_there(workspace, area_id, image)]
     boundary_box = boundary.envelope
@@ -114,7 +110,7 @@ def plan_fetch(
         download_bytes=download,
         disk_bytes=disk,
         free_bytes=free_bytes(workspace),
-        seconds=_SECONDS_EACH * len(missing) + download * 8 / (mbit_s * 1e6),
+        seconds=seconds(len(missing), download, mbit_s),
         mbit_s=mbit_s,
         is_rough=is_rough,
     )
@@ -331,9 +327,7 @@ def _unpacked(image: Found, boundary: shapely.Geometry) -> int:
     part = shapely.intersection(image.footprint, boundary)
     if part.is_empty:
         return 0
-    west, south, east, north = part.bounds
-    across = (east - west) * _DEGREE_M * math.cos(math.radians((south + north) / 2))
-    down = (north - south) * _DEGREE_M
+    across, down = box_m(part)
     side = image.resolution_m or 1.0
     return int(across * down / side**2 * (len(image.bands) or _BANDS) * image.itemsize)
 
