@@ -44,10 +44,11 @@ with stopping_errors():
     found = kept.results.found if kept else ()
     keys = set(chosen_keys(area, stamp, view)) if kept else set()
     chosen = [image for image in found if image.key in keys]
-    here = {image.key for image in found if shelf.is_there(workspace(), area.id, image)}
+    have = shelf.places_of(images, kept.query.catalogue) if kept else set()
+    here = {image.key for image in found if image.place in have}
     drawn = drawn_of(images, view)
     if kept:
-        fetch_panel(area, view, kept, chosen)
+        fetch_panel(area, view, kept, chosen, images)
 
 # Outputs
 with st.container():

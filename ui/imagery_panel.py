@@ -11,6 +11,7 @@ from core.connectors.imagery import plan_fetch
 from core.connectors.items import Found
 from core.connectors.kept import Kept, Query
 from core.connectors.search import checked_dates
+from core.connectors.shelf import Image
 from core.connectors.signing import CATALOGUES, catalogue_of
 from core.workspace import Area
 from ui.choice import choice
@@ -112,7 +113,9 @@ def start(area: Area, work: str, purpose: str, **config: object) -> None:
     app_state().jobs[purpose] = jobs.submit(root / "jobs", work, config)
 
 
-def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Found]) -> None:
+def fetch_panel(
+    area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Found], images: Sequence[Image]
+) -> None:
     """Draw what the chosen images would take, with the button that fetches them."""
     with st.sidebar:
         st.divider()
@@ -123,7 +126,10 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
             return
         estimate = None
         with shown_errors():
-            estimate = plan_fetch(workspace(), area.id, chosen, mbit_s=view.mbit_s)
+            estimate = plan_fetch(
+                workspace(), area.id, chosen, catalogue=kept.query.catalogue, images=images,
+                mbit_s=view.mbit_s,
+            )  # fmt: skip
         if estimate is None:
             return
         st.caption("  \n".join(plain(line) for line in estimate_lines(estimate)))

@@ -11,7 +11,7 @@ whole. Whatever is killed in between is taken up again.
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,10 @@ class File:
     """Bytes that came over the network for it."""
     mode: str
     """`window` or `whole`."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
+    title: str
+    source: dict[str, Any]
+    """As in `Wish`, and when it was `fetched`."""
 
 
 def have(folder: Path, key: str) -> File | None:
@@ -82,6 +85,8 @@ def have(folder: Path, key: str) -> File | None:
             received=int(body["received"]),
             mode=str(body["mode"]),
             facts=dict(body["facts"]),
+            title=str(body["title"]),
+            source=dict(body["source"]),
         )
     except (StoreError, OSError, KeyError, TypeError, ValueError):
         return None
@@ -116,7 +121,8 @@ def fetch_file(
         StoppedError: The user stopped the work.
     """
     found = have(folder, wish.key)
-    if found is not None:
+    # Another catalogue may call an image of its own the same.
+    if found is not None and found.source.get("catalogue") == wish.source.get("catalogue"):
         return found
     before = door.num_bytes
     head = head_of(link, door)

@@ -78,8 +78,13 @@ class Found:
 
     @property
     def key(self) -> str:
-        """A name for files: the collection's and the image's ids and the asset, made harmless."""
+        """A name for files: the image's id and the asset, made harmless."""
         return f"{harmless(self.id)}.{harmless(self.asset)}"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Folder and name of its files: the collection, made harmless, and the key."""
+        return harmless(self.collection), self.key
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,10 @@ def fetch(server, space, found=None, **more):
     return imagery.fetch(space, "town", found, outside=True, **more)
 
 
+def plan(server, space, found):
+    return imagery.plan_fetch(space, "town", found, catalogue=server.url)
+
+
 def only(server, space, name="quad-west"):
     return [image for image in find(server, space) if image.id == name]
 
@@ -125,6 +129,24 @@ def test_what_is_there_is_not_asked_for_again(server, space):
     assert len(done.images) == 2
     assert done.received == 0
     assert len(server.asked) == before
+
+
+def test_an_image_that_another_catalogue_calls_the_same_is_fetched(server, space):
+    """A mirror may hold something else under the ids of a catalogue that is trusted."""
+    found = only(server, space)
+    path = server.folder / "quad-west.tif"
+    true = path.read_bytes()
+    write_cog(path, noise(4, SIDE, SIDE, seed=9), west=445_000, north=4_635_000)
+    mirror = Catalogue(url=server.url.replace("127.0.0.1", "localhost"), title="Mirror")
+    (image,) = fetch(server, space, found, catalogue=mirror).images
+    assert image.source["catalogue"] == mirror.url
+    path.write_bytes(true)
+    assert plan(server, space, found).num == 1
+    (image,) = fetch(server, space, found).images
+    assert image.source["catalogue"] == server.url
+    check_west(image.path)
+    assert plan(server, space, found).num == 0
+    assert imagery.plan_fetch(space, "town", found, catalogue=mirror.url).num == 1
 
 
 def test_a_fetched_image_tells_where_it_comes_from_and_under_which_licence(server, space):
@@ -541,7 +563,7 @@ def test_row_20_the_disk_is_looked_at_before_anything_is_asked(server, space, mo
     with pytest.raises(TooLargeError, match="Fetching these images needs about"):
         fetch(server, space, found)
     assert len(server.asked) == before
-    assert not imagery.plan_fetch(space, "town", found).fits
+    assert not plan(server, space, found).fits
 
 
 def test_row_18_two_fetches_of_one_area_do_not_meet(server, space):
@@ -580,7 +602,7 @@ def test_row_28_no_number_of_images_is_planned_for_longer_than_a_moment(server, 
     begun = time.perf_counter()
     for many in ([], [found] * 1001, [found] * 10**6):
         with pytest.raises(InputError, match="1 to 1000"):
-            imagery.plan_fetch(space, "town", many)
+            plan(server, space, many)
     assert time.perf_counter() - begun < 0.1
 
 
@@ -605,14 +627,14 @@ def test_a_deleted_area_does_not_come_back(server, space):
 
 def test_an_estimate_is_of_the_size_of_what_comes(server, space):
     found = find(server, space)
-    plan = imagery.plan_fetch(space, "town", found)
-    assert plan.num == 2
-    assert plan.fits
+    planned = plan(server, space, found)
+    assert planned.num == 2
+    assert planned.fits
     done = fetch(server, space, found)
     written = sum(image.num_bytes for image in done.images)
-    assert 0.9 * written < plan.download_bytes < 1.3 * written
-    assert plan.disk_bytes > written
-    assert imagery.plan_fetch(space, "town", found).num == 0
+    assert 0.9 * written < planned.download_bytes < 1.3 * written
+    assert planned.disk_bytes > written
+    assert plan(server, space, found).num == 0
 
 
 # --- killed at any moment -----------------------------------------------------------------------

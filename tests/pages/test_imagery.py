@@ -13,6 +13,7 @@ from core.connectors.items import Found, Refused
 from core.connectors.search import Results
 from core.connectors.shelf import Failure, failures, write_failures
 from core.jobs import Job, Progress
+from core.workspace import Workspace
 from tests.core.raster_files import write_tif
 from tests.pages.said import button, clean, marked, only, tables, text
 from ui import fetch_layers
@@ -100,6 +101,24 @@ def test_a_search_that_was_kept_is_shown_without_asking_anybody(town, open_page)
     for label, chosen in (("All", "2"), ("None", "0"), ("Newest", "1"), ("Suggested", "1")):
         button(app, label).click().run()
         assert figures(clean(app))["Chosen"] == chosen
+
+
+def test_a_full_search_costs_no_look_at_the_disk_for_each_of_its_images(
+    town, open_page, monkeypatch
+):
+    keep(town, *(image(f"a{number}") for number in range(500)))
+    app = open_page("imagery", area="town")
+    button(app, "All").click().run()
+    looks, folder = [], Workspace.folder
+
+    def counted(space, area_id):
+        looks.append(area_id)
+        return folder(space, area_id)
+
+    monkeypatch.setattr(Workspace, "folder", counted)
+    app.run()
+    assert figures(clean(app))["Chosen"] == "500"
+    assert len(looks) < 50
 
 
 def test_one_image_is_looked_at_and_the_address_names_it(town, open_page):
