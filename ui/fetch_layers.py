@@ -61,7 +61,7 @@ def is_there(area: Area, known: Recipe) -> bool:
 def fetch_layers_form(area: Area) -> None:
     """Draw the switch, the layers to choose from, what they would take, and the button."""
     is_on = outside_switch("outside-layers")
-    no_access_panel()
+    no_access_panel("layers")
     _missed_panel(area)
     years, again, catalogue, mbit_s = _more(area)
     estimates: Sequence[LayerEstimate] = ()
@@ -178,7 +178,7 @@ def _confirm(
 def _start(area: Area, wishes: Sequence[Wish], catalogue: str) -> None:
     root = workspace().root
     with shown_errors():
-        if is_reachable(catalogue):
+        if is_reachable(catalogue, "layers"):
             config = {
                 "workspace": str(root.resolve()),
                 "area": area.id,

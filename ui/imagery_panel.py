@@ -33,7 +33,8 @@ def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
         view.asset, (view.first, view.last) = kept.query.asset, kept.query.dates
     with st.sidebar:
         is_on = outside_switch("outside-imagery")
-        known = {catalogue.url: catalogue.title for catalogue in CATALOGUES}
+        # Without its publisher, which the column is too narrow for; the table names that too.
+        known = {catalogue.url: catalogue.title.partition(" (")[0] for catalogue in CATALOGUES}
         current = view.catalogue or CATALOGUES[0].url
         chosen = choice(
             _("Catalogue"),
@@ -95,7 +96,7 @@ def _start_search(area: Area, view: ImageryView) -> None:
         dates=(view.first, view.last),
     )
     checked_dates(query.dates)
-    if is_reachable(query.catalogue):
+    if is_reachable(query.catalogue, "imagery"):
         start(area, "search-imagery", f"search-{area.id}", query=asdict(query))
         view.search = ""  # its answer is the latest, also where it is cancelled after that
     st.rerun()
@@ -153,7 +154,7 @@ def fetch_panel(
 def start_fetch(area: Area, images: Sequence[Found], catalogue: str, licence: str) -> None:
     """Fetch images as a job, if the catalogue answers."""
     with shown_errors():
-        if is_reachable(catalogue):
+        if is_reachable(catalogue, "imagery"):
             start(
                 area,
                 "fetch-imagery",

@@ -486,14 +486,17 @@ def test_the_job_makes_the_layer_and_says_what_it_does(server, space):
     assert [row["recipe"] for row in job.result["missed"]] == ["landcover"]
 
 
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 15))]
+)
 def test_row_18_a_layer_killed_at_a_random_moment_is_made_by_the_next_try(
-    server, space, monkeypatch
+    server, space, seed, monkeypatch
 ):
     """Row 18. Files that had come are not asked for again, and the area is whole all the time."""
     monkeypatch.setattr(
         jobs, "_command", lambda folder: [sys.executable, "-m", "tests.core.fetch_job", str(folder)]
     )
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(seed)
     values = rng.normal(0, 1, (40, 40)).astype("float32")
     for name, half in {"west": values[:, :20], "east": values[:, 20:]}.items():
         publish(server, "cop-dem-glo-30", name, "data", half, date="2015-01-01", nodata=-9999,

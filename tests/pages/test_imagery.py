@@ -9,14 +9,16 @@ import shapely
 from core import jobs, store
 from core import settings as core_settings
 from core.connectors import assets, kept, layers
+from core.connectors.access import Access
 from core.connectors.items import Found, Refused
 from core.connectors.search import Results
 from core.connectors.shelf import Failure, failures, write_failures
+from core.errors import OutsideError
 from core.jobs import Job, Progress
 from core.workspace import Workspace
 from tests.core.raster_files import write_tif
 from tests.pages.said import button, clean, marked, only, tables, text
-from ui import fetch_layers
+from ui import fetch_layers, outside
 
 HOSTILE = "<img src=x onerror=alert(1)> *b* [l](https://x.invalid) `c`"
 
@@ -68,6 +70,8 @@ def test_the_switch_is_off_at_first_and_a_link_cannot_turn_it_on(town, open_page
     assert "nothing is fetched before you choose" in text(app)
     assert "Nothing is asked of the internet while the switch is off." in text(app)
     switch(app).set_value(True).run()
+    assert "Switch requests on" not in text(app)
+    assert "Press Search on the left" in text(app)
     assert not button(clean(app), "Search").disabled
     assert jobs.jobs(town.root / "jobs") == []
 
@@ -79,6 +83,7 @@ def test_a_server_that_forbids_requests_has_no_switch_and_says_what_works(
     assert not app.toggle
     assert "This server does not allow requests to the internet." in text(app)
     assert "Cut chips from the simulated aerial imagery" in text(app)
+    assert button(app, "Cut chips on the Chips page")
     assert button(app, "Search").disabled
     app.switch_page("pages/data.py").run()
     assert not clean(app).toggle
@@ -153,6 +158,34 @@ def test_row_8_hostile_names_are_escaped_wherever_they_are_read_as_markup(town, 
     assert not [said for said in marked(app) if "[l](" in said]
 
 
+def test_a_catalogue_that_does_not_answer_is_told_where_it_was_asked_and_leads_to_chips(
+    town, open_page, monkeypatch
+):
+    gone = OutsideError("The host {host} is not known.", host="planetarycomputer.microsoft.com")
+    monkeypatch.setattr(outside, "access", lambda *given, **more: Access(gone))
+    app = open_page("imagery", area="town")
+    switch(app).set_value(True).run()
+    button(app, "Search").click().run()
+    assert "is not known" in text(clean(app))
+    assert "searched for yet" not in text(app)
+    assert "Press Search" not in text(app)
+    app.switch_page("pages/data.py").run()
+    assert "is not known" not in text(clean(app))
+    assert "What works without the internet" not in text(app)
+    button(app, "Fetch the chosen layers (6)").click().run()
+    assert "is not known" in text(app)
+    assert "Take the simulated city, which needs no internet." in text(app)
+    app.switch_page("pages/imagery.py").run()
+    button(app, "Cut chips on the Chips page").click().run()
+    assert "Chips" in text(clean(app))
+
+
+def test_names_of_catalogues_fit_into_their_column(town, open_page):
+    app = open_page("imagery", area="town")
+    box = only(app.selectbox, "Catalogue")
+    assert box.options == ["Planetary Computer", "Earth Search", "Another STAC API"]
+
+
 @pytest.mark.parametrize(
     ("first", "last", "said"),
     [("soon", "", "is no date"), ("2023", "2019", "before it begins")],
@@ -225,7 +258,7 @@ def test_every_layer_is_offered_with_source_licence_pixel_and_size(town, open_pa
 def test_the_short_name_of_a_layer_is_left_to_the_fetch(town, open_page, monkeypatch):
     """By then another layer may have it."""
     asked = []
-    monkeypatch.setattr(fetch_layers, "is_reachable", lambda url: True)
+    monkeypatch.setattr(fetch_layers, "is_reachable", lambda *given: True)
     monkeypatch.setattr(jobs, "submit", lambda *given: asked.append(given) or "none")
     app = open_page("data", area="town")
     switch(app, "layers").set_value(True).run()
