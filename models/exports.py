@@ -111,14 +111,17 @@ def settings_of(body: bytes) -> dict[str, Any]:
 
 def gif_bytes(made: Pictures, *, seconds: float = 0.08) -> bytes:
     """Return pictures (n, C, H, W) as an endless GIF; its 256 colours are those of each frame."""
+    return gif_of(list(shown(made)), seconds=seconds)
+
+
+def gif_of(images: Sequence[Image], *, seconds: float = 0.08) -> bytes:
+    """Return images (H, W, 3 or 1) as an endless GIF; see `gif_bytes`."""
     import io
 
     from PIL import Image as Frames
 
-    pictures = shown(made)
-    if pictures.shape[-1] == 1:
-        pictures = pictures.repeat(3, axis=-1)
-    frames = [Frames.fromarray(one).quantize(256) for one in pictures]
+    coloured = [one.repeat(3, axis=-1) if one.shape[-1] == 1 else one for one in images]
+    frames = [Frames.fromarray(np.ascontiguousarray(one)).quantize(256) for one in coloured]
     out = io.BytesIO()
     frames[0].save(
         out, "GIF", save_all=True, append_images=frames[1:], loop=0, duration=int(1000 * seconds)

@@ -125,8 +125,16 @@ def bounded(model: Loaded, look: Look, count: int) -> None:
 
 def styles_of(model: Loaded, latents: Latents, look: Look) -> Styles:
     """Return the styles (n, L, S) of latents (n, Z), moved by psi below the cutoff."""
-    own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
+    own = own_styles(model, latents)
     return moved(model, own, [look.psi] * len(own), cutoff=look.cutoff)
+
+
+def own_styles(model: Loaded, latents: Latents) -> NDArray[np.float32]:
+    """Return the styles (n, S) of latents (n, Z) as they are."""
+    found: NDArray[np.float32] = (
+        model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
+    )
+    return found
 
 
 def moved(
@@ -204,14 +212,18 @@ def truncation(model: Loaded, latents: Latents, psis: Sequence[float], look: Loo
     """
     look = checked(model, look)
     bounded(model, look, len(latents) * len(psis))
+    styles = truncated_styles(model, latents, psis, look)
+    return np.stack([pictures(model, row, look) for row in styles])
+
+
+def truncated_styles(model: Loaded, latents: Latents, psis: Sequence[float], look: Look) -> Styles:
+    """Return for each latent its styles at each psi: (n, len(psis), L, S); see `truncation`."""
     if not len(latents) or not len(psis):
         raise InputError(N_("Truncation needs a latent and a psi at least."))
-    own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
     rows = [
-        pictures(model, moved(model, np.repeat(one[None], len(psis), axis=0), psis,
-                              cutoff=look.cutoff), look)
-        for one in own
-    ]  # fmt: skip
+        moved(model, np.repeat(one[None], len(psis), axis=0), psis, cutoff=look.cutoff)
+        for one in own_styles(model, latents)
+    ]
     return np.stack(rows)
 
 
@@ -274,20 +286,40 @@ def mixing(
     """
     look = checked(model, look)
     bounded(model, look, (len(sources) + 1) * (len(destinations) + 1))
+    from_sources, own, mixed = mixed_styles(
+        model, sources, destinations, layers, look, source_psis=source_psis,
+        destination_psis=destination_psis,
+    )  # fmt: skip
+    cells = [pictures(model, row, look) for row in mixed]
+    return Mixing(pictures(model, from_sources, look), pictures(model, own, look), np.stack(cells))
+
+
+def mixed_styles(
+    model: Loaded,
+    sources: Latents,
+    destinations: Latents,
+    layers: Sequence[Sequence[int]],
+    look: Look,
+    *,
+    source_psis: Sequence[float] | None = None,
+    destination_psis: Sequence[float] | None = None,
+) -> tuple[Styles, Styles, Styles]:
+    """Return styles of sources (C, L, S), destinations (R, L, S), mixed (R, C, L, S).
+
+    See `mixing`.
+    """
     rows = list(layers) * len(destinations) if len(layers) == 1 else list(layers)
     _check_mixing(model, rows, len(sources), len(destinations), source_psis, destination_psis)
 
     def of(latents: Latents, psis: Sequence[float] | None) -> Styles:
-        own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
+        own = own_styles(model, latents)
         return moved(model, own, psis or [1.0] * len(own), cutoff=look.cutoff)
 
     from_sources, own = of(sources, source_psis), of(destinations, destination_psis)
-    cells = []
-    for row, chosen in zip(own, rows, strict=True):
-        mixed = np.repeat(row[None], len(from_sources), axis=0)
-        mixed[:, list(chosen)] = from_sources[:, list(chosen)]
-        cells.append(pictures(model, mixed, look))
-    return Mixing(pictures(model, from_sources, look), pictures(model, own, look), np.stack(cells))
+    mixed = np.repeat(own[:, None], len(from_sources), axis=1)
+    for row, chosen in zip(mixed, rows, strict=True):
+        row[:, list(chosen)] = from_sources[:, list(chosen)]
+    return from_sources, own, mixed
 
 
 def _check_mixing(
@@ -325,16 +357,21 @@ def walk(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Pi
         (n · frames, C, H, W); the last is followed by the first.
     """
     look = checked(model, look)
+    bounded(model, look, frames * len(latents))
+    return pictures(model, walk_styles(model, latents, look, frames=frames), look)
+
+
+def walk_styles(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Styles:
+    """Return the styles (n · frames, L, S) of a walk; see `walk`."""
     if len(latents) < 2 or not 1 <= frames <= 240:
         raise InputError(N_("A walk needs two latents, and 1 to 240 pictures between them."))
-    bounded(model, look, frames * len(latents))
     styles = styles_of(model, latents, look)
     shares = (np.arange(frames, dtype=np.float32) / frames)[:, None, None]
     legs = [
         one + shares * (other - one)
         for one, other in zip(styles, np.roll(styles, -1, axis=0), strict=True)
     ]
-    return pictures(model, np.concatenate(legs), look)
+    return np.concatenate(legs)
 
 
 def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Look) -> Pictures:
@@ -343,14 +380,18 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
     (1, -1, 1) is the first without what the second has, plus what the third has.
     """
     look = checked(model, look)
+    picture: Pictures = pictures(model, sum_styles(model, latents, weights, look), look)[0]
+    return picture
+
+
+def sum_styles(model: Loaded, latents: Latents, weights: Sequence[float], look: Look) -> Styles:
+    """Return the styles (1, L, S) of a sum of latents; see `combined`."""
     if len(weights) != len(latents) or not len(latents):
         raise InputError(N_("A sum needs a weight for each latent."))
-    own = model.quick.styles(torch.from_numpy(np.ascontiguousarray(latents))).cpu().numpy()
+    own = own_styles(model, latents)
     mean = model.quick.mean.cpu().numpy()
     total = mean + np.einsum("n,ns->s", np.asarray(weights, np.float64), own - mean)
-    styles = moved(model, total[None].astype(np.float32), [look.psi], cutoff=look.cutoff)
-    picture: Pictures = pictures(model, styles, look)[0]
-    return picture
+    return moved(model, total[None].astype(np.float32), [look.psi], cutoff=look.cutoff)
 
 
 def depths(model: Loaded, latent: Latents, look: Look) -> list[Pictures]:

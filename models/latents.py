@@ -4,6 +4,7 @@ A seed's latent is what NumPy's old generator gives for it, whose numbers never 
 numbers of `RandomState(seed)`, as the published figures have it.
 """
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from core.errors import InputError, RefusedFileError
 from core.text import N_
 
 KIND, VERSION = "urban-pattern-latents", 1
+MOST_LATENTS = 1024
 Latents = NDArray[np.float32]
 MOST_SEED = 2**32 - 1
 
@@ -71,3 +73,37 @@ def read_latents(path: Path, size: int) -> tuple[Latents, dict[str, Any]]:
     if not np.isfinite(latents).all():
         raise InputError(N_("{name} holds latents that are no numbers."), name=path.name)
     return latents.astype(np.float32), settings
+
+
+def keep_latents(root: Path, path: Path, size: int) -> str:
+    """Keep a file of latents in a workspace and return its id, by which a link finds it again.
+
+    Raises:
+        RefusedFileError, InputError: See `read_latents`; or there are more than 1,024 of them.
+    """
+    found, settings = read_latents(path, size)
+    if not 1 <= len(found) <= MOST_LATENTS:
+        raise InputError(
+            N_("{name} holds {count:,} latents; 1 to {most:,} can be shown."),
+            name=path.name, count=len(found), most=MOST_LATENTS,
+        )  # fmt: skip
+    kept_id = hashlib.sha256(found.tobytes()).hexdigest()[:16]
+    write_latents(root / "latents" / f"{kept_id}.npz", found, settings)
+    return kept_id
+
+
+def kept_latents(root: Path, kept_id: str, size: int) -> tuple[Latents, dict[str, Any]]:
+    """Return latents and settings that were kept.
+
+    Raises:
+        InputError: There are none of that id, or they are of another model.
+        RefusedFileError: The file is damaged.
+    """
+    kept_id = store.checked_id(kept_id, what=N_("file of latents"))
+    path = store.inside(root / "latents", f"{kept_id}.npz")
+    if not path.is_file():
+        raise InputError(
+            N_("There are no latents {id!r} in this workspace."),
+            hint=N_("Open their file again."), id=kept_id,
+        )  # fmt: skip
+    return read_latents(path, size)

@@ -129,6 +129,7 @@ class Shelf:
     def __init__(self, most: int = _MOST) -> None:
         self.most = most
         self._models: OrderedDict[str, tuple[Loaded, float]] = OrderedDict()
+        self._turn = threading.Lock()  # of all models: threads stay bounded
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -145,6 +146,7 @@ class Shelf:
                 found = self._models.pop(wanted.digest)[0]
             else:
                 found = load(wanted.folder)
+                found.turn = self._turn
             self._models[wanted.digest] = (found, time.monotonic())
             while len(self._models) > self.most:
                 self._models.popitem(last=False)

@@ -4,7 +4,7 @@ Bands are known by name where the chips' channels were (`red`, `green`, `blue`, 
 three bands without names are taken as red, green, blue.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,20 +99,33 @@ def psi_curves(
     """
     if len(psis) < 2 or len(seeds) < 2:
         raise InputError(N_("A curve needs two values of psi and two seeds at least."))
-    look = generate.checked(model, look)
-    latents = of_seeds(seeds, model.networks.latent)
     found: dict[str, list[NDArray[np.float64]]] = {}
-    for first in range(0, len(seeds), max(1, _CHUNK // len(psis))):
-        part = latents[first : first + max(1, _CHUNK // len(psis))]
-        made = generate.as_bytes(generate.truncation(model, part, psis, look))
-        flat = made.reshape(-1, *made.shape[2:])
-        values = {"brightness": brightness(flat), "green": green(flat, bands)}
-        if flat.shape[2] > 2:
-            values["edges"] = edges(flat)
-        for name, value in values.items():
-            if value is not None:
-                found.setdefault(name, []).append(value.reshape(len(part), len(psis)))
-    return [_curve(name, np.concatenate(parts)) for name, parts in sorted(found.items())]
+    chunk = max(1, _CHUNK // len(psis))
+    for first in range(0, len(seeds), chunk):
+        part = psi_values(model, seeds[first : first + chunk], psis, look, bands=bands)
+        for name, values in part.items():
+            found.setdefault(name, []).append(values)
+    return curves({name: np.concatenate(parts) for name, parts in found.items()})
+
+
+def psi_values(
+    model: Loaded, seeds: Sequence[int], psis: Sequence[float], look: Look,
+    *, bands: Sequence[str] = (),
+) -> dict[str, NDArray[np.float64]]:  # fmt: skip
+    """Return the measures of each seed's pictures at each psi by their names, (seeds, psis)."""
+    latents = of_seeds(seeds, model.networks.latent)
+    made = generate.as_bytes(generate.truncation(model, latents, psis, look))
+    flat = made.reshape(-1, *made.shape[2:])
+    values = {"brightness": brightness(flat), "green": green(flat, bands)}
+    if flat.shape[2] > 2:
+        values["edges"] = edges(flat)
+    shape = len(seeds), len(psis)
+    return {name: found.reshape(shape) for name, found in values.items() if found is not None}
+
+
+def curves(values: Mapping[str, NDArray[np.float64]]) -> list[Curve]:
+    """Sum up measures (seeds, psis) over the seeds, in the order of their names."""
+    return [_curve(name, found) for name, found in sorted(values.items())]
 
 
 def _curve(name: str, values: NDArray[np.float64]) -> Curve:

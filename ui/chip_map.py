@@ -65,7 +65,7 @@ def set_map(
     note = ""
     if len(some) < len(index):
         note = _("{some:,} of {all:,} are drawn").format(some=len(some), all=len(index))
-    group = _overlay(info, area, legend=_legend(shapes, note), squares=squares, go=view.go)
+    group = chips_overlay(info, area, legend=_legend(shapes, note), squares=squares, go=view.go)
     for split, shape in shapes.items():
         group.add_child(_drawn(shape, SPLIT_COLOURS[split], is_filled=False))
     base = maps.new_map(_bounds(chips, area), view_key=f"chips-{info.id}")
@@ -89,7 +89,7 @@ def plan_map(found: Preview, area: Area | None, *, height_px: int) -> None:
         )
     ground = found.ground.get("test")
     legend = _legend(shapes, "; ".join(notes), has_ground=ground is not None)
-    group = _overlay(None, area, legend=legend, opacity=0.2)
+    group = chips_overlay(None, area, legend=legend, opacity=0.2)
     if ground is not None and not ground.is_empty:
         group.add_child(_drawn(ground, SPLIT_COLOURS["test"], is_filled=True))
     for split, shape in shapes.items():
@@ -100,11 +100,11 @@ def plan_map(found: Preview, area: Area | None, *, height_px: int) -> None:
     maps.show(base, group, key=f"plan-map-{key}", height_px=height_px)
 
 
-def _overlay(
+def chips_overlay(
     info: SetInfo | None,
     area: Area | None,
     *,
-    legend: str,
+    legend: str = "",
     opacity: float = 0.3,
     squares: Sequence[maps.Square] = (),
     go: tuple[str, maps.Bounds] | None = None,

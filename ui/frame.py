@@ -56,7 +56,10 @@ def run_pages() -> None:
         st.Page("pages/imagery.py", title=_("Imagery"), url_path="imagery"),
         st.Page("pages/chips.py", title=_("Chips"), url_path="chips"),
     ]
-    networks = [st.Page("pages/train.py", title=_("Train"), url_path="train")]
+    networks = [
+        st.Page("pages/train.py", title=_("Train"), url_path="train"),
+        st.Page("pages/generate.py", title=_("Generate"), url_path="generate"),
+    ]
     groups = {"": city, _("Training data"): training, _("Networks"): networks}
     st.navigation(groups, position="top").run()
     warm_up()

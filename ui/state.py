@@ -11,7 +11,9 @@ from typing import Any
 import streamlit as st
 
 from core.errors import AppError
+from ui import generate_view
 from ui.chip_view import ChipView, read_address
+from ui.generate_view import GenerateView
 
 _KEY = "app_state"
 
@@ -174,6 +176,7 @@ class AppState:
     chips: ChipView = field(default_factory=ChipView)
     """Sets belong to the workspace, not to an area."""
     train: TrainView = field(default_factory=TrainView)
+    generate: GenerateView = field(default_factory=GenerateView)
     jobs: dict[str, str] = field(default_factory=dict)
     """Job ids that this session watches, by what they are for."""
     uploads: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -229,8 +232,13 @@ def widget_value(key: str, default: Any = None) -> Any:
 
 
 def set_widget(key: str, value: Any) -> None:
-    """Set a widget's value before it is drawn."""
-    st.session_state[key] = value
+    """Set a widget's value before it is drawn.
+
+    One that has it is left alone: a value that is set goes to the browser, and would put back a
+    slider that was moved on meanwhile.
+    """
+    if key not in st.session_state or st.session_state[key] != value:
+        st.session_state[key] = value
 
 
 def style_text(view: MapView) -> str:
@@ -272,6 +280,7 @@ def _read_address(state: AppState) -> None:
     imagery.search, imagery.looked = found.get("search", ""), found.get("image", "")
     read_address(state.chips, found)
     _read_train(state.train, found.to_dict())
+    generate_view.read_address(state.generate, found)
     point = _numbers(found.get("at", "").split(","))
     if len(point) == 2 and None not in point and abs(point[0] or 0) <= 90:
         view.point = (point[0] or 0.0, point[1] or 0.0)

@@ -20,7 +20,7 @@ from models.config import (
     TrainConfig,
     read_fits,
 )
-from models.presets import preset
+from models.presets import names_of, preset, sizes_of
 from ui.choice import choice, held_choice
 from ui.errors import show_error
 from ui.language import _
@@ -28,6 +28,7 @@ from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView
 from ui.train_list import read_rate
+from ui.train_style import style_presets, style_settings
 from ui.train_words import (
     MODELS,
     PRESETS,
@@ -53,16 +54,14 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
     left, middle, right = st.columns(3)
     draft = view.draft
     model = held_choice(setting_words("model"), MODELS, draft, "model", place=left)
-    presets = {name: _(title) for name, title in PRESETS.items()}
+    own = style_presets(facts) if model == "stylegan" else names_of(model)
+    presets = {name: _(PRESETS[name]) for name in own}
     name = held_choice(setting_words("preset"), presets, draft, "preset", place=middle)
-    sizes = {str(size): _("{size} px").format(size=size) for size in facts.sizes}
+    fitting = [size for size in facts.sizes if size in sizes_of(model, name)]
+    sizes = {str(size): _("{size} px").format(size=size) for size in fitting}
     label = setting_words("networks.size_px")
     size = int(held_choice(label, sizes, draft, "size", value="64", place=right))
     st.caption(preset_words(name))
-    known = preset(model, name, size_px=size, channels=facts.channels)
-    assert isinstance(known.networks, NetworkConfig)  # no StyleGAN is offered here
-    assert isinstance(known.adversary, AdversaryConfig)
-    key = f"new-{model}-{name}-{size}"
     title = st.text_input(
         setting_words("title"),
         _("{model} on {data}").format(model=model_words(model), data=value_words(facts.source)),
@@ -70,21 +69,42 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
         key=f"new-title-{model}-{facts.source}",
     )
     try:
-        training = _training(known.training, key)
-        with st.expander(_("More settings")):
-            begun = _begin(found, facts, model, size)
-            networks = _networks(known.networks, key) if begun is None else begun.networks
-            adversary = _adversary(known.adversary, key)
-            training = _more_training(training, key)
-            device, precision, threads, is_exact = _engine(key)
+        settings = _settings(facts, found, model, name, size)
         return RunConfig(
-            title=title, model=_model(model), preset=name, data=facts.source, networks=networks,
-            adversary=adversary, training=training, device=device, precision=precision,
-            threads=threads, exact=is_exact, start_from="" if begun is None else str(begun.folder),
-        )  # fmt: skip
+            title=title, model=_model(model), preset=name, data=facts.source, **settings
+        )
     except AppError as err:
         show_error(err)
         return None
+
+
+def _settings(
+    facts: sets.SetFacts, found: list[runs.Run], model: str, name: str, size: int
+) -> dict[str, Any]:
+    """Draw the settings of a model and return them by their names in `RunConfig`.
+
+    Raises:
+        InputError: One of them cannot be.
+    """
+    key = f"new-{model}-{name}-{size}"
+    if model == "stylegan":
+        networks, adversary, training = style_settings(facts, name, size)
+        with st.expander(_("More settings")):
+            engine = _engine(key, has_exact=False)
+        return {"networks": networks, "adversary": adversary, "training": training, **engine}
+    known = preset(model, name, size_px=size, channels=facts.channels)
+    assert isinstance(known.networks, NetworkConfig)
+    assert isinstance(known.adversary, AdversaryConfig)
+    trained = _training(known.training, key)
+    with st.expander(_("More settings")):
+        begun = _begin(found, facts, model, size)
+        return {
+            "networks": _networks(known.networks, key) if begun is None else begun.networks,
+            "adversary": _adversary(known.adversary, key),
+            "training": _more_training(trained, key),
+            **_engine(key),
+            "start_from": "" if begun is None else str(begun.folder),
+        }
 
 
 def _model(name: str) -> Model:
@@ -239,21 +259,26 @@ def _more_training(known: TrainConfig, key: str) -> TrainConfig:
     return replace(known, **chosen)
 
 
-def _engine(key: str) -> tuple[str, Precision, int | None, bool]:
+def _engine(key: str, *, has_exact: bool = True) -> dict[str, Any]:
     boxes = st.columns(3)
     gpus = estimate.gpus()
     devices = {"auto": value_words("auto"), "cpu": value_words("cpu")}
     devices |= {f"cuda:{number}": f"{name} ({number})" for number, name in enumerate(gpus)}
     device = choice(setting_words("device"), devices, place=boxes[0], key=f"{key}-device")
     precisions = {name: value_words(name) for name in get_args(Precision)}
-    precision: Any = choice(
+    precision = choice(
         setting_words("precision"), precisions, place=boxes[1], key=f"{key}-precision"
     )
     threads = boxes[2].number_input(
         _("Threads at most (0: the program's setting)"), 0, 1024, 0, key=f"{key}-threads"
     )
-    is_exact = st.checkbox(
+    is_exact = has_exact and st.checkbox(
         setting_words("exact"), key=f"{key}-exact",
         help=_("float32, sums in fastai's order: for comparing with it to the digit."),
     )  # fmt: skip
-    return device, precision, int(threads) or None, is_exact
+    return {
+        "device": device,
+        "precision": precision,
+        "threads": int(threads) or None,
+        "exact": is_exact,
+    }

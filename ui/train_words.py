@@ -12,13 +12,17 @@ from models.style_config import StyleAdversary
 from ui.language import _
 from ui.quantities import value_text
 
-MODELS = {"dcgan": "DCGAN", "wgan": "WGAN", "wgan-gp": "WGAN-GP"}
+MODELS = {"dcgan": "DCGAN", "wgan": "WGAN", "wgan-gp": "WGAN-GP", "stylegan": "StyleGAN"}
 PRESETS = {
     "workshop": N_("Workshop"),
     "quick": N_("Quick look"),
+    "small": N_("Small"),
+    "64px": "64 px",
     "document": N_("As in the document"),
 }
 _PRESET_WORDS = {
+    "small": N_("Narrow networks up to 32 px: a class can watch it learn on two cores."),
+    "64px": N_("Narrow networks up to 64 px: hours on a processor, minutes on a GPU."),
     "workshop": N_("Narrow networks and Adam: something to see within minutes on two cores."),
     "quick": N_("A minute, to see that everything works."),
     "document": N_("Networks, rates and fits of the published study; made for a GPU."),
@@ -83,6 +87,9 @@ _VALUES = {
     "wasserstein": N_("Wasserstein"),
     "bce": N_("Binary cross-entropy (BCE)"),
     "least-squares": N_("Least squares (MSE)"),
+    "logistic": N_("Logistic"),
+    "hinge": N_("Hinge"),
+    "relativistic-hinge": N_("Relativistic hinge"),
     "one-cycle": N_("One cycle a fit"),
     "constant": N_("Constant"),
     "shared-rmsprop": N_("RMSProp, one for both networks"),

@@ -297,7 +297,7 @@ def test_the_schedule_of_the_document_is_drawn_before_the_start(root, open_page)
     ("label", "value", "sentence"),
     [
         ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
-        ("Epochs of each fit", "0", "A fit lasts at least one epoch; these are 0."),
+        ("Epochs of each fit", "0", "A fit lasts 1 to 1,000,000 epochs; these are 0."),
         ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
     ],
 )

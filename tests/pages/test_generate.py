@@ -1,0 +1,320 @@
+"""Generate: every part of the page over a tiny network, links, files, refusals."""
+
+import base64
+import importlib.util
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import streamlit as st
+from PIL import Image
+
+from tests.pages.said import button, clean, marked, only, text
+from tests.pages.tiny_model import make_model
+
+HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
+needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
+
+
+@pytest.fixture
+def tiny(space):
+    return make_model(space.root)
+
+
+def pictures(app):
+    """Return the pictures of the page's tables as arrays, in order."""
+    bodies = "".join(one.proto.body for one in app.get("html"))
+    found = re.findall(r'<img src="data:image/png;base64,([^"]+)"', bodies)
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))) for one in found]
+
+
+def view(app):
+    return app.session_state["app_state"].generate
+
+
+def table(app):
+    return next(one.proto.body for one in app.get("html") if "ups-pictures" in one.proto.body)
+
+
+def expected(root, model_id, seeds, **look):
+    """Return what the pure functions make of seeds, as the page shows it."""
+    from models import catalogue, exports, generate, latents, loaded
+
+    model = loaded.load(catalogue.entry(root, model_id).folder)
+    z = latents.of_seeds(seeds, 8)
+    return exports.shown(generate.grid(model, z, generate.Look(**look)))
+
+
+def test_without_pytorch_the_page_says_in_a_sentence_how_to_install_it(
+    space, open_page, monkeypatch
+):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        "ui.cached_models.find_spec", lambda name: None if name == "torch" else found(name)
+    )
+    app = open_page("generate")
+    (info,) = app.info
+    assert "make models" in info.value
+    assert not app.get("html") or "ups-pictures" not in text(app)
+
+
+@needs_torch
+def test_without_a_model_the_page_leads_to_training_a_small_one(space, open_page):
+    app = open_page("generate")
+    assert "There is no StyleGAN to make pictures with yet" in text(app)
+    clean(button(app, "Train a small one").click().run())
+    assert app.session_state["app_state"].train.see == "new"
+
+
+def test_the_other_pages_do_not_load_pytorch(tmp_path):
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "app = AppTest.from_file('app.py', default_timeout=60).run()\n"
+        "assert not app.exception, app.exception\n"
+        "import ui.cached_models, ui.generate_figure\n"
+        "print('torch' in sys.modules)\n"
+    )
+    environment = {"URBAN_PATTERN_WORKSPACE": str(tmp_path), "URBAN_PATTERN_DEFAULT_AREA": "off"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=120,
+        cwd=Path(__file__).parents[2], env={"PATH": "/usr/bin:/bin", **environment}, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == "False", done.stderr[-2000:]
+
+
+@needs_torch
+def test_the_grid_shows_the_very_pixels_of_its_seeds(tiny, space, open_page):
+    app = open_page("generate", model=tiny, seeds="3,8-10", psi="0.5", noise="4")
+    found = pictures(app)
+    wanted = expected(space.root, tiny, [3, 8, 9, 10], psi=0.5, noise_seed=4)
+    assert np.array_equal(found, wanted)
+    assert "4 pictures of 16 px" in text(app)
+
+
+@needs_torch
+def test_what_is_changed_stands_in_the_address_and_restores_the_pixels(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="1-4")
+    only(app.slider, "psi, distance from the mean").set_value(-0.5)
+    clean(app.run())
+    changed = pictures(app)
+    link = {name: values[0] if isinstance(values, list) else values
+            for name, values in app.query_params.items()}  # fmt: skip
+    assert link["psi"] == "-0.5"
+    assert link["way"] == "exact"
+    assert len(link["digest"]) == 16
+    assert np.array_equal(pictures(open_page("generate", **link)), changed)
+
+
+@needs_torch
+def test_a_link_finds_the_same_weights_under_another_name(tiny, space, open_page):
+    digest = view(open_page("generate", model=tiny)).digest
+    make_model(space.root, name="first", seed=1)
+    (space.root / "weights" / "tiny").rename(space.root / "weights" / "zebra")
+    st.cache_data.clear()
+    app = open_page("generate", model=tiny, digest=digest)
+    assert view(app).model == "import/zebra"
+    assert not app.warning
+
+
+@needs_torch
+def test_a_link_to_other_weights_of_the_same_name_says_so(tiny, open_page):
+    app = open_page("generate", model=tiny, digest="0" * 16)
+    assert "are not those that the link was made with" in app.warning[0].value
+
+
+@needs_torch
+def test_a_link_to_a_model_that_is_gone_shows_another_and_says_so(tiny, open_page):
+    app = open_page("generate", model="run/../../x/3", seeds="1")
+    assert "There is no model" in app.toast[0].value
+    assert view(app).model == tiny
+
+
+@needs_torch
+def test_truncation_marks_the_mean_and_measures_what_changes(tiny, open_page):
+    app = open_page("generate", model=tiny, show="truncation", rows="1-2", psis="-1:1:0.5",
+                    measured="8")  # fmt: skip
+    found = np.array(pictures(app)).reshape(2, 5, 16, 16, 3)
+    assert np.array_equal(found[0, 2], found[1, 2])
+    assert "0 · mean" in table(app)
+    assert table(app).count('class="mean"') == 2
+    clean(next(one for one in app.button if one.label.startswith("Measure 8 seeds")).click().run())
+    charts = [one.proto.spec for one in app.get("plotly_chart")]
+    assert len(charts) == 3
+    assert "of 8 seeds" in text(app)
+
+
+@needs_torch
+def test_mixing_labels_its_layers_in_metres_and_swaps_them(tiny, space, open_page):
+    app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
+                    source_psis="1", destination_psis="1", first="0", last="5")  # fmt: skip
+    found = pictures(app)
+    assert len(found) == 5
+    assert np.array_equal(found[3:], found[:2])  # all layers: the sources themselves
+    strip = next(one.proto.body for one in app.get("html") if "ups-strip" in one.proto.body)
+    assert "4 px · 8 m" in strip
+    assert "16 px · 2 m" in strip
+    assert "cars" in strip
+    app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
+                    source_psis="1", destination_psis="1", written="0-5",
+                    reading="tuples")  # fmt: skip
+    assert "layers 0 + 5 from the sources" in text(app)
+    assert not np.array_equal(pictures(app)[3:], found[:2])
+
+
+@needs_torch
+def test_a_walk_moves_and_a_sum_is_read(tiny, open_page):
+    app = open_page("generate", model=tiny, show="walk", stops="1,2", frames="3")
+    assert "6 pictures of 16 px" in text(app)
+    bodies = "".join(one.proto.body for one in app.get("html"))
+    film = re.search(r"data:image/gif;base64,([^\"]+)", bodies)
+    with Image.open(io.BytesIO(base64.b64decode(film[1]))) as opened:
+        assert opened.n_frames == 6
+    app = open_page("generate", model=tiny, show="sum", terms="1 - 2 + 0.5*3")
+    assert len(pictures(app)) == 4
+    assert "− seed 2" in table(app)
+    assert "0.5 × seed 3" in table(app)
+
+
+@needs_torch
+def test_depths_are_shown_with_their_scale(tiny, open_page):
+    app = open_page("generate", model=tiny, show="depths", one="4")
+    assert [len(one) for one in pictures(app)] == [4, 8, 16]
+    assert "1 · 8 px · 4 m a pixel" in table(app)
+
+
+@needs_torch
+def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
+    name = make_model(space.root, depth=1)
+    app = open_page("generate", model=name, seeds="1")
+    assert pictures(app)[0].shape == (8, 8, 3)
+    assert "8 / 16 px" in [one.value for one in app.metric]
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ({"seeds": "a"}, "is no list of seeds"),
+        ({"seeds": "0-999"}, "at most 400 pictures"),
+        ({"show": "truncation", "psis": "1:2:0"}, "are no values of psi"),
+        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "too many pictures"),
+        ({"show": "mixing", "written": "3-99"}, "This model has the layers 0 to 5"),
+        ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
+        ({"show": "walk", "stops": "1"}, "A walk needs two latents"),
+        ({"show": "sum", "terms": "boom"}, "is no sum of seeds"),
+        ({"latents": "../x"}, "cannot be used as a"),
+        ({"latents": "abcd"}, "There are no latents"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(tiny, open_page, address, words):
+    app = open_page("generate", model=tiny, **address)
+    (error,) = app.error
+    assert words in error.value
+
+
+@needs_torch
+def test_a_file_of_latents_and_a_png_open_again(tiny, space, open_page, tmp_path):
+    from models import catalogue, exports, latents
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView
+
+    entry = catalogue.entry(space.root, tiny)
+    look = {"psi": 0.4, "cutoff": 2, "depth": None, "alpha": None, "noise_seed": None,
+            "way": "exact"}  # fmt: skip
+    told = {"command": "sample", "model": entry.digest, "look": look, "seeds": [4, 5],
+            "columns": 1}  # fmt: skip
+    latents.write_latents(tmp_path / "z.npz", latents.of_seeds([4, 5], 8), told)
+    found = GenerateView()
+    restore(entry, found, tmp_path / "z.npz")
+    assert (found.shown, found.psi, found.cutoff, found.noise) == ("grid", 0.4, 2, None)
+    app = open_page("generate", model=tiny, latents=found.latents, psi="0.4", cutoff="2",
+                    noise="off")  # fmt: skip
+    wanted = expected(space.root, tiny, [4, 5], psi=0.4, cutoff=2, noise_seed=None)
+    assert np.array_equal(pictures(app), wanted)
+    image = np.zeros((4, 4, 3), np.uint8)
+    exports.write_png(tmp_path / "a.png", image, told)
+    found = GenerateView()
+    restore(entry, found, tmp_path / "a.png")
+    assert (found.seeds, found.columns, found.latents) == ("4-5", 1, "")
+
+
+@needs_torch
+def test_the_closest_places_of_a_copy_are_found_at_no_distance(space, open_page, tmp_path):
+    from core.chips.imports import import_set
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    name = make_model(space.root, source_of_data="small")
+    (own,) = expected(space.root, name, [3], psi=0.7)
+    for number in range(6):
+        image = own if number == 2 else rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    import_set(space, "small", tmp_path / "images")
+    app = open_page("generate", model=name, seeds="3", picture="0")
+    assert "chip 2: 0.0" in "".join(one.proto.body for one in app.get("html"))
+
+
+@needs_torch
+def test_numbers_of_a_link_that_no_input_could_show_are_brought_into_range(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="1", noise="9999999999", columns="999",
+                    metres="1e5", psi="7")  # fmt: skip
+    assert view(app).noise == 2**32 - 1
+    assert view(app).psi == 2.0
+    clean(open_page("generate", model=tiny, show="depths", one="9999999999"))
+    clean(open_page("generate", model=tiny, show="walk", frames="999", stops="1,2"))
+
+
+@needs_torch
+def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
+    from core.errors import InputError
+    from models import catalogue, exports
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView
+
+    entry = catalogue.entry(space.root, tiny)
+    image = np.zeros((4, 4, 3), np.uint8)
+    look = {"psi": 99, "cutoff": None, "depth": None, "noise_seed": -5, "way": "boom"}
+    exports.write_png(tmp_path / "a.png", image, {"command": "sample", "look": look})
+    found = GenerateView()
+    restore(entry, found, tmp_path / "a.png")
+    assert (found.psi, found.noise, found.way) == (2.0, 0, "exact")
+    for wrong in (
+        {"command": "mixing"},
+        {"command": "depths", "seeds": []},
+        {"command": "walk", "seeds": "boom", "frames": "x"},
+        {"command": "truncation", "seeds": list(range(0, 9000, 3)), "psis": [0]},
+        {"look": {"psi": "x"}},
+    ):
+        exports.write_png(tmp_path / "b.png", image, wrong)
+        with pytest.raises(InputError, match=r"settings in b\.png cannot be read"):
+            restore(entry, GenerateView(), tmp_path / "b.png")
+
+
+@needs_torch
+def test_the_models_at_hand_are_listed(tiny, space, open_page):
+    make_model(space.root, name="other", seed=1)
+    app = open_page("generate", model=tiny, show="models")
+    rows = app.dataframe[0].value
+    assert len(rows) == 2
+    assert "tiny.pth · 16 px · brought in" in rows["Model"].tolist()
+    clean(app.button(key="forget-import/other").click().run())
+    assert len(app.dataframe[0].value) == 1
+    assert not (space.root / "weights" / "other").exists()
+
+
+@needs_torch
+@pytest.mark.parametrize("show", ["grid", "models"])
+def test_row_8_hostile_names_of_models_and_chips_are_text(space, open_page, show):
+    """Row 8: no Markdown and no HTML of a name reaches the browser as such."""
+    hostile = "![x](https://evil.example/p) <i>"
+    name = make_model(space.root, source={"name": hostile}, source_of_data=hostile)
+    app = open_page("generate", model=name, show=show, seeds="1", picture="0")
+    assert not [text for text in marked(app) if hostile in text]
+    bodies = [one.proto.body for one in app.get("html")]
+    assert not [body for body in bodies if "<i>" in body and "evil" in body]
+    clean(open_page("generate", model=hostile, digest=hostile, show=show))

@@ -1,0 +1,92 @@
+"""What the Generate page's address holds: read back as written, hostile values passed over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InputError
+from ui.generate_files import apply_settings
+from ui.generate_view import SHOWN, GenerateView, address_of, read_address, sum_read
+
+
+def again(view):
+    found = GenerateView()
+    read_address(found, address_of(view))
+    return found
+
+
+@pytest.mark.parametrize("shown", SHOWN)
+def test_an_address_restores_what_the_figure_follows_from(shown):
+    view = GenerateView(shown=shown, model="run/a/10", digest="12ab", noise=None, way="plain",
+                        depth=3, metres=0.5)  # fmt: skip
+    assert again(view) == view
+
+
+def test_every_figure_keeps_its_own_values():
+    for view in (
+        GenerateView(model="m", seeds="3,5", psi=-0.5, cutoff=4, columns=2, picture=1),
+        GenerateView(model="m", shown="truncation", rows="7", psis="-2:2:0.5", measured=64),
+        GenerateView(model="m", shown="mixing", sources="1", destinations="2", source_psis="-0.5",
+                     destination_psis="0.7", first=2, last=5, written="0-4,5-9", reading="tuples"),
+        GenerateView(model="m", shown="walk", stops="4,9", frames=24, frame=3, psi=1.0),
+        GenerateView(model="m", shown="sum", terms="3 - 8"),
+        GenerateView(model="m", shown="depths", one=2**32 - 1),
+    ):  # fmt: skip
+        assert again(view) == view
+
+
+def test_a_link_holds_digest_way_and_noise_even_where_they_are_the_defaults():
+    found = address_of(GenerateView(model="shipped/x", digest="0f"))
+    assert found["digest"] == "0f"
+    assert (found["way"], found["noise"], found["psi"]) == ("exact", "0", "0.7")
+
+
+def test_links_of_other_pages_are_not_read():
+    view = GenerateView()
+    read_address(view, {"columns": "9", "rows": "1"})
+    assert view == GenerateView()
+    read_address(view, {"show": "walk"})
+    assert view == GenerateView(shown="walk")
+
+
+@given(st.dictionaries(
+    st.sampled_from(["model", "show", "psi", "depth", "noise", "way", "metres", "seeds", "cutoff",
+                     "columns", "picture", "reading", "first", "frames", "latents"]),
+    st.text(max_size=300),
+))  # fmt: skip
+def test_row_4_hostile_addresses_leave_a_view_that_can_be_written(found):
+    """Row 4: whatever stands in a link, the view stays one of its kinds."""
+    view = GenerateView()
+    read_address(view, found)
+    assert view.shown in SHOWN
+    assert view.way in ("exact", "plain")
+    assert view.reading in ("ranges", "tuples")
+    assert isinstance(view.psi, float)
+    assert view.noise is None or 0 <= view.noise < 2**32
+    assert view.metres is None or 0.01 <= view.metres <= 10_000
+    assert -2 <= view.psi <= 2
+    assert 0 <= view.columns <= 64
+    assert 1 <= view.frames <= 24
+    assert all(isinstance(text, str) for text in address_of(view).values())
+
+
+def test_sums_are_read_with_signs_and_weights():
+    assert sum_read("3 - 8 + 0.5*20") == [(1.0, 3), (-1.0, 8), (0.5, 20)]
+    assert sum_read("−2×4+1") == [(-2.0, 4), (1.0, 1)]
+    for wrong in ("", "a", "3 -", "3 * 4 *5", "99*3", "+".join("1" * 13)):
+        with pytest.raises(InputError, match="no sum of seeds"):
+            sum_read(wrong)
+
+
+def test_the_settings_of_the_command_line_are_shown_again():
+    look = {"psi": 0.5, "cutoff": None, "depth": 2, "alpha": 1.0, "noise_seed": 7, "way": "exact"}
+    view = GenerateView()
+    apply_settings(view, {
+        "command": "mixing", "model": "ab" * 32, "look": look, "src": [1, 2, 3, 8],
+        "dst": [5], "src_psi": None, "dst_psi": [0.5], "reading": "tuples", "layers": [[0, 5]],
+    })  # fmt: skip
+    assert (view.shown, view.sources, view.destinations) == ("mixing", "1-3,8", "5")
+    assert (view.source_psis, view.destination_psis, view.written) == ("1", "0.5", "0-5")
+    assert (view.depth, view.noise, view.digest, view.reading) == (2, 7, "ab" * 8, "tuples")
+    apply_settings(view, {"command": "truncation", "seeds": [0, 1], "psis": [-1.0, 0.0]})
+    assert (view.shown, view.rows, view.psis) == ("truncation", "0-1", "-1,0")

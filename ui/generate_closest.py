@@ -1,0 +1,114 @@
+"""Closest real places: the training chips nearest to a picture, and where they lie."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import shapely
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.chips.display import to_pictures
+from core.chips.sets import ChipSet
+from core.workspace import Area
+from models.catalogue import Entry
+from ui import cached_chips, cached_models
+from ui.errors import plain, shown_errors
+from ui.frame import all_areas
+from ui.generate_models import set_of
+from ui.generate_view import GenerateView
+from ui.language import _
+from ui.picture_table import Table, table_html
+from ui.state import set_widget, widget_value
+
+if TYPE_CHECKING:
+    from models.figures import Picture
+
+_COUNT = 5
+_KEY = "generate-picture"
+
+
+def closest_panel(
+    entry: Entry, view: GenerateView, names: list[str], made: list["Picture"]
+) -> None:
+    """Draw the choice of a picture, its nearest training chips and a map of them."""
+
+    def chosen() -> None:
+        view.picture = widget_value(_KEY)
+
+    set_widget(_KEY, view.picture)
+    st.selectbox(
+        _("Closest real places of"), range(len(names)), index=None, key=_KEY, on_change=chosen,
+        format_func=lambda at: names[at], placeholder=_("choose a picture"),
+        help=_("The training chips nearest to it, pixel by pixel: is it a copy?"),
+    )  # fmt: skip
+    if view.picture is None:
+        return
+    info = set_of(entry)
+    if info is None:
+        st.info(
+            _(
+                "The chips that this model was trained on ({name}) are not in this workspace."
+            ).format(name=plain(entry.data) or _("not known"))
+        )
+        return
+    picture = made[view.picture]
+    with shown_errors():
+        chips = cached_chips.chip_set(info.id, info.digest)
+        found = cached_models.closest_chips(
+            info.id, info.digest, picture.shape, picture.tobytes(), _COUNT
+        )
+        usual = cached_models.usual_distance(info.id, info.digest, picture.shape[1])
+        _strip(chips, picture, found.chips, found.distances, names[view.picture])
+        if usual is not None:
+            text = _(
+                "Half of the chips held back for the test lie within {far} of a training chip."
+            )
+            st.caption(text.format(far=f"{usual:.1f}"))
+        own = next((area for area in all_areas() if area.id == info.area), None)
+        if info.crs:
+            _map(chips, found.chips, own)
+
+
+def _strip(
+    chips: ChipSet, picture: "Picture", numbers: NDArray[np.int64], far: NDArray[np.float64],
+    name: str,
+) -> None:  # fmt: skip
+    from models import figures
+
+    size = picture.shape[1]
+    pixels = chips.read(numbers, size)
+    drawn = to_pictures(pixels, chips.info.channels)
+    images = [one[..., None] if one.ndim == 2 else one for one in drawn]
+    own = figures.as_shown(picture, chips.info.channels)
+    above = [
+        name,
+        *(
+            _("{rank}. chip {chip}: {far:.1f}").format(rank=rank + 1, chip=chip, far=value)
+            for rank, (chip, value) in enumerate(zip(numbers, far, strict=True))
+        ),
+    ]
+    st.html(table_html(Table(rows=[[own, *images]], titles=[above], above=above, marked=0)))
+    st.caption(
+        _(
+            "Distance: root of the mean squared difference of pixels, 0 to 255, over all channels"
+            " at {size} px. Near 0 is a copy; it says nothing of likeness of kind."
+        ).format(size=size)
+    )
+
+
+def _map(chips: ChipSet, numbers: NDArray[np.int64], area: Area | None) -> None:
+    """Draw the outlines of chips on the map of their area."""
+    from ui import maps  # 2.5 s that a page without a map does not pay
+    from ui.chip_map import chip_ring, chips_overlay
+
+    rings = [ring for number in numbers if (ring := chip_ring(chips, int(number))) is not None]
+    if not rings:
+        return
+    squares = [maps.Square(ring, label=str(rank + 1)) for rank, ring in enumerate(rings)]
+    lats = [lat for ring in rings for lat, _lon in ring]
+    lons = [lon for ring in rings for _lat, lon in ring]
+    around = shapely.box(min(lons), min(lats), max(lons), max(lats)).buffer(0.004).bounds
+    bounds = (around[0], around[1], around[2], around[3])
+    group = chips_overlay(chips.info, area, squares=squares)
+    base = maps.new_map(bounds, view_key="-".join(map(str, numbers)))
+    maps.show(base, group, key=f"closest-map-{chips.info.id}", height_px=320)

@@ -1,0 +1,64 @@
+"""The part of the Generate page that is drawn anew while something moves, and its address."""
+
+import streamlit as st
+
+from models.catalogue import Entry
+from ui import cached_models
+from ui.errors import shown_errors, stopping_errors
+from ui.generate_mixing import mixing_panel
+from ui.generate_panels import depths_panel, grid_panel, sum_panel, walk_panel
+from ui.generate_truncation import truncation_panel
+from ui.generate_view import GenerateView, address_of
+from ui.language import _
+from ui.state import app_state, set_widget, widget_value, write_address
+
+_SHOWN = "generate-shown"
+_PANELS = {
+    "grid": grid_panel,
+    "truncation": truncation_panel,
+    "mixing": mixing_panel,
+    "walk": walk_panel,
+    "sum": sum_panel,
+    "depths": depths_panel,
+}
+
+
+def view_choice(view: GenerateView) -> None:
+    """Draw the choice between the parts of the page."""
+    views = {
+        "grid": _("Grid"),
+        "truncation": _("Truncation"),
+        "mixing": _("Mixing"),
+        "walk": _("Walk"),
+        "sum": _("Sum"),
+        "depths": _("Depths"),
+        "models": _("Models"),
+    }
+
+    def chosen() -> None:
+        view.shown = widget_value(_SHOWN)
+
+    set_widget(_SHOWN, view.shown)
+    st.segmented_control(
+        _("Show"), list(views), key=_SHOWN, on_change=chosen, required=True,
+        label_visibility="collapsed", format_func=lambda name: views[name],
+    )  # fmt: skip
+
+
+@st.fragment
+def figure_panel(entry: Entry) -> None:
+    """Draw the controls and the figure of the chosen part; only this runs while sliders move."""
+    view = app_state().generate
+    if view.shown not in _PANELS:
+        return
+    with stopping_errors(), st.spinner(_("Loading the model")):
+        model = cached_models.loaded(entry)
+    with shown_errors():
+        _PANELS[view.shown](model, entry, view)
+    remember_generate()
+
+
+def remember_generate() -> None:
+    """Make the address restore what the page shows, to the pixel."""
+    state = app_state()
+    write_address(**address_of(state.generate), lang=state.language)

@@ -1,0 +1,159 @@
+"""Inputs of the Generate page. What is typed or moved lies in the session, not in widgets."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import streamlit as st
+
+from models.catalogue import Entry
+from models.generating import numbers, psis
+from ui.generate_view import MOST_TEXT, GenerateView
+from ui.generate_words import depth_words
+from ui.language import _
+from ui.state import set_widget, widget_value
+
+if TYPE_CHECKING:
+    from models.generate import Look, Way
+
+MOST_PAGE = 400
+"""Pictures of one figure on the page."""
+
+
+def held(widget: Any, label: str, view: GenerateView, name: str, *args: Any, **options: Any) -> Any:
+    """Draw a widget whose value is a field of the view, which may also be changed elsewhere."""
+    key = f"generate-{name}"
+
+    def changed() -> None:
+        setattr(view, name, widget_value(key))
+        if name in ("seeds", "columns"):
+            view.picture = None
+
+    set_widget(key, getattr(view, name))
+    return widget(label, *args, key=key, on_change=changed, **options)
+
+
+def seeds_input(label: str, view: GenerateView, name: str) -> list[int]:
+    """Draw a line of seeds and return them.
+
+    Raises:
+        InputError: They are written otherwise.
+    """
+    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
+                help=_("Numbers such as 0-15 or 3,8,20-25; each is a picture."))  # fmt: skip
+    return numbers(text)
+
+
+def psis_input(label: str, view: GenerateView, name: str, count: int) -> list[float]:
+    """Draw a line of psi, one for all or one each, and return as many as are needed.
+
+    Raises:
+        InputError: They are written otherwise, or are of another number.
+    """
+    from core.errors import InputError
+    from core.text import N_
+
+    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
+                help=_("One for all, or one each: -0.5,0.7. 0 is the mean picture."))  # fmt: skip
+    found = psis(text)
+    if len(found) not in (1, count):
+        raise InputError(
+            N_("{given} values of psi were given for {count} pictures."),
+            hint=N_("Write one for all, or one each."), given=len(found), count=count,
+        )  # fmt: skip
+    return found * count if len(found) == 1 else found
+
+
+def psi_slider(view: GenerateView) -> float:
+    """Draw the slider of psi."""
+    found: float = held(
+        st.slider, _("psi, distance from the mean"), view, "psi", -2.0, 2.0, step=0.05,
+        help=_("0 is the mean picture, 1 the style as it is; less is more usual, negative is its"
+               " opposite."),
+    )  # fmt: skip
+    return found
+
+
+def more_settings(entry: Entry, view: GenerateView, *, has_cutoff: bool = True) -> None:
+    """Draw what is seldom changed: depth, cutoff, noise, the way of computing."""
+    with st.expander(_("More settings")):
+        if entry.metres_per_px is None:
+            held(
+                st.number_input, _("A pixel of the full size on the ground (m)"), view, "metres",
+                min_value=0.01, max_value=10000.0, placeholder=_("not known"),
+                help=_("The file does not say it; scales in metres follow from it."),
+            )  # fmt: skip
+        _depth_input(entry, view)
+        if has_cutoff:
+            _cutoff_input(entry, view)
+        _noise_input(view)
+        ways = {
+            "exact": _("quick and exact"),
+            "plain": _("layer by layer, as in training"),
+        }
+        held(
+            st.selectbox, _("Way of computing"), view, "way", list(ways),
+            format_func=lambda one: ways[one],
+            help=_("Both give the same pictures but for rounding; the second is slower."),
+        )  # fmt: skip
+
+
+def _depth_input(entry: Entry, view: GenerateView) -> None:
+    depths = {at: depth_words(entry, at, view.metres) for at in range(entry.networks.depths)}
+
+    def changed() -> None:
+        found = widget_value("generate-depth")
+        view.depth = None if found == entry.depth else found
+
+    set_widget("generate-depth", entry.depth if view.depth not in depths else view.depth)
+    st.selectbox(
+        _("Depth"), list(depths), key="generate-depth", on_change=changed,
+        format_func=lambda at: depths[at] + ("" if at <= entry.depth else " · " + _("not trained")),
+        help=_("How far layers are used, from 4 px up. At first as far as was trained."),
+    )  # fmt: skip
+
+
+def _cutoff_input(entry: Entry, view: GenerateView) -> None:
+    def changed() -> None:
+        found = widget_value("generate-cutoff")
+        view.cutoff = None if found == entry.networks.layers else found
+
+    layers = entry.networks.layers
+    set_widget("generate-cutoff", layers if view.cutoff is None else min(view.cutoff, layers))
+    st.slider(
+        _("Cutoff"), 0, layers, key="generate-cutoff", on_change=changed,
+        help=_("psi moves the layers below this one; at the right end all of them."),
+    )  # fmt: skip
+
+
+def _noise_input(view: GenerateView) -> None:
+    def switched() -> None:
+        view.noise = 0 if widget_value("generate-has-noise") else None
+
+    set_widget("generate-has-noise", view.noise is not None)
+    st.toggle(
+        _("Noise"), key="generate-has-noise", on_change=switched,
+        help=_("Fine variation in every layer, the same at each visit."),
+    )  # fmt: skip
+    if view.noise is not None:
+        held(st.number_input, _("Seed of the noise"), view, "noise", min_value=0,
+             max_value=2**32 - 1, step=1)  # fmt: skip
+
+
+def look_of(view: GenerateView, *, has_psi: bool = True, has_cutoff: bool = True) -> "Look":
+    """Return how pictures are made, as the view says."""
+    from models.generate import Look
+
+    return Look(
+        psi=view.psi if has_psi else 1.0,
+        cutoff=view.cutoff if has_cutoff else None,
+        depth=view.depth,
+        noise_seed=view.noise,
+        way=cast("Way", view.way),
+    )
+
+
+def psi_words(view: GenerateView) -> str:
+    """Write psi and the layers that it moves."""
+    text = f"psi {view.psi:g}"
+    if view.cutoff is None:
+        return text + " " + _("on all layers")
+    return text + " " + _("on layers below {cutoff}").format(cutoff=view.cutoff)

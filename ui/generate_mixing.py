@@ -1,0 +1,128 @@
+"""Mixing: styles of sources in some layers of destinations, the layers chosen by ground scale."""
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from models.catalogue import Entry
+from ui.generate_draw import Labels, draw, said, sheet_download, told
+from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_input
+from ui.generate_view import GenerateView
+from ui.generate_words import layer_words, strip_html
+from ui.language import _
+from ui.state import set_widget, widget_value
+
+if TYPE_CHECKING:
+    from models.generate import Reading
+    from models.loaded import Loaded
+
+_RANGE = "generate-layers"
+
+
+def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
+    """Draw sources above, destinations on the left, and each destination mixed with each source."""
+    from models import figures, latents
+
+    left, right = st.columns([1, 3], gap="medium")
+    with left:
+        sources = seeds_input(_("Sources, seeds of the columns"), view, "sources")
+        source_psis = psis_input(_("psi of the sources"), view, "source_psis", len(sources))
+        destinations = seeds_input(_("Destinations, seeds of the rows"), view, "destinations")
+        own_psis = psis_input(
+            _("psi of the destinations"), view, "destination_psis", len(destinations)
+        )
+        more_settings(entry, view, has_cutoff=False)
+    with right:
+        layers = _layers(entry, view)
+        size = entry.networks.latent
+        figure = figures.mixing(
+            model, latents.of_seeds(sources, size), latents.of_seeds(destinations, size), layers,
+            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis,
+            destination_psis=own_psis,
+        )  # fmt: skip
+        made = draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
+        said(entry, figure, psi=_("layers {layers} from the sources").format(
+            layers=", ".join(_range_text(one) for one in layers)))  # fmt: skip
+        settings = told(
+            "mixing", entry, figure, src=sources, dst=destinations, src_psi=source_psis,
+            dst_psi=own_psis, reading=view.reading if view.written else "ranges",
+            layers=[list(one) for one in layers],
+        )  # fmt: skip
+        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+
+
+def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
+    """Draw the strip of layers and return those that come from the sources, for all rows or each.
+
+    Raises:
+        InputError: They are written otherwise.
+    """
+    from models.generate import layers_read
+
+    depth = entry.depth if view.depth is None else min(view.depth, entry.networks.depths - 1)
+    count = 2 * (depth + 1)
+    view.first, view.last = min(view.first, count - 1), min(view.last, count - 1)
+    view.first = min(view.first, view.last)
+
+    def moved() -> None:
+        found = widget_value(_RANGE)
+        # A browser that leaves before the range was drawn sends one end alone: nobody moved it.
+        if isinstance(found, tuple):
+            view.first, view.last = int(found[0]), int(found[1])
+            view.written = ""
+
+    set_widget(_RANGE, (view.first, view.last))
+    st.select_slider(
+        _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
+        on_change=moved, format_func=lambda at: layer_words(entry, at, view.metres),
+    )  # fmt: skip
+    layers = [tuple(range(view.first, view.last + 1))]
+    place = st.empty()
+    with st.expander(_("A range for each row, or the reading of the study"),
+                     expanded=bool(view.written)):  # fmt: skip
+        text_place, reading_place = st.columns([2, 1])
+        with text_place:
+            held(
+                st.text_input, _("Layers of each row"), view, "written", max_chars=120,
+                placeholder=f"{view.first}-{view.last}",
+                help=_("Such as 0-4,5-9: both ends are in; one for all rows or one each. Empty: the"
+                       " slider."),
+            )  # fmt: skip
+        readings = {"ranges": _("ranges: from – to"), "tuples": _("tuples: the two ends alone")}
+        with reading_place:
+            held(
+                st.selectbox, _("Read as"), view, "reading", list(readings),
+                format_func=lambda one: readings[one],
+                help=_("The study's figure was made with pairs such as (0, 5), which NumPy reads as"
+                       " two layers: 0 and 5."),
+            )  # fmt: skip
+    if view.written.strip():
+        reading: Reading = "tuples" if view.reading == "tuples" else "ranges"
+        layers = layers_read(view.written, reading=reading)
+    chosen = {at for one in layers for at in one}
+    says = _("Layers {layers} come from the source.").format(
+        layers=", ".join(_range_text(one) for one in layers)
+    )
+    place.html(strip_html(entry, depth, view.metres, chosen, says=says))
+    return layers
+
+
+def _range_text(layers: tuple[int, ...]) -> str:
+    if layers == tuple(range(layers[0], layers[-1] + 1)) and len(layers) > 1:
+        return f"{layers[0]}–{layers[-1]}"
+    return " + ".join(map(str, layers))
+
+
+def _labels(
+    sources: list[int], destinations: list[int], source_psis: list[float], own_psis: list[float]
+) -> Labels:
+    columns = [f"{seed} · psi {psi:g}" for seed, psi in zip(sources, source_psis, strict=True)]
+    rows = [f"{seed} · psi {psi:g}" for seed, psi in zip(destinations, own_psis, strict=True)]
+    titles = [_("source {seed}").format(seed=seed) for seed in sources]
+    titles += [_("destination {seed}").format(seed=seed) for seed in destinations]
+    titles += [
+        _("{destination} with layers of {source}").format(destination=own, source=seed)
+        for own in destinations
+        for seed in sources
+    ]
+    return Labels(above=["", *columns], left=["", *rows], titles=titles)

@@ -1,0 +1,254 @@
+"""Which model pictures are made with: the choice, what is known of it, the list of all."""
+
+import pandas as pd
+import streamlit as st
+
+from core.chips.channels import Channel
+from core.chips.sets import ChipSets, SetInfo
+from core.errors import AppError
+from models import catalogue, imports
+from models.catalogue import Entry
+from models.progressive import size_of_depth
+from models.sets import is_set
+from ui import cached_models
+from ui.choice import distinct
+from ui.errors import plain, shown_errors
+from ui.generate_view import GenerateView
+from ui.generate_words import metres_at, scale_words
+from ui.language import _
+from ui.quantities import value_text
+from ui.server import workspace
+from ui.state import app_state, set_widget, widget_value
+
+_MODEL, _STEP = "generate-model", "generate-step"
+_DIGITS = 16
+
+
+def pytorch_missing() -> None:
+    """Say how to install PyTorch, and end the page."""
+    st.info(
+        _(
+            "Pictures are made with PyTorch, which is not installed: install it with “make models”"
+            " in the program's folder (some 5 GB)."
+        )
+    )
+    st.stop()
+
+
+def no_models() -> None:
+    """Say how the first model comes, and end the page."""
+    st.info(
+        _(
+            "There is no StyleGAN to make pictures with yet: train a small one, or bring in a file"
+            " of StyleGAN.pytorch."
+        )
+    )
+    left, right, _rest = st.columns([2, 2, 4])
+    if left.button(_("Train a small one"), type="primary", width="stretch"):
+        to_training("new")
+    if right.button(_("Bring in a file"), width="stretch"):
+        to_training("old")
+    st.stop()
+
+
+def to_training(see: str) -> None:
+    """Turn to a part of the Train page."""
+    state = app_state()
+    state.train.see = see
+    if see == "new":
+        state.train.draft["model"] = "stylegan"
+    st.switch_page("pages/train.py")
+
+
+def chosen_model(found: list[Entry], view: GenerateView) -> Entry:
+    """Return the model of the session or of a link; the first where there is none of that name.
+
+    A link's digest comes first: the same weights may lie under another name here.
+    """
+    wanted = _wanted(found, view)
+    if wanted is None:
+        if view.model or view.digest:
+            text = _("There is no model {name} here; {other} is shown.")
+            name = view.model or view.digest
+            st.toast(text.format(name=plain(name), other=plain(found[0].title)))
+        wanted = found[0]
+    elif view.digest and not wanted.digest.startswith(view.digest):
+        st.warning(
+            _(
+                "The weights of {name} are not those that the link was made with: its pictures are"
+                " others."
+            ).format(name=plain(wanted.title))
+        )
+    if view.model != wanted.id:
+        view.model, view.picture = wanted.id, None
+    view.digest = wanted.digest[:_DIGITS]
+    return wanted
+
+
+def _wanted(found: list[Entry], view: GenerateView) -> Entry | None:
+    named = [one for one in found if view.model and one.id == view.model]
+    if not named and view.model:
+        try:
+            named = [catalogue.entry(workspace().root, view.model)]
+        except (AppError, ValueError):
+            named = []
+    same = [one for one in [*named, *found] if view.digest and one.digest.startswith(view.digest)]
+    return next(iter([*same, *named]), None)
+
+
+def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
+    """Draw the choice of the model, and of the step where it is a run's."""
+    run_id = _run_of(chosen)
+    ids = {one.id: one for one in found if _run_of(one) != run_id or not run_id}
+    names = {chosen.id: model_title(chosen)} if chosen.id not in ids else {}
+    for one in found:
+        if one.id in ids:
+            names[one.id] = model_title(one)
+    titles = distinct(names)
+    steps = catalogue.steps_of(workspace().root, run_id) if run_id else []
+    left, right = st.columns([5, 3], gap="small") if len(steps) > 1 else (st.container(), None)
+
+    def turned() -> None:
+        view.model, view.digest, view.depth, view.picture = widget_value(_MODEL), "", None, None
+
+    set_widget(_MODEL, chosen.id)
+    left.selectbox(
+        _("Model"), list(titles), key=_MODEL, on_change=turned, label_visibility="collapsed",
+        format_func=lambda one: titles.get(one, one),
+    )  # fmt: skip
+    if right is None:
+        return
+
+    def stepped() -> None:
+        view.model, view.digest = f"run/{run_id}/{widget_value(_STEP)}", ""
+        view.depth, view.picture = None, None
+
+    set_widget(_STEP, int(chosen.id.rpartition("/")[2]))
+    right.selectbox(
+        _("Step"), steps[::-1], key=_STEP, on_change=stepped, label_visibility="collapsed",
+        format_func=lambda step: _("step {step}").format(step=f"{step:,}"),
+    )  # fmt: skip
+
+
+def _run_of(entry: Entry) -> str:
+    return entry.id.split("/")[1] if entry.kind == "run" else ""
+
+
+def model_title(entry: Entry) -> str:
+    """Write a model with where it comes from: Prairie · comes with the program."""
+    kinds = {
+        "shipped": _("comes with the program"),
+        "run": _("run of {time}").format(time=_started(entry)),
+        "import": _("brought in"),
+        "file": _("file"),
+    }
+    return f"{entry.title} · {entry.networks.size_px} px · {kinds[entry.kind]}"
+
+
+def _started(entry: Entry) -> str:
+    """Return when a run was made, in UTC, as its id says."""
+    day, _t, clock = _run_of(entry).partition("-")[0].partition("t")
+    return f"{day[:4]}-{day[4:6]}-{day[6:8]} {clock[:2]}:{clock[2:4]}"
+
+
+def model_figures(entry: Entry, view: GenerateView) -> None:
+    """Draw what is known of a model."""
+    size, full = size_of_depth(entry.depth), entry.networks.size_px
+    metres = metres_at(entry, entry.depth, view.metres)
+    places = st.columns(3)
+    text = f"{size} px" if size == full else f"{size} / {full} px"
+    places[0].metric(
+        _("Trained to"), text,
+        help=_("{count} layers, two for each size from 4 px on. Each takes a style of its own.")
+        .format(count=2 * (entry.depth + 1)),
+    )  # fmt: skip
+    places[1].metric(
+        _("On the ground"),
+        _("not known") if metres is None else f"{value_text(size * metres)} m",
+        help=_("Side of a picture; a pixel is {metres} m.").format(
+            metres=value_text(metres) if metres is not None else "?"
+        ),
+    )
+    places[2].metric(
+        _("Trained on"), plain(entry.data) or _("not known"),
+        help=_("Digest of the weights: {digest}").format(digest=entry.digest[:_DIGITS]),
+    )  # fmt: skip
+
+
+def set_of(entry: Entry) -> SetInfo | None:
+    """Return the chip set that a model was trained on, where it is at hand."""
+    if not entry.data or not is_set(entry.data):
+        return None
+    try:
+        return ChipSets(workspace().root).info(entry.data)
+    except AppError:
+        return None
+
+
+def channels_of(entry: Entry) -> tuple[Channel, ...]:
+    """Return what the channels of a model mean; nothing where that is not known."""
+    info = set_of(entry)
+    if info is None or len(info.channels) != entry.networks.channels:
+        return ()
+    return info.channels
+
+
+def bands_of(entry: Entry) -> tuple[str, ...]:
+    """Return the names of a model's channels; nothing where they are not known."""
+    return entry.bands or tuple(channel.name for channel in channels_of(entry))
+
+
+def models_list(found: list[Entry], view: GenerateView) -> None:
+    """Draw all models at hand, and the ways to more."""
+    table = pd.DataFrame(
+        [
+            {
+                _("Model"): model_title(one),
+                _("Trained to"): f"{size_of_depth(one.depth)} px",
+                _("Metres a pixel"): _metres_text(one),
+                _("A pixel holds"): scale_words(metres_at(one, one.depth, None)) or "–",
+                _("Trained on"): one.data or "–",
+                _("Licence"): str(one.card.get("licence", "–")),
+                _("Digest"): one.digest[:_DIGITS],
+            }
+            for one in found
+        ]
+    )
+    st.dataframe(table, hide_index=True, width="stretch")
+    left, right, _rest = st.columns([2, 2, 4])
+    if left.button(_("Train another"), width="stretch"):
+        to_training("new")
+    if right.button(_("Bring in a file"), width="stretch"):
+        to_training("old")
+    st.caption(
+        _(
+            "Files of StyleGAN.pytorch (GAN_GEN_….pth) are brought in on the Train page, under Old"
+            " work; they then stand in this list. Two models at most are held in memory, and let go"
+            " when nobody used them for a quarter of an hour."
+        )
+    )
+    for one in found:
+        if one.kind == "import":
+            _forget_row(one)
+    if view.metres is None and any(one.metres_per_px is None for one in found):
+        st.caption(
+            _("A file does not say what its pixels mean on the ground: say it under More settings.")
+        )
+
+
+def _metres_text(entry: Entry) -> str:
+    metres = metres_at(entry, entry.depth, None)
+    return "–" if metres is None else value_text(metres)
+
+
+def _forget_row(entry: Entry) -> None:
+    """Draw the way to delete a model that was brought in."""
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.markdown(plain(model_title(entry)))
+    with button.popover(_("Delete"), width="stretch"):
+        st.write(_("Delete the weights? Links to them show nothing any more."))
+        if st.button(_("Delete for good"), type="primary", key=f"forget-{entry.id}"):
+            with shown_errors():
+                imports.forget(workspace().root, entry.id.partition("/")[2])
+                cached_models.models_at_hand.clear()
+                st.rerun()

@@ -1,0 +1,161 @@
+"""What the Generate page shows, and how it stands in the address."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+SHOWN = ("grid", "truncation", "mixing", "walk", "sum", "depths", "models")
+_OWN = {
+    "grid": ("seeds", "latents", "psi", "cutoff", "columns", "picture"),
+    "truncation": ("rows", "psis", "cutoff", "measured"),
+    "mixing": ("sources", "destinations", "source_psis", "destination_psis", "first", "last",
+               "written", "reading"),
+    "walk": ("stops", "frames", "frame", "psi", "cutoff"),
+    "sum": ("terms", "psi", "cutoff"),
+    "depths": ("one", "psi", "cutoff"),
+    "models": (),
+}  # fmt: skip
+_ALWAYS = ("depth", "noise", "way", "metres")
+MOST_TEXT = 2000
+"""Characters of a typed list of seeds."""
+_LIMITS: dict[str, tuple[float, float]] = {
+    "noise": (0, 2**32 - 1), "one": (0, 2**32 - 1), "psi": (-2.0, 2.0), "metres": (0.01, 10_000.0),
+    "columns": (0, 64), "frames": (1, 24),
+}  # fmt: skip
+
+
+@dataclass(slots=True)
+class GenerateView:
+    """What the Generate page shows in this session: small numbers and texts as they were typed."""
+
+    shown: str = "grid"
+    """One of `SHOWN`."""
+    model: str = ""
+    """Id of the model; empty: the first at hand."""
+    digest: str = ""
+    """How the model's digest began when a link was made."""
+    depth: int | None = None
+    """None: the largest that was trained."""
+    noise: int | None = 0
+    """Seed of the noise; None: no noise."""
+    way: str = "exact"
+    """`exact` or `plain`; a preview is never in a link."""
+    metres: float | None = None
+    """Ground length of a pixel of the full size, where the model does not know its own."""
+    seeds: str = "0-17"
+    latents: str = ""
+    """Id of a kept file of latents that stands in for the seeds."""
+    psi: float = 0.7
+    cutoff: int | None = None
+    """None: all layers."""
+    columns: int = 0
+    """0: as many as fill the width well."""
+    picture: int | None = None
+    """Number of the picture whose closest chips are shown."""
+    rows: str = "0-3"
+    psis: str = "-1:1:0.2"
+    measured: int = 32
+    """Seeds that the curves are measured with."""
+    sources: str = "1-5"
+    destinations: str = "11-13"
+    source_psis: str = "0.7"
+    destination_psis: str = "0.7"
+    first: int = 0
+    """First and last layer that come from the sources."""
+    last: int = 3
+    written: str = ""
+    """Layers as text, one range a row; empty: the first and the last."""
+    reading: str = "ranges"
+    stops: str = "0-3"
+    frames: int = 8
+    frame: int = 0
+    terms: str = "1 - 2 + 3"
+    one: int = 0
+
+
+def address_of(view: GenerateView) -> dict[str, str]:
+    """Return what the address holds of a view: all that the shown figure follows from."""
+    own = {name: _written(getattr(view, name)) for name in (*_OWN[view.shown], *_ALWAYS)}
+    first = GenerateView()
+    optional = {"picture", "frame", "written", "latents", "columns", "metres", "depth"}
+    kept = {
+        name: text for name, text in own.items()
+        if name not in optional or getattr(view, name) != getattr(first, name)
+    }  # fmt: skip
+    return {"show": view.shown, "model": view.model, "digest": view.digest, **kept}
+
+
+def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
+    """Take what a link holds. Anything that is no valid value is passed over."""
+    if found.get("show") in SHOWN:
+        view.shown = found["show"]
+    if "model" not in found and "digest" not in found:
+        return  # the names below are those of other pages too
+    view.model, view.digest = found.get("model", "")[:160], found.get("digest", "")[:64]
+    kinds = {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(GenerateView)}
+    for name in (*_OWN[view.shown], *_ALWAYS):
+        if name in found:
+            _take(view, name, kinds[name], found[name])
+    tidy(view)
+
+
+def tidy(view: GenerateView) -> None:
+    """Bring what came from outside into what the inputs can show."""
+    view.way = view.way if view.way in ("exact", "plain") else "exact"
+    view.reading = view.reading if view.reading in ("ranges", "tuples") else "ranges"
+    for name, (least, most) in _LIMITS.items():
+        value = getattr(view, name)
+        if value is not None:
+            setattr(view, name, type(value)(min(max(value, least), most)))
+
+
+def _written(value: float | str | None) -> str:
+    if value is None:
+        return "off"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _take(view: GenerateView, name: str, kind: str, text: str) -> None:
+    if text == "off" and "None" in kind:
+        setattr(view, name, None)
+    elif kind.startswith("str"):
+        setattr(view, name, text[:MOST_TEXT])
+    elif kind.startswith("float"):
+        value = _number(text)
+        if value is not None and abs(value) <= 1e6:
+            setattr(view, name, value)
+    elif text.isascii() and text.isdigit() and len(text) <= 10:
+        setattr(view, name, int(text))
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value == value else None
+
+
+def sum_read(text: str) -> list[tuple[float, int]]:
+    """Read a sum of seeds such as 3 - 8 + 0.5*20: weights and seeds in order.
+
+    Raises:
+        InputError: It is written otherwise, or has more than twelve terms.
+    """
+    import re
+
+    from core.errors import InputError
+    from core.text import N_
+
+    plain = text.replace("−", "-").replace("×", "*").replace(" ", "")
+    term = r"([+-]?)(?:(\d+(?:\.\d+)?)\*)?(\d+)"
+    whole = re.fullmatch(rf"{term}(?:[+-](?:\d+(?:\.\d+)?\*)?\d+)*", plain)
+    found = [
+        ((-1.0 if sign == "-" else 1.0) * float(weight or 1), int(seed))
+        for sign, weight, seed in re.findall(term, plain)
+    ]
+    if not whole or len(found) > 12 or any(abs(weight) > 10 for weight, _seed in found):
+        raise InputError(
+            N_("{text!r} is no sum of seeds."),
+            hint=N_("Write 3 - 8 + 20 or 0.5*3 + 0.5*8, at most 12 terms."), text=text[:60],
+        )  # fmt: skip
+    return found

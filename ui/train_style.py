@@ -1,0 +1,120 @@
+"""The settings of a new StyleGAN: one fit a depth, 4 px first."""
+
+from dataclasses import replace
+from typing import Any, get_args
+
+import streamlit as st
+
+from models.config import TrainConfig, read_fits
+from models.presets import names_of, preset, sizes_of
+from models.progressive import size_of_depth
+from models.sets import SetFacts
+from models.style_config import StyleAdversary, StyleNetworks, StyleObjective
+from ui.choice import choice
+from ui.language import _
+from ui.quantities import value_text
+from ui.train_list import read_rate
+from ui.train_words import setting_words, value_words
+
+
+def style_presets(facts: SetFacts) -> tuple[str, ...]:
+    """Return the presets that are made for one of a set's sizes."""
+    names = names_of("stylegan")
+    return tuple(name for name in names if set(sizes_of("stylegan", name)) & set(facts.sizes))
+
+
+def style_settings(
+    facts: SetFacts, name: str, size: int
+) -> tuple[StyleNetworks, StyleAdversary, TrainConfig]:
+    """Draw the settings of a StyleGAN that matter and return them.
+
+    Raises:
+        InputError: One of them cannot be.
+    """
+    known = preset("stylegan", name, size_px=size, channels=facts.channels)
+    networks, adversary, training = known.networks, known.adversary, known.training
+    assert isinstance(networks, StyleNetworks)
+    assert isinstance(adversary, StyleAdversary)
+    st.caption(_depths_words(networks, facts))
+    key = f"new-stylegan-{name}-{size}"
+    left, middle, right = st.columns(3)
+    fits = left.text_input(
+        _("Epochs of each depth"), ", ".join(map(str, training.fits)), key=f"{key}-fits",
+        help=_("From 4 px on. In the first half of a depth its layers come in."),
+    )  # fmt: skip
+    batches = middle.text_input(
+        _("Pictures a batch, each depth"), ", ".join(map(str, training.batches)),
+        key=f"{key}-batches",
+    )  # fmt: skip
+    rate = right.text_input(setting_words("training.lr"), f"{training.lr:g}", key=f"{key}-lr")
+    of_depths = read_fits(batches)
+    training = replace(
+        training, fits=read_fits(fits), batches=of_depths, batch=of_depths[-1], lr=read_rate(rate)
+    )
+    with st.expander(_("More settings of the StyleGAN")):
+        adversary = _adversary(adversary, key)
+        training = _training(training, key)
+    return networks, adversary, training
+
+
+def _depths_words(networks: StyleNetworks, facts: SetFacts) -> str:
+    """Say what each depth means, in pixels and in metres where they are known."""
+    sizes = [size_of_depth(at) for at in range(networks.depths)]
+    text = _("Depths: {sizes} px").format(sizes=", ".join(map(str, sizes)))
+    if facts.side_m is None:
+        return text + "."
+    metres = ", ".join(value_text(facts.side_m / size) for size in sizes)
+    return text + "; " + _("a pixel is {metres} m.").format(metres=metres)
+
+
+def _adversary(known: StyleAdversary, key: str) -> StyleAdversary:
+    boxes = st.columns(4)
+    losses = {name: value_words(name) for name in get_args(StyleObjective)}
+    chosen: Any = {
+        "objective": choice(
+            setting_words("adversary.objective"), losses, value=known.objective, place=boxes[0],
+            key=f"{key}-objective",
+        )
+    }  # fmt: skip
+    penalty = boxes[1].text_input(
+        _("R1, gamma"), f"{known.penalty:g}", key=f"{key}-penalty",
+        help=_("Weight of the squared gradient on real pictures; with the logistic loss alone."),
+    )  # fmt: skip
+    every = boxes[2].number_input(
+        _("R1 every … steps"), 1, 64, known.penalty_every, key=f"{key}-every"
+    )
+    average = boxes[3].text_input(
+        setting_words("adversary.ema"), f"{known.ema:g}", key=f"{key}-ema",
+        help=_("Share of the old weights kept at each step; 0: none. Samples come from it."),
+    )  # fmt: skip
+    chosen["turns"] = st.checkbox(
+        _("Turned by quarters at random"), known.turns, key=f"{key}-turns",
+        help=_("Ground from above has no up; but shadows do, and then fall everywhere."),
+    )  # fmt: skip
+    return replace(
+        known, penalty=read_rate(penalty), penalty_every=int(every), ema=read_rate(average),
+        **chosen,
+    )  # fmt: skip
+
+
+def _training(known: TrainConfig, key: str) -> TrainConfig:
+    boxes = st.columns(3)
+    numbers = {
+        name: int(
+            box.number_input(
+                setting_words(f"training.{name}"), least, most, getattr(known, name),
+                key=f"{key}-{name}",
+            )
+        )
+        for box, name, least, most in (
+            (boxes[0], "seed", 0, 2**31 - 1),
+            (boxes[1], "samples", 4, 256),
+            (boxes[2], "checkpoint_every", 0, 1_000_000),
+        )
+    }  # fmt: skip
+    flips = st.checkbox(
+        setting_words("training.flips"), known.flips, key=f"{key}-flips",
+        help=_("Left to right and top to bottom: ground from above has no up."),
+    )  # fmt: skip
+    chosen: Any = numbers
+    return replace(known, flips=flips, **chosen)
