@@ -119,6 +119,7 @@ def _about(config: dict[str, Any]) -> prepare.About:
         unit=config["unit"],
         colormap=config["colormap"],
         legend=tuple(LegendClass(*row) for row in config["legend"]),
+        replaces=config.get("replaces"),
     )
 
 
