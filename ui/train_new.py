@@ -156,9 +156,8 @@ def _start(config: RunConfig, view: TrainView) -> None:
     root = workspace().root / "runs"
     with shown_errors():
         networks = config.networks
-        chips = sets.open_chips(config.data, size_px=networks.size_px)
-        sets.check_chips(
-            chips, batch=config.training.batch, size_px=networks.size_px,
+        sets.check_source(
+            config.data, batch=config.training.batch, size_px=networks.size_px,
             channels=networks.channels,
         )  # fmt: skip
         folder = runs.create(root, config)
