@@ -280,7 +280,7 @@ class _Session(Watcher):
                     N_("None of the {count} checkpoints of this run can be read: {reason}"),
                     hint=N_("Nothing was changed. Start a new run, or bring the files back."),
                     count=len(refused),
-                    reason=str(refused[0]),
+                    reason=refused[0].problem.format(**refused[0].values),
                 )
             if self._config.start_from:
                 self._begin_from(Path(self._config.start_from))

@@ -341,6 +341,34 @@ def test_a_newest_checkpoint_that_has_rotted_costs_one_interval(root, tmp_path):
     assert checkpoint.latest(folder / "checkpoints")[0].step == 10
 
 
+@pytest.mark.parametrize("spoil", ["newer", "cut"])
+def test_a_run_whose_checkpoints_cannot_be_read_keeps_all_it_has(root, tmp_path, spoil):
+    folder = create(root, run_config(tmp_path))
+    work(folder)
+    for step in checkpoint.steps(folder / "checkpoints"):
+        place = checkpoint.place(folder / "checkpoints", step)
+        if spoil == "newer":
+            facts = json.loads((place / "checkpoint.json").read_text())
+            (place / "checkpoint.json").write_text(json.dumps({**facts, "version": 99}))
+        else:
+            (place / "weights.safetensors").write_bytes(b"cut")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    prepare_to_resume(folder, extended(run(folder).config, 1))
+    found = work(folder)
+    assert found.state == "failed"
+    told = found.problem.format(**found.values)
+    assert told.startswith("None of the 2 checkpoints of this run can be read: ")
+    assert told.endswith({"newer": "reads up to 1.", "cut": "bytes have changed."}[spoil])
+    kept = ("metrics.jsonl", "samples", "nearest", "checkpoints", "reals.json", "data.json")
+    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path, body in before.items():
+        if path.relative_to(folder).parts[0] in kept:
+            assert now[path] == body, path
+    (root / folder.name / "checkpoints").rename(tmp_path / "away")  # wanted so: begun anew
+    prepare_to_resume(folder)
+    assert work(folder).state == "done"
+
+
 def test_a_loss_that_is_no_number_fails_the_run_and_its_last_state_is_whole(
     root, tmp_path, monkeypatch
 ):
