@@ -21,7 +21,8 @@ from models.config import SIZES
 from models.npy import DAMAGED
 
 DIGITS = "digits"
-"""Name of the set that comes with scikit-learn: 1,797 digits of 8 x 8 pixels."""
+"""Name of the set that comes with scikit-learn: digits of 8 x 8 pixels."""
+NUM_DIGITS = 1797
 
 _TRAIN = "train"
 
@@ -312,11 +313,14 @@ def _mapped(path: Path) -> NDArray[np.uint8]:
 
 
 def _outline(source: str, size_px: int) -> Chips:
-    """Return a set as `open_chips` does; of an IDX file only how many pictures it names."""
+    """Return a set as `open_chips` does, without the pictures of digits and IDX files."""
     path = Path(source)
-    if source == DIGITS or is_set(source) or path.suffix == ".npy" or not path.is_file():
+    if source == DIGITS:
+        count = NUM_DIGITS
+    elif is_set(source) or path.suffix == ".npy" or not path.is_file():
         return open_chips(source, size_px=size_px)
-    count = _idx_count(path, size_px)
+    else:
+        count = _idx_count(path, size_px)
     return ArrayChips(np.broadcast_to(np.uint8(0), (count, 1, size_px, size_px)))
 
 

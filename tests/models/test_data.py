@@ -11,7 +11,7 @@ from core.errors import InputError, RefusedFileError
 from models import data
 from models.data import Feeder, as_bytes, as_pictures, epoch_order
 from models.engine import engine
-from models.sets import ArrayChips, check_chips, framed, open_chips, size_of
+from models.sets import NUM_DIGITS, ArrayChips, check_chips, framed, open_chips, size_of
 from tests.models.small import chips
 
 
@@ -131,7 +131,7 @@ def test_small_pictures_are_enlarged_whole_times_and_framed():
 
 def test_digits_come_with_the_program():
     digits = open_chips("digits", size_px=32)
-    assert (len(digits), digits.channels, digits.size_px) == (1797, 1, 32)
+    assert (len(digits), digits.channels, digits.size_px) == (NUM_DIGITS, 1, 32)
     pictures = digits.batch(np.array([0, 1]))
     assert (pictures.min(), pictures.max()) == (0, 255)
     assert size_of("digits") == 32

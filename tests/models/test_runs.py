@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -272,6 +273,43 @@ def test_a_finished_run_is_made_longer_and_its_beginning_stays(root, tmp_path):
     assert figures(folder)[: len(before)] == before
     assert 5 in checkpoint.steps(folder / "checkpoints")  # the end of a fit stays
     assert len(found.sessions) == 2
+
+
+def test_a_finished_run_that_cannot_go_on_stays_finished(root, tmp_path):
+    config = run_config(tmp_path)
+    folder = create(root, config)
+    work(folder)
+    before = run(folder)
+    longer = extended(config, 1)
+    Path(config.data).rename(tmp_path / "away.npy")
+    for wrong, match in ((longer, "no set of chips"), (replace(longer, data="town"), "chip set")):
+        with pytest.raises(InputError, match=match):
+            prepare_to_resume(folder, wrong)
+    np.save(config.data, chips(44, channels=3))
+    with pytest.raises(InputError, match="3 channels, the networks 1"):
+        prepare_to_resume(folder, longer)
+    np.save(config.data, chips(4))
+    with pytest.raises(InputError, match="fewer than one batch"):
+        prepare_to_resume(folder, longer)
+    with pytest.raises(InputError, match="no device"):
+        replace(longer, device="banana")
+    assert run(folder) == before
+    assert before.state == "done"
+
+
+def test_other_chips_under_the_name_of_a_set_leave_a_run_finished(root, tmp_path, monkeypatch):
+    """Row 26."""
+    config = run_config(tmp_path)
+    folder = create(root, config)
+    work(folder)
+    facts = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps({**facts, "source": "city"}))
+    info = SimpleNamespace(digest="0" * 64)
+    monkeypatch.setattr(runs.ChipSets, "info", lambda _self, _name: info)
+    monkeypatch.setattr(runs.sets, "check_source", lambda *_given, **_how: None)
+    with pytest.raises(InputError, match="not those that the run"):
+        prepare_to_resume(folder, replace(extended(config, 1), data="city"))
+    assert run(folder).state == "done"
 
 
 def test_a_longer_run_equals_one_that_was_planned_so(root, tmp_path):
