@@ -268,13 +268,11 @@ def prepare_to_resume(folder: Path, config: RunConfig | None = None) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def check_pictures(folder: Path, config: RunConfig) -> None:
-    """Refuse to go on where the pictures of a run are gone, are others, or do not fit.
-
-    Nothing is read of a file but its head: only the run's own process notices that it is another.
+def check_source(config: RunConfig) -> None:
+    """Refuse settings whose pictures are not there or do not fit; of a file the head alone is read.
 
     Raises:
-        InputError: They are.
+        InputError: They are not, or do not.
         RefusedFileError: A file of them is damaged.
         TooLargeError: They take more than the memory limit.
     """
@@ -284,6 +282,17 @@ def check_pictures(folder: Path, config: RunConfig) -> None:
         size_px=config.networks.size_px,
         channels=config.networks.channels,
     )
+
+
+def check_pictures(folder: Path, config: RunConfig) -> None:
+    """Refuse to go on where the pictures of a run are gone, are others, or do not fit.
+
+    That a file is another only the run's own process notices: it is read whole for that.
+
+    Raises:
+        InputError: They are; see also `check_source`.
+    """
+    check_source(config)
     if sets.is_set(config.data):
         info = ChipSets(settings().workspace).info(config.data)
         check_same(folder, config.data, info.digest)

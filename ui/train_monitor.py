@@ -204,7 +204,7 @@ def _slider(steps: Sequence[int]) -> int | None:
         list(steps),
         key=_STEP,
         on_change=moved,
-        format_func=lambda step: f"{step:,}".replace(",", "\u202f"),
+        format_func=lambda step: f"{step:,}",
         help=_("At its right end it follows the run."),
     )
     return shown

@@ -6,6 +6,7 @@ import math
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,7 @@ def view(app):
 def test_without_a_run_the_page_leads_to_the_first_one(space, open_page):
     app = open_page("train")
     assert "There are no runs yet." in text(app)
-    clean(button(app, "Start the first run").click().run())
+    clean(button(app, "Set up the first run").click().run())
     assert view(app).see == "new"
 
 
@@ -136,8 +137,6 @@ def test_a_link_to_a_run_that_is_gone_shows_the_newest_and_says_so(root, open_pa
 def test_losses_stand_with_their_meaning_and_ideal_lines(
     root, open_page, model, objective, lines, words
 ):
-    from dataclasses import replace
-
     made = config(model=model)
     make_run(root, replace(made, adversary=replace(made.adversary, objective=objective)))
     app = open_page("train")
@@ -258,10 +257,29 @@ def test_a_rate_that_is_no_number_is_one_sentence(root, open_page, started):
     folder = make_run(root, config())
     app = open_page("train")
     app.text_input(key=f"re-lr-{folder.name}").set_value("fast").run()
-    assert [one.value for one in app.error] == [
-        "The learning rate lies above 0 and up to 1, not -1.0."
-    ]
+    assert [one.value for one in app.error] == ["'fast' is no number. Write one as 0.0002 or 2e-4."]
     assert button(app, "Go on").disabled
+
+
+def test_a_finished_run_whose_pictures_are_gone_stays_finished_and_says_why(
+    root, open_page, started
+):
+    folder = make_run(root, config())
+    Path(runs.run(folder).config.data).unlink()
+    app = open_page("train")
+    assert "There is no set of chips at" in app.error[0].value
+    assert button(app, "Go on").disabled
+    assert runs.run(folder).state == "done"
+
+
+def test_a_run_goes_on_on_devices_that_there_are(root, open_page, started, monkeypatch):
+    monkeypatch.setattr("ui.train_fields.estimate.gpus", lambda: ["H200"])
+    folder = make_run(root, replace(config(), device="cuda:3"), state="stopped", epochs=2)
+    app = open_page("train")
+    box = app.selectbox(key=f"re-device-{folder.name}")
+    assert box.options == ["Automatic", "Processor", "H200 (0)"]
+    clean(button(app, "Go on").click().run())
+    assert ["Device", "cuda:3", "Automatic"] in tables(app)[0]
 
 
 def test_a_run_is_deleted_after_asking(root, open_page):
@@ -274,7 +292,7 @@ def test_a_run_is_deleted_after_asking(root, open_page):
 
 def test_a_new_run_on_digits_says_what_it_takes_and_starts(root, open_page, started):
     app = open_page("train", see="new")
-    assert "1 797 pictures to train on, 1 channels".replace(" ", "\u202f", 1) in text(app)
+    assert "Pictures to train on: 1,797. Channels: 1." in text(app)
     assert {"Time, about", "Memory, about", "Disk, about"} <= set(metrics(app))
     clean(button(app, "Start the run").click().run())
     found = runs.run(started[0])
@@ -299,13 +317,17 @@ def test_the_schedule_of_the_document_is_drawn_before_the_start(root, open_page)
         ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
         ("Epochs of each fit", "0", "A fit lasts 1 to 1,000,000 epochs; these are 0."),
         ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
+        ("Learning rate", "banana", "'banana' is no number. Write one as 0.0002 or 2e-4."),
+        ("Learning rate", "nan", "'nan' is no number. Write one as 0.0002 or 2e-4."),
     ],
 )
 def test_impossible_settings_are_one_sentence(root, open_page, label, value, sentence):
     app = open_page("train", see="new")
+    only(app.number_input, "Seed").set_value(7).run()
     clean(only(app.text_input, label).set_value(value).run())
     assert [one.value.replace("\\", "") for one in app.error] == [sentence]
-    assert "Start the run" not in [one.label for one in app.button]
+    assert button(app, "Start the run").disabled
+    assert only(app.number_input, "Seed").value == 7  # nothing else that was written is lost
 
 
 def test_silly_settings_are_told_and_possible(root, open_page):
@@ -316,12 +338,11 @@ def test_silly_settings_are_told_and_possible(root, open_page):
     assert "days on this device" in text(app)
 
 
-def test_a_batch_larger_than_the_set_is_refused_at_the_start(root, open_page, started):
+def test_a_batch_larger_than_the_set_is_told_before_the_start(root, open_page, started):
     app = open_page("train", see="new")
-    only(app.number_input, "Pictures a batch").set_value(2000).run()
-    clean(button(app, "Start the run").click().run())
+    clean(only(app.number_input, "Pictures a batch").set_value(2000).run())
     assert "The set holds 1797 chips, fewer than one batch of 2000." in text(app)
-    assert not started
+    assert button(app, "Start the run").disabled
 
 
 def test_an_uploaded_file_is_kept_and_chosen_and_can_be_deleted(root, space, open_page):
