@@ -16,6 +16,8 @@ By = Literal["step", "epoch", "images", "minutes"]
 Numbers = NDArray[np.float64]
 _MOST_POINTS = 400
 _PACE_ROWS = 20
+_SURE_ROWS = 8
+"""Rows of a session after which its own pace is taken: its first steps are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +136,9 @@ def distributions(*quantiles: Sequence[float], bins: int = 48) -> tuple[Distribu
 
 
 def at_step(rows: Sequence[Row], step: int) -> Row | None:
-    """Return the newest row at or before a step; the first one where all come later."""
+    """Return the newest row at or before a step; None where all come later."""
     before = [row for row in rows if row["step"] <= step]
-    return before[-1] if before else (rows[0] if rows else None)
+    return before[-1] if before else None
 
 
 def at_or_before(steps: Sequence[int], step: int) -> int | None:
@@ -152,7 +154,8 @@ class Pace:
     images_per_s: float | None
     """While it trains, measuring and saving left out; None before two rows."""
     seconds_left: float | None
-    """To the end of its last fit, at the pace since it was started, measuring and all."""
+    """To the end of its last fit, at the pace since it was started, measuring and all; at first,
+    while that tells little, at the pace of the newest steps."""
 
 
 def pace(rows: Sequence[Row], *, from_step: int, total: int, elapsed_s: float) -> Pace:
@@ -169,10 +172,13 @@ def pace(rows: Sequence[Row], *, from_step: int, total: int, elapsed_s: float) -
     if len(last) > 1 and last[-1]["seconds"] > last[0]["seconds"]:
         shown = last[-1]["images"] - last[0]["images"]
         images = shown / (last[-1]["seconds"] - last[0]["seconds"])
-    done = rows[-1]["step"] - from_step if rows else 0
-    if done <= 0 or elapsed_s <= 0:
+    left = max(0, total - rows[-1]["step"]) if rows else 0
+    if sum(row["step"] > from_step for row in rows[-_SURE_ROWS:]) == _SURE_ROWS:
+        return Pace(images, left * elapsed_s / (rows[-1]["step"] - from_step))
+    steps = last[-1]["step"] - last[0]["step"] if last else 0
+    if not steps:
         return Pace(images, None)
-    return Pace(images, max(0.0, (total - rows[-1]["step"]) * elapsed_s / done))
+    return Pace(images, left * (last[-1]["seconds"] - last[0]["seconds"]) / steps)
 
 
 def rates(schedule: Schedule, peak: float, fits: Sequence[int], *, points: int = 60) -> Curve:

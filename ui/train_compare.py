@@ -72,8 +72,8 @@ def _figures() -> dict[str, str]:
         "generator_smooth": _("Generator's loss, smoothed"),
         "distance_smooth": _("Estimated earth mover's distance, smoothed"),
         "swd_mean": _("Sliced Wasserstein distance (thousandths)"),
-        "diversity": _("Diversity (1: as real chips)"),
-        "nearest_ratio": _("Distance to the nearest chip (1: as among chips)"),
+        "diversity": _("Diversity (1: as real pictures)"),
+        "nearest_ratio": _("Distance to the nearest training picture (1: as among these)"),
         "score_distance": _("Distance of the scores"),
         "lr": _("Learning rate"),
     }

@@ -122,13 +122,16 @@ def _expected(config: RunConfig, facts: sets.SetFacts, found: list[runs.Run]) ->
     if speed is not None:
         expected = estimate.estimate(config, facts.count, speed)
         boxes = st.columns(3)
-        boxes[0].metric(_("Time, about"), duration_text(expected.seconds))
-        boxes[1].metric(_("Memory, about"), size_text(expected.memory_mb * (1 << 20)))
-        boxes[2].metric(_("Disk, about"), size_text(expected.disk_mb * (1 << 20)))
+        boxes[0].metric(_("Time"), duration_text(expected.seconds))
+        boxes[1].metric(_("Memory"), size_text(expected.memory_mb * (1 << 20)))
+        boxes[2].metric(_("Disk"), size_text(expected.disk_mb * (1 << 20)))
         text = (
-            _("{steps} steps. Time from the run “{run}” on this device.")
+            _("Estimates for {steps} steps. Time from the run “{run}” on this device.")
             if speed.run
-            else _("{steps} steps. Time as on one thread of another machine: no run was made here.")
+            else _(
+                "Estimates for {steps} steps. Time as on one thread of another machine: no run was"
+                " made here."
+            )
         )
         st.caption(text.format(steps=value_text(expected.steps), run=plain(speed.run)))
     else:

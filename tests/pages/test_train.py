@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import store
 from models import history, runs
 from tests.models.fake_run import config, make_run
 from tests.pages.said import button, clean, marked, only, tables, text
@@ -109,6 +110,25 @@ def test_one_slider_moves_all_panels_and_stands_in_the_address(root, open_page):
     only(app.select_slider, "Step that all pictures and panels show").set_value(160)
     clean(app.run())
     assert "step" not in app.query_params  # it follows again
+
+
+def test_before_the_first_figures_there_are_none_and_a_later_judgement_is_named(root, open_page):
+    make_run(root, config())
+    app = open_page("train", panel="judgement", step="0")
+    shown = metrics(app)
+    assert (shown["Epoch"], shown["Sliced Wasserstein"], shown["Diversity"]) == ("0 / 4", "–", "–")
+    assert shown["Loss, critic / generator"] == "– / –"
+    assert "At step 0 nothing was judged yet. Judged first, at step 40:" in text(app)
+    assert "Spectrum at step 40" in charts(app)
+    assert "nothing was judged yet" not in text(open_page("train", panel="judgement", step="40"))
+
+
+def test_a_stopped_run_stands_where_it_stopped(root, open_page):
+    """That need not be at a row of figures."""
+    folder = make_run(root, config(), state="stopped", epochs=2)
+    body = {"outcome": "stopped", "step": 86, "seconds": 4.3, "best": None}
+    store.write_json(folder / "result.json", body, kind="run-result", version=1)
+    assert "step 86 of 160" in text(open_page("train"))
 
 
 def test_a_link_restores_run_panel_and_step(root, open_page):
@@ -293,7 +313,7 @@ def test_a_run_is_deleted_after_asking(root, open_page):
 def test_a_new_run_on_digits_says_what_it_takes_and_starts(root, open_page, started):
     app = open_page("train", see="new")
     assert "Pictures to train on: 1,797. Channels: 1." in text(app)
-    assert {"Time, about", "Memory, about", "Disk, about"} <= set(metrics(app))
+    assert {"Time", "Memory", "Disk"} <= set(metrics(app))
     clean(button(app, "Start the run").click().run())
     found = runs.run(started[0])
     assert (found.config.data, found.config.model, found.config.preset) == (
