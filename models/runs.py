@@ -39,6 +39,7 @@ from core.settings import settings
 from core.text import N_
 from models import sets
 from models.config import RunConfig
+from models.plan import Plan
 from models.progressive import largest_batch
 
 State = Literal["queued", "running", "stopped", "done", "failed"]
@@ -353,6 +354,17 @@ def rows(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:
             if isinstance(row, dict) and row.get("step", -1) > after:
                 found.append(row)
     return found
+
+
+def plan_of(found: Run) -> Plan | None:
+    """Return how the steps of a run are laid out; None before it has opened its pictures."""
+    try:
+        slot = store.read_json(found.folder / "slot.json", kind="run-slot", version=VERSION)
+        per_epoch = slot["per_epoch"]  # one number where an earlier version wrote it
+        fits = found.config.training.fits
+        return Plan(fits, per_epoch if isinstance(per_epoch, int) else tuple(per_epoch))
+    except (AppError, KeyError, TypeError):
+        return None
 
 
 def samples(folder: Path, kind: Literal["samples", "nearest"] = "samples") -> dict[int, Path]:

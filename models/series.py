@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import AdversaryConfig, Row, Schedule
-from models.plan import learning_rate
+from models.plan import Plan, learning_rate
 from models.style_config import StyleAdversary
 
 By = Literal["step", "epoch", "images", "minutes"]
@@ -36,14 +36,14 @@ class Ideal:
     value: float
 
 
-def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1) -> Curve:
+def curve(rows: Sequence[Row], name: str, *, by: By = "step", plan: Plan | None = None) -> Curve:
     """Return a quantity over the rows that have it, against the step or another clock.
 
     Args:
         rows: Rows of a run in order of their steps, or of an old table (which counts epochs).
         name: Of the figure. `distance` is minus the critic's loss.
         by: `step`; `epoch` (a fraction within one); `images` shown; `minutes` of training.
-        per_epoch: Steps of an epoch.
+        plan: How the steps of the run are laid out; without it steps tell no epochs.
     """
     key, sign = ("critic", -1.0) if name == "distance" else (name, 1.0)
     if name == "distance_smooth":
@@ -52,7 +52,7 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     if by == "step":  # what a live page asks for again and again
         x = [row.get("step") for row in having]
     else:
-        x = [clock(row, by, per_epoch) for row in having]
+        x = [clock(row, by, plan) for row in having]
     y = [row[key] for row in having]
     if None in x:
         y = [value for value, at in zip(y, x, strict=True) if at is not None]
@@ -60,11 +60,11 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     return Curve(np.array(x, float), sign * np.array(y, float))
 
 
-def clock(row: Row, by: By, per_epoch: int) -> float | None:
+def clock(row: Row, by: By, plan: Plan | None) -> float | None:
     """Return where a row stands; None where it does not tell."""
     if by == "epoch":
         if "step" in row:
-            return float(row["step"] / max(per_epoch, 1))
+            return None if plan is None else plan.epochs_at(row["step"])
         return float(row["epoch"] + 1) if "epoch" in row else None
     if by == "minutes":
         return row["seconds"] / 60 if "seconds" in row else None

@@ -353,7 +353,7 @@ class _Session(Watcher):
             "resident": self._feeder.is_resident,
             "from_step": self._memory.step,
             "total": self._plan.total,
-            "per_epoch": self._plan.batches_of(self._plan.place(self._memory.step).fit),
+            "per_epoch": [self._plan.batches_of(fit) for fit in range(len(self._plan.fits))],
             "versions": versions(),
         }
         store.write_json(self._folder / "slot.json", body, kind="run-slot", version=runs.VERSION)

@@ -7,8 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import store
-from core.errors import AppError
 from models import history, runs
 from models.config import Row
 from models.series import By, Curve, at_or_before, curve
@@ -45,7 +43,7 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
     for name in chosen:
         if name in by_id:
             rows: Sequence[Row] = _rows(by_id[name], figure)
-            found_curve = curve(rows, figure, by=by, per_epoch=_per_epoch(by_id[name]))
+            found_curve = curve(rows, figure, by=by, plan=runs.plan_of(by_id[name]))
         else:
             found_curve = curve(old[name].rows, figure, by=by)
         curves.append((titles[name], found_curve))
@@ -119,13 +117,6 @@ def _rows(run: runs.Run, figure: str) -> list[Row]:
             row = {**clocks, **row}
         found.append(row)
     return found
-
-
-def _per_epoch(run: runs.Run) -> int:
-    with suppress(AppError, KeyError):
-        slot = store.read_json(run.folder / "slot.json", kind="run-slot", version=runs.VERSION)
-        return int(slot["per_epoch"])
-    return 1
 
 
 def _curves(curves: Sequence[tuple[str, Curve]], title: str, x: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def _monitor(run_id: str) -> None:
         run=found,
         figures=figures,
         slot=_facts(found.folder, "slot.json", "run-slot"),
+        plan=runs.plan_of(found),
         reals=_facts(found.folder, "reals.json", "run-reals"),
         data=_facts(found.folder, "data.json", "run-data"),
         step=None,
@@ -63,7 +65,7 @@ def _monitor(run_id: str) -> None:
     _key_figures(seen)
     _alarms(seen)
     step = _slider(list(sheets))
-    seen = Seen(seen.run, figures, seen.slot, seen.reals, seen.data, step)
+    seen = replace(seen, step=step)
     if step is None:
         if not found.is_active and not figures.training:
             st.info(_("This run has no pictures yet: it ended before its first step."))

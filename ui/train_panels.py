@@ -13,6 +13,7 @@ import streamlit as st
 from models import runs
 from models.config import Row
 from models.follow import Figures
+from models.plan import Plan
 from models.series import at_or_before, at_step
 from ui import charts, train_charts
 from ui.language import _
@@ -28,6 +29,8 @@ class Seen:
     figures: Figures
     slot: dict[str, Any]
     """Where it computes; empty while it waits."""
+    plan: Plan | None
+    """How its steps are laid out; None while it waits."""
     reals: dict[str, Any]
     """What was measured of the real pictures; empty before the first step."""
     data: dict[str, Any]
@@ -38,8 +41,7 @@ class Seen:
     @property
     def ends(self) -> tuple[int, ...]:
         """Steps at which fits end, all but the last."""
-        per_epoch, fits = self.slot.get("per_epoch", 0), self.run.config.training.fits
-        return tuple(sum(fits[: at + 1]) * per_epoch for at in range(len(fits) - 1))
+        return () if self.plan is None else tuple(self.plan.ends()[:-1])
 
     @property
     def measured(self) -> Row | None:
@@ -145,8 +147,7 @@ def _nearest(seen: Seen) -> None:
 def _pace(seen: Seen) -> None:
     training, rows = seen.run.config.training, seen.figures.training
     left, right = st.columns(2)
-    per_epoch = seen.slot.get("per_epoch")
-    done = seen.figures.step / per_epoch if per_epoch else None
+    done = seen.plan.epochs_at(seen.figures.step) if seen.plan else None
     chart = train_charts.learning_rates(training.schedule, training.lr, training.fits, done=done)
     _draw(left, chart, "rates")
     marks: dict[str, Any] = {"at": seen.step, "ends": seen.ends}

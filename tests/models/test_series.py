@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import AdversaryConfig
-from models.plan import learning_rate
+from models.plan import Plan, learning_rate
 from models.series import (
     Curve,
     at_or_before,
@@ -38,7 +38,7 @@ def test_the_estimated_distance_is_minus_the_critics_loss():
     [("step", [10, 30]), ("epoch", [2.5, 7.5]), ("images", [320, 960]), ("minutes", [0.1, 0.4])],
 )
 def test_curves_are_laid_against_any_clock(by, x):
-    assert curve(ROWS, "critic", by=by, per_epoch=4).x.tolist() == x
+    assert curve(ROWS, "critic", by=by, plan=Plan((10,), 4)).x.tolist() == x
 
 
 def test_rows_of_an_old_table_count_epochs_alone():

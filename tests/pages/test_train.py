@@ -1,5 +1,6 @@
 """Train: runs listed and judged, a new one set up, gone on with, compared; old tables."""
 
+import base64
 import importlib.util
 import json
 import math
@@ -14,6 +15,7 @@ import pytest
 
 from core import store
 from models import history, runs
+from models.presets import MODELS
 from tests.models.fake_run import config, make_run
 from tests.pages.said import button, clean, marked, only, tables, text
 
@@ -176,18 +178,47 @@ def test_the_estimated_distance_is_drawn_as_minus_the_critics_loss(root, open_pa
     app = open_page("train")
     figure = charts(app)["Estimated distance (−critic loss)"]
     last = [row for row in runs.rows(folder) if "critic" in row][-1]
-    drawn = figure["data"][1]["y"]
-    newest = drawn[-1] if isinstance(drawn, list) else np.frombuffer(
-        __import__("base64").b64decode(drawn["bdata"]), drawn["dtype"]
-    )[-1]  # fmt: skip
+    newest = numbers(figure["data"][1]["y"])[-1]
     assert newest == pytest.approx(-last["critic_smooth"])
     assert float(metrics(app)["Estimated distance"]) == pytest.approx(-last["critic_smooth"], 1e-3)
 
 
-def test_every_panel_of_every_model_is_drawn(root, open_page):
-    make_run(root, config(model="wgan-gp"))
+@pytest.mark.parametrize("model", MODELS)
+def test_every_panel_of_every_model_is_drawn(root, open_page, model):
+    make_run(root, config(model=model, fits=(1, 2)), per_epoch=(20, 40))
     for panel in ("losses", "scores", "judgement", "pace", "log"):
         clean(open_page("train", panel=panel))
+
+
+def test_fits_with_other_batches_end_and_stand_where_they_do(root, open_page):
+    settings = config(model="stylegan", fits=(2, 2, 4))
+    folder = make_run(root, settings, state="stopped", per_epoch=(10, 20, 40), epochs=6)
+    drawn = charts(open_page("train", panel="losses"))["Losses"]["layout"]["shapes"]
+    assert [one["x0"] for one in drawn if one.get("yref") == "paper"] == [20, 60, 140]
+    rates = charts(open_page("train", panel="pace"))["Learning rate: constant"]["layout"]["shapes"]
+    assert [one["x0"] for one in rates] == [2, 4, 6]  # two ends of fits, and six epochs done
+    app = open_page("train", see="compare", by="epoch", figure="lr", **{"with": folder.name})
+    (line,) = charts(app)["Learning rate"]["data"]
+    assert numbers(line["x"])[-1] == 6
+
+
+def test_an_old_table_stands_beside_the_first_epoch_of_a_run(root, space, open_page):
+    """A quarter of its first epoch lies at a quarter, not at one."""
+    history.keep(space.root, "NAIP", old_text())
+    make_run(root, config(model="wgan"), state="running", epochs=0)
+    (folder,) = root.glob("2*")
+    row = {"step": 10, "images": 160, "fit": 0, "epoch": 0, "seconds": 1.0, "lr": 1e-4,
+           "critic": -0.1, "critic_smooth": -0.1, "generator_smooth": 0.1}  # fmt: skip
+    (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
+    lines = charts(open_page("train", see="old"))["Losses of the old table and of a run"]["data"]
+    assert numbers(next(one for one in lines if one["name"] == "Roofs: critic")["x"]) == [0.25]
+
+
+def numbers(found):
+    """Return the numbers of a chart, packed or not."""
+    if isinstance(found, dict):
+        found = np.frombuffer(base64.b64decode(found["bdata"]), found["dtype"]).tolist()
+    return found
 
 
 def test_a_collapse_is_told_in_words_with_what_to_try(root, open_page):
