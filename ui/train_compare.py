@@ -17,7 +17,7 @@ from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, set_widget, widget_value
-from ui.train_words import run_line, setting_words, unlike_note, value_words
+from ui.train_words import run_line, setting_words, told_apart, unlike_note
 
 _MOST = 8
 _STEP = "compare-step"
@@ -164,12 +164,15 @@ def _settings(ours: Sequence[runs.Run], titles: dict[str, str]) -> None:
     if len(ours) < 2:
         return
     settings = {titles[one.id]: runs.settings_of(one.config) for one in ours}
-    names = [name for name in next(iter(settings.values())) if name != "title"]
+    names = dict.fromkeys(name for found in settings.values() for name in found if name != "title")
     rows: list[dict[str, Any]] = []
     for name in names:
-        values = {title: value_words(found.get(name)) for title, found in settings.items()}
-        if len(set(values.values())) > 1:
-            rows.append({_("Setting"): setting_words(name), **values})
+        values = [found.get(name) for found in settings.values()]
+        if any(value != values[0] for value in values):
+            words = told_apart(values)
+            rows.append(
+                {_("Setting"): setting_words(name), **dict(zip(settings, words, strict=True))}
+            )
     st.markdown(_("Settings in which they differ"))
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")

@@ -16,7 +16,7 @@ from ui.language import _
 from ui.server import workspace
 from ui.state import TrainView, app_state, set_widget, widget_value
 from ui.train_fields import device_choice, read_number
-from ui.train_words import run_line, setting_words, value_words
+from ui.train_words import run_line, setting_words, told_apart, value_words
 
 _RUN, _SEE = "train-run", "train-see"
 
@@ -182,14 +182,10 @@ def _ask(found: runs.Run, config: RunConfig, view: TrainView) -> None:
 
 def changes_table(changes: list[runs.Change]) -> pd.DataFrame:
     """Return settings that differ, as people read them."""
-    rows: list[dict[str, Any]] = [
-        {
-            _("Setting"): setting_words(one.name),
-            _("Before"): value_words(one.before),
-            _("Now"): value_words(one.after),
-        }
-        for one in changes
-    ]
+    rows: list[dict[str, Any]] = []
+    for one in changes:
+        before, after = told_apart([one.before, one.after])
+        rows.append({_("Setting"): setting_words(one.name), _("Before"): before, _("Now"): after})
     return pd.DataFrame(rows)
 
 

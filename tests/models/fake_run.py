@@ -33,7 +33,8 @@ def make_run(
     """Write a run that has come `epochs` far (all of them at first) and is in a state.
 
     `running`: its process is this one. `killed`: its process is gone, and it filed nothing.
-    `per_epoch`: batches; one number a fit where they differ. `diversity`: of its measurements, one an epoch; grows from 0.3 towards 1 at first.
+    `per_epoch`: batches; one number a fit where they differ. `diversity`: of its measurements,
+    one an epoch; grows from 0.3 towards 1 at first.
     """
     if settings.data == "roofs":
         settings = replace(settings, data=str(_roofs(root.parent)))

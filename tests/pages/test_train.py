@@ -18,6 +18,7 @@ from models import history, runs
 from models.presets import MODELS
 from tests.models.fake_run import config, make_run
 from tests.pages.said import button, clean, marked, only, tables, text
+from ui import cached
 
 FIXTURES = Path(__file__).parents[1] / "models" / "fixtures"
 TABLES = ("t09_wgan_log_5.csv", "t10_wgan_log_10a.csv", "t11_wgan_log_10b.csv")
@@ -431,6 +432,26 @@ def test_curves_and_settings_of_runs_are_compared(root, open_page):
     assert note not in text(app)
     only(app.selectbox, "Figure").set_value("critic_smooth").run()
     assert note in text(app)
+
+
+def test_settings_that_read_alike_are_told_apart(root, open_page):
+    """Checkpoints of one step, files of one name, numbers that differ in a late digit."""
+    starts = [f"/work/runs/{name}/checkpoints/00000156" for name in "ab"]
+    made = [
+        make_run(root, config(name, start_from=start, lr=lr))
+        for name, start, lr in zip(("First", "Second"), starts, (1e-4, 1.0000001e-4), strict=True)
+    ]
+    app = open_page("train", see="compare", **{"with": ",".join(one.name for one in made)})
+    rows = {row[0]: row[1:] for row in tables(app)[0]}
+    assert rows["Begins with the weights of"] == starts
+    assert rows["Learning rate"] == ["0.0001", "0.00010000001"]
+    assert len(rows) == 2
+
+
+def test_figures_of_all_compared_runs_are_kept_between_drawings(tmp_path):
+    folders = [str(tmp_path / str(at)) for at in range(8)]
+    first = [cached.follower(folder) for folder in folders]
+    assert all(cached.follower(path) is one for path, one in zip(folders, first, strict=True))
 
 
 def old_text():
