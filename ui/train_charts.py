@@ -144,7 +144,7 @@ def sliced(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> g
         )  # fmt: skip
     charts.frame(
         figure,
-        title=_("Distance to real chips, by scale"),
+        title=_("Distance to real pictures, by scale"),
         x=_("Step"),
         y=_("Sliced Wasserstein (thousandths)"),
     )
@@ -162,11 +162,11 @@ def scale_words(scale: Mapping[str, Any]) -> str:
 
 
 def ratios(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> go.Figure:
-    """Draw diversity and nearness to training chips over time; 1 is as among real chips."""
+    """Draw diversity and nearness to training pictures over time; 1 is as among real ones."""
     figure = go.Figure()
     for name, title, colour, dash in (
         ("diversity", _("Diversity"), COLOURS[0], "solid"),
-        ("nearest_ratio", _("Distance to the nearest chip"), COLOURS[5], "dash"),
+        ("nearest_ratio", _("Distance to the nearest training picture"), COLOURS[5], "dash"),
     ):
         found = thinned(curve(measured, name))
         _line(figure, found, title, colour, is_named=True, dash=dash, markers=True)
@@ -174,15 +174,15 @@ def ratios(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> g
         figure,
         title=_("Do samples vary, and are they new?"),
         x=_("Step"),
-        y=_("Ratio to real chips"),
+        y=_("Ratio to real pictures"),
     )
     figure.update_yaxes(rangemode="tozero")
-    level = Level(1, _("as among real chips"), "#6B7676", is_above=True)
+    level = Level(1, _("as among real pictures"), "#6B7676", is_above=True)
     return _finished(figure, at, ends, levels=[level])
 
 
 def spectrum(real: Sequence[float], row: Row, *, side_m: float | None) -> go.Figure:
-    """Draw the mean power of each spatial frequency of real chips and of samples."""
+    """Draw the mean power of each spatial frequency of real pictures and samples."""
     figure = go.Figure()
     for values, (_name, title, colour, dash) in zip(
         (real, row["spectrum"]), _both_kinds(), strict=True
@@ -277,7 +277,7 @@ def x_words(by: By) -> str:
 
 
 def _both_kinds() -> tuple[tuple[str, str, str, str], ...]:
-    return ("real", _("Real chips"), REAL, "solid"), ("fake", _("Generated"), FAKE, "dash")
+    return ("real", _("Real pictures"), REAL, "solid"), ("fake", _("Generated"), FAKE, "dash")
 
 
 def _dash(name: str) -> str:

@@ -108,12 +108,11 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
 
 def _curves_of(run: runs.Run) -> list[tuple[str, Curve]]:
     figures = cached.follower(str(run.folder.resolve())).read()
-    last = figures.training[-1] if figures.training else {}
-    per_epoch = max(1, round(last.get("step", 1) / (last.get("epoch", 0) + 1)))
+    plan = runs.plan_of(run)
     return [
         (
             f"{run.config.title}: {title}",
-            curve(figures.training, name, by="epoch", per_epoch=per_epoch),
+            curve(figures.training, name, by="epoch", plan=plan),
         )
         for name, title in (
             ("critic_smooth", _("critic")),
