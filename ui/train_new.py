@@ -17,6 +17,7 @@ from ui.quantities import size_text, value_text
 from ui.server import workspace
 from ui.state import TrainView, app_state
 from ui.train_list import has_pytorch
+from ui.train_scales import notes_before
 from ui.train_settings import settings_form
 from ui.train_words import setting_words
 
@@ -141,6 +142,7 @@ def _expected(config: RunConfig, facts: sets.SetFacts, found: list[runs.Run]) ->
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="new-rates")
     for template, values in estimate.doubts(config, facts.count, expected):
         st.warning(plain(_(template).format(**values)))
+    notes_before(config)
 
 
 def duration_text(seconds: float) -> str:

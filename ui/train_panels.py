@@ -50,10 +50,11 @@ class Seen:
         return at_step(measured, self.step or 0) or next(iter(measured), None)
 
 
-def panel_names() -> dict[str, str]:
+def panel_names(*, by_scale: bool) -> dict[str, str]:
     """Return the ids and names of the panels, in order."""
     return {
         "losses": _("Losses"),
+        **({"scales": _("By scale")} if by_scale else {}),
         "scores": _("Scores"),
         "judgement": _("Judgement"),
         "pace": _("Rate and speed"),
