@@ -174,12 +174,13 @@ def _is_close(row: dict[str, object], printed: tuple[int, float]) -> bool:
 
 
 def _weights() -> None:
-    st.markdown(_("#### Weights saved by fastai"))
+    st.markdown(_("#### Weights of other programs"))
     st.caption(
         _(
-            "A learner of `learn.save`, or the state dict of a generator or critic (.pth). It is"
-            " read in a process of its own, without running code of the file; a file that needs"
-            " more is refused. A new run can then begin with it."
+            "A learner of fastai's `learn.save`, or the state dict of a generator or critic, of"
+            " fastai or of StyleGAN (.pth). It is read in a process of its own, without running"
+            " code of the file; a file that needs more is refused. A new run can begin with a"
+            " learner, the Generate page makes pictures with a StyleGAN's generator."
         )
     )
     job_panel(_IMPORT, title=_("Reading weights"), on_done=_brought)

@@ -168,6 +168,7 @@ def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
     brought = [
         Begun(one.folder.resolve(), one.name, one.networks)
         for one in imports.imported(workspace().root)
+        if isinstance(one.networks, NetworkConfig) and {"generator", "critic"} <= set(one.has)
     ]
     for run in found:
         saved = sorted((run.folder / "checkpoints").glob("*/checkpoint.json"))
