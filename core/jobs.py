@@ -10,8 +10,8 @@
 State is read from these files, so it survives a reload, a second browser and a restart of the
 server. A process id alone may be used again by another program: its start time is compared too.
 
-At most as many jobs as threads work at a time; the others wait. Who works holds a lock of `slots/`,
-which the system takes back from a process that dies.
+At most as many jobs as threads compute at a time, and four fetch; the others wait. Who works holds
+a lock of `slots/`, which the system takes back from a process that dies.
 """
 
 import importlib
@@ -65,6 +65,9 @@ WORKS = {
     "fetch-layers": "core.works:fetch_layers",
     "import-weights": "models.imports:import_weights",
 }
+_FETCHES = {"search-imagery", "fetch-imagery", "fetch-layers"}
+"""Works that wait for others' servers for most of their time, which may be hours."""
+_MOST_FETCHES = 4
 _VERSION = 1
 _KEPT = 50
 _ASKS_S = 0.2
@@ -241,7 +244,7 @@ def run(folder: Path) -> None:
         return (folder / "cancel").exists()
 
     try:
-        with _slot(folder.parent, report, should_stop):
+        with _slot(folder.parent, request["work"], report, should_stop):
             begun = time.time()
             work: Work = getattr(importlib.import_module(module), name)
             outcome = work(request["config"], report, should_stop)
@@ -264,23 +267,27 @@ def run(folder: Path) -> None:
 
 
 @contextmanager
-def _slot(root: Path, report: Report, should_stop: ShouldStop) -> Iterator[None]:
+def _slot(root: Path, work: str, report: Report, should_stop: ShouldStop) -> Iterator[None]:
     """Wait until one of as many slots as there are threads is free, and hold it.
 
     Who holds the first slot may use every thread, the others one each: together fewer than twice
-    the threads of the settings. Results do not depend on the number of threads.
+    the threads of the settings. Fetches have slots of their own and one thread each, which hardly
+    computes: a silent server keeps nobody else waiting. Results do not depend on the number of
+    threads.
     """
     folder = root / "slots"
     folder.mkdir(exist_ok=True)
-    most = settings().threads
-    slots = [filelock.FileLock(folder / f"{number}.lock", timeout=0) for number in range(most)]
+    is_fetch = work in _FETCHES
+    kind, most = ("fetch-", _MOST_FETCHES) if is_fetch else ("", settings().threads)
+    paths = [folder / f"{kind}{number}.lock" for number in range(most)]
+    slots = [filelock.FileLock(path, timeout=0) for path in paths]
     while not (held := _first_free(slots)):
         if should_stop():
             raise StoppedError(N_("Stopped before it began."))
         report(0.0, N_("Waiting for other work to end"))
         time.sleep(_ASKS_S)
     try:
-        if held is not slots[0]:
+        if is_fetch or held is not slots[0]:
             bound_threads(1)
         yield
     finally:

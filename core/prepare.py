@@ -78,6 +78,9 @@ class About:
     unit: str = ""
     colormap: str = "viridis"
     legend: Legend = ()
+    replaces: str | None = None
+    """The recipe of the layer of the same id that it may replace: `""` for no layer at all, None
+    for whichever is there."""
 
     def __post_init__(self) -> None:
         store.checked_id(self.layer_id, what=N_("layer"))
@@ -281,7 +284,9 @@ def add_remote(
     codes = tuple(int(code) for code in np.unique(values[valid])) if about.kind == "classes" else ()
     layer = _layer(about, replace(tally.summary(), exact=False), codes, origin, [])
     digest = sha256(json.dumps([url, validators], sort_keys=True).encode()).hexdigest()
-    return workspace.put_layer(area_id, replace(layer, url=url, digest=digest), None)
+    return workspace.put_layer(
+        area_id, replace(layer, url=url, digest=digest), None, replaces=about.replaces
+    )
 
 
 def verify(workspace: Workspace, area_id: str, layer_id: str) -> None:
@@ -448,7 +453,7 @@ def _add(
         layer = _layer(about, made.summary, made.codes, origin, pixels.steps)
         stop_if(should_stop, pixels.name)
         layer = replace(layer, digest=store.file_digest(made.path))
-        area = workspace.put_layer(area_id, layer, made.path)
+        area = workspace.put_layer(area_id, layer, made.path, replaces=about.replaces)
         on_progress(1.0, N_("Done"))
         return area
     finally:

@@ -344,15 +344,30 @@ class Workspace:
                 ) from err
         shutil.rmtree(gone.parent, ignore_errors=True)
 
-    def put_layer(self, area_id: str, layer: Layer, file: Path | None) -> Area:
+    def put_layer(
+        self, area_id: str, layer: Layer, file: Path | None, *, replaces: str | None = None
+    ) -> Area:
         """Add a layer, or replace the one of the same id; `file` is moved into the area.
 
-        `file` must come from `scratch(area_id)`; None for a remote layer.
+        `file` must come from `scratch(area_id)`; None for a remote layer. For `replaces` see
+        `prepare.About`.
+
+        Raises:
+            InputError: A layer of the same id is there that it may not replace.
         """
         store.checked_id(layer.id, what=N_("layer"))
         folder = self._folder(area_id)
         with self._writing(area_id):
             area = self.area(area_id)
+            old = next((old for old in area.layers if old.id == layer.id), None)
+            may_replace = replaces is None or (old and old.source.get("recipe") == replaces)
+            if old and not may_replace:
+                raise InputError(
+                    N_("{area} has a layer {name} of another origin."),
+                    hint=N_("Nothing was changed. Give the new layer another short name."),
+                    area=area.title,
+                    name=layer.id,
+                )
             if file is not None:
                 name = f"{layer.id}.tif"
                 while (folder / "layers" / name).exists():
@@ -361,7 +376,7 @@ class Workspace:
                 file.replace(folder / "layers" / name)
                 layer = replace(layer, file=f"layers/{name}")
             kept = [layer if old.id == layer.id else old for old in area.layers]
-            if all(old.id != layer.id for old in area.layers):
+            if old is None:
                 kept.append(layer)
             area = replace(area, layers=tuple(kept))
             self._write(area)

@@ -17,7 +17,7 @@ from ui.imagery_map import imagery_map
 from ui.imagery_panel import fetch_panel, remember_imagery, search_panel
 from ui.imagery_shelf import drawn_of, failed_panel, shelf_panel
 from ui.language import _
-from ui.outside import IMAGE_WAYS, no_access_panel
+from ui.outside import no_access_panel
 from ui.server import workspace
 from ui.state import app_state
 
@@ -34,7 +34,7 @@ with stopping_errors():
     kept = shown_search(area, view)
 search_panel(area, view, kept)
 with st.container():  # always there, so that an open tab stays open when a job begins
-    no_access_panel(IMAGE_WAYS)
+    no_access_panel("imagery")
     imagery_jobs(area, view)
 
 # Call
@@ -44,10 +44,11 @@ with stopping_errors():
     found = kept.results.found if kept else ()
     keys = set(chosen_keys(area, stamp, view)) if kept else set()
     chosen = [image for image in found if image.key in keys]
-    here = {image.key for image in found if shelf.is_there(workspace(), area.id, image)}
+    have = shelf.places_of(images, kept.query.catalogue) if kept else set()
+    here = {image.key for image in found if image.place in have}
     drawn = drawn_of(images, view)
     if kept:
-        fetch_panel(area, view, kept, chosen)
+        fetch_panel(area, view, kept, chosen, images)
 
 # Outputs
 with st.container():

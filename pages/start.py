@@ -20,6 +20,11 @@ st.markdown(
         "up in squares on **Quadrats**, find what makes the city on **Clusters**, and where it is "
         "cool in summer and not cold in winter on **Cozy zones**."
     )
+    + " "
+    + _(
+        "Then make new ones: take pictures from the air on **Imagery**, cut them for training on "
+        "**Chips**, teach a network on **Train**, and see what it has learned on **Generate**."
+    )
 )
 default_area_panel()
 area_cards(areas)

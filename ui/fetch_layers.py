@@ -53,25 +53,20 @@ def show_fetched_layers(job: Job) -> str:
     return text
 
 
-def wish_of(area: Area, known: Recipe, **more: Any) -> Wish:
-    """Return the wish for a layer, under an id that is no other layer's of the area."""
-    return Wish(recipe=known.id, layer_id=own_id(area, known), **more)
-
-
 def is_there(area: Area, known: Recipe) -> bool:
     """Tell whether an area has the layer of a recipe."""
-    return is_layer_there(area, wish_of(area, known).layer_id, known.id)
+    return is_layer_there(area, own_id(area, known), known.id)
 
 
 def fetch_layers_form(area: Area) -> None:
     """Draw the switch, the layers to choose from, what they would take, and the button."""
     is_on = outside_switch("outside-layers")
-    no_access_panel()
+    no_access_panel("layers")
     _missed_panel(area)
     years, again, catalogue, mbit_s = _more(area)
     estimates: Sequence[LayerEstimate] = ()
     with shown_errors():
-        wishes = [wish_of(area, known, years=years, again=again) for known in layer_recipes()]
+        wishes = [Wish(recipe=known.id, years=years, again=again) for known in layer_recipes()]
         estimates = plan_layers(workspace(), area.id, wishes, mbit_s=mbit_s)
     if not estimates:
         return
@@ -183,7 +178,7 @@ def _confirm(
 def _start(area: Area, wishes: Sequence[Wish], catalogue: str) -> None:
     root = workspace().root
     with shown_errors():
-        if is_reachable(catalogue):
+        if is_reachable(catalogue, "layers"):
             config = {
                 "workspace": str(root.resolve()),
                 "area": area.id,

@@ -142,12 +142,8 @@ def _columns() -> dict[str, ColumnConfig | str | None]:
 
 
 def _pictures(area: Area, found: tuple[Found, ...]) -> dict[str, bytes]:
-    pictures = {}
-    for image in found:
-        path = previews.preview_path(workspace(), area.id, image)
-        if path is not None:
-            pictures[image.key] = _small(path, _TABLE_PX)
-    return pictures
+    paths = previews.preview_paths(workspace(), area.id, found)
+    return {key: _small(path, _TABLE_PX) for key, path in paths.items()}
 
 
 def _small(path: Path, side_px: int) -> bytes:
@@ -208,7 +204,7 @@ def looked_panel(area: Area, kept: Kept, view: ImageryView) -> None:
 
 
 def _picture(area: Area, kept: Kept, image: Found) -> None:
-    path = previews.preview_path(workspace(), area.id, image)
+    path = previews.preview_paths(workspace(), area.id, [image]).get(image.key)
     if path is not None:
         text = _("Small picture from the catalogue")
         st.image(path.read_bytes(), caption=text, width="stretch")

@@ -53,11 +53,16 @@ def _take_fetch(view: ImageryView, job: Job) -> str:
 
 
 def nothing_yet(area: Area) -> None:
-    """Say how to begin, where nothing was searched for; nothing while a search runs."""
-    if is_watched(f"search-{area.id}"):
+    """Say how to begin, where nothing was found yet; nothing while a search runs or has failed."""
+    if is_watched(f"search-{area.id}") or "imagery" in app_state().no_access:
         return
     text = _(
         "No images of {area} were searched for yet. Switch requests on, on the left, and search:"
         " the catalogue tells which images there are, and nothing is fetched before you choose."
     )
+    if app_state().outside:
+        text = _(
+            "No images of {area} were searched for yet. Press Search on the left: the catalogue"
+            " tells which images there are, and nothing is fetched before you choose."
+        )
     st.info(text.format(area=plain(area_title(area))))

@@ -11,6 +11,7 @@ from core.connectors.imagery import plan_fetch
 from core.connectors.items import Found
 from core.connectors.kept import Kept, Query
 from core.connectors.search import checked_dates
+from core.connectors.shelf import Image
 from core.connectors.signing import CATALOGUES, catalogue_of
 from core.workspace import Area
 from ui.choice import choice
@@ -32,7 +33,8 @@ def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
         view.asset, (view.first, view.last) = kept.query.asset, kept.query.dates
     with st.sidebar:
         is_on = outside_switch("outside-imagery")
-        known = {catalogue.url: catalogue.title for catalogue in CATALOGUES}
+        # Without its publisher, which the column is too narrow for; the table names that too.
+        known = {catalogue.url: catalogue.title.partition(" (")[0] for catalogue in CATALOGUES}
         current = view.catalogue or CATALOGUES[0].url
         chosen = choice(
             _("Catalogue"),
@@ -94,7 +96,7 @@ def _start_search(area: Area, view: ImageryView) -> None:
         dates=(view.first, view.last),
     )
     checked_dates(query.dates)
-    if is_reachable(query.catalogue):
+    if is_reachable(query.catalogue, "imagery"):
         start(area, "search-imagery", f"search-{area.id}", query=asdict(query))
         view.search = ""  # its answer is the latest, also where it is cancelled after that
     st.rerun()
@@ -112,7 +114,9 @@ def start(area: Area, work: str, purpose: str, **config: object) -> None:
     app_state().jobs[purpose] = jobs.submit(root / "jobs", work, config)
 
 
-def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Found]) -> None:
+def fetch_panel(
+    area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Found], images: Sequence[Image]
+) -> None:
     """Draw what the chosen images would take, with the button that fetches them."""
     with st.sidebar:
         st.divider()
@@ -123,7 +127,10 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
             return
         estimate = None
         with shown_errors():
-            estimate = plan_fetch(workspace(), area.id, chosen, mbit_s=view.mbit_s)
+            estimate = plan_fetch(
+                workspace(), area.id, chosen, catalogue=kept.query.catalogue, images=images,
+                mbit_s=view.mbit_s,
+            )  # fmt: skip
         if estimate is None:
             return
         st.caption("  \n".join(plain(line) for line in estimate_lines(estimate)))
@@ -147,7 +154,7 @@ def fetch_panel(area: Area, view: ImageryView, kept: Kept, chosen: Sequence[Foun
 def start_fetch(area: Area, images: Sequence[Found], catalogue: str, licence: str) -> None:
     """Fetch images as a job, if the catalogue answers."""
     with shown_errors():
-        if is_reachable(catalogue):
+        if is_reachable(catalogue, "imagery"):
             start(
                 area,
                 "fetch-imagery",

@@ -9,7 +9,6 @@ import streamlit as st
 from core.connectors import shelf
 from core.connectors.drawing import Drawn
 from core.connectors.shelf import Failure, Image
-from core.store import checked_id, slug
 from core.workspace import Area
 from ui import cached
 from ui.choice import choice, distinct
@@ -164,15 +163,14 @@ def _layer_form(area: Area, image: Image) -> None:
     with st.form(f"layer-{_id_of(image)}", border=False):
         band = int(choice(_("Band"), bands, value=str(len(bands))))
         title = st.text_input(_("Name"), value=f"{image.title} {image.date}"[:80], max_chars=80)
-        if st.form_submit_button(_("Make the layer"), type="primary"):
+        if st.form_submit_button(
+            _("Make the layer"), type="primary", disabled=is_watched(f"add-{area.id}")
+        ):
             with shown_errors():
-                layer_id = checked_id(f"{slug(image.date or 'image', fallback='image')}-b{band}")
-                taken = {layer.id for layer in area.layers}
-                if layer_id in taken:
-                    layer_id = checked_id(f"{image.key[:40].strip('-_')}-b{band}")
                 start(
                     area, "image-layer", f"add-{area.id}",
-                    collection=image.collection, key=image.key, band=band, layer_id=layer_id,
+                    collection=image.collection, key=image.key, band=band,
+                    layer_id=shelf.free_layer_id(area, image, band), replaces="",
                     title=title, kind="values", role="cause", season=None, unit="",
                     colormap="viridis", legend=[],
                 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import base64
 import html
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,13 +35,19 @@ def image_label(image: Found) -> str:
     return f"{image.date} · {image.id}"
 
 
-def years_text(image: Found, found: Sequence[Found]) -> str:
-    """Say whether there are images of the same place of other years."""
-    if image.newer:
-        newest = next((other.date for other in found if other.id == image.newer), "")
-        return _("older: the newest is of {date}").format(date=newest)
-    count = sum(other.newer == image.id for other in found)
-    return _("newest of {count}").format(count=count + 1) if count else ""
+def years_texts(found: Sequence[Found]) -> list[str]:
+    """Say of each image whether there are images of the same place of other years."""
+    older, newest = _("older: the newest is of {date}"), _("newest of {count}")
+    dates = {image.id: image.date for image in found}
+    counts = Counter(image.newer for image in found)
+    texts = []
+    for image in found:
+        if image.newer:
+            texts.append(older.format(date=dates.get(image.newer, "")))
+        else:
+            count = counts[image.id]
+            texts.append(newest.format(count=count + 1) if count else "")
+    return texts
 
 
 def resolution_text(image: Found) -> str:
@@ -52,24 +59,24 @@ def found_table(
     found: Sequence[Found], *, licence: str, here: set[str], pictures: Mapping[str, bytes]
 ) -> pd.DataFrame:
     """Return the images as rows of a table in the order given; `pictures` are PNG by key."""
-    rows = []
-    for image in found:
-        picture = pictures.get(image.key)
-        row = {
-            _("Picture"): data_uri(picture) if picture else None,
-            _("Date"): image.date,
-            _("Overlap"): 100 * image.overlap,
-            _("Pixel"): image.resolution_m,
-            _("Size"): image.num_bytes / 1e6 if image.num_bytes else None,
-            _("Other years"): years_text(image, found),
-            _("Here"): "✓" if image.key in here else "",
-            _("Name"): image.id,
-            _("Licence"): licence,
-        }
-        if image.cloud is not None:
-            row[_("Clouds")] = 100 * image.cloud
-        rows.append(row)
-    return pd.DataFrame(rows)
+    # Each word is looked up in the session: once a table and not once a row.
+    columns: dict[str, list[Any]] = {
+        _("Picture"): [
+            data_uri(pictures[image.key]) if image.key in pictures else None for image in found
+        ],
+        _("Date"): [image.date for image in found],
+        _("Overlap"): [100 * image.overlap for image in found],
+        _("Pixel"): [image.resolution_m for image in found],
+        _("Size"): [image.num_bytes / 1e6 if image.num_bytes else None for image in found],
+        _("Other years"): years_texts(found),
+        _("Here"): ["✓" if image.key in here else "" for image in found],
+        _("Name"): [image.id for image in found],
+        _("Licence"): [licence] * len(found),
+    }
+    if any(image.cloud is not None for image in found):
+        clouds = [100 * image.cloud if image.cloud is not None else None for image in found]
+        columns[_("Clouds")] = clouds
+    return pd.DataFrame(columns)
 
 
 def data_uri(picture: bytes) -> str:
@@ -88,7 +95,7 @@ def found_facts(image: Found, found: Sequence[Found], licence: str, catalogue: s
         _("Whole file"): size_text(image.num_bytes) if image.num_bytes else _("not told"),
         _("Bands"): ", ".join(image.bands) or _("not told"),
         _("Clouds"): share_text(image.cloud) if image.cloud is not None else "",
-        _("Other years"): years_text(image, found),
+        _("Other years"): years_texts(found)[found.index(image)],
         _("Licence"): licence or _("not told"),
     }
     return [f"{name}\t{text}" for name, text in rows.items() if text]

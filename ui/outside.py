@@ -4,8 +4,6 @@ Off at the start of every session, never part of a link. While it is on, too, no
 before a button is pressed.
 """
 
-from collections.abc import Sequence
-
 import streamlit as st
 
 from core.connectors.access import WAYS, access
@@ -22,6 +20,14 @@ IMAGE_WAYS = (
     N_("Fetch on a machine that has internet, and copy the folder of the study area here."),
 )
 """What works for images without the internet."""
+_OFFERS = {
+    "layers": (
+        WAYS,
+        {"pages/data.py": N_("Bring in a file"), "pages/start.py": N_("Open the simulated city")},
+    ),
+    "imagery": (IMAGE_WAYS, {"pages/chips.py": N_("Cut chips on the Chips page")}),
+}
+"""By where the internet is asked: what works without it, and the pages where that is done."""
 
 
 def outside_switch(key: str) -> bool:
@@ -34,7 +40,7 @@ def outside_switch(key: str) -> bool:
 
     def chosen() -> None:
         state.outside = bool(widget_value(key))
-        state.no_access = None
+        state.no_access.clear()
 
     set_widget(key, state.outside)
     st.toggle(
@@ -49,8 +55,8 @@ def outside_switch(key: str) -> bool:
     return state.outside
 
 
-def is_reachable(url: str) -> bool:
-    """Ask whether a catalogue answers; if not, `no_access_panel` tells why.
+def is_reachable(url: str, where: str) -> bool:
+    """Ask whether a catalogue answers; if not, `no_access_panel` of `where` tells why.
 
     Raises:
         RefusedFileError: It is no plain address.
@@ -59,23 +65,29 @@ def is_reachable(url: str) -> bool:
     catalogue = catalogue_of(url)
     asking = _("Asking whether {catalogue} answers…").format(catalogue=plain(catalogue.title))
     with st.spinner(asking):
-        state.no_access = access(catalogue, outside=state.outside).error
-    return state.no_access is None
+        error = access(catalogue, outside=state.outside).error
+    if error is None:
+        state.no_access.clear()
+    else:
+        state.no_access[where] = error
+    return error is None
 
 
-def no_access_panel(ways: Sequence[str] = WAYS) -> None:
-    """Say why the internet cannot be asked and what works without it; nothing where it can."""
-    state = app_state()
-    if outside_allowed() and state.no_access is None:
+def no_access_panel(where: str) -> None:
+    """Say why the internet could not be asked here and what works without it, if that is so.
+
+    `where` is `layers` or `imagery`.
+    """
+    error = app_state().no_access.get(where)
+    if outside_allowed() and error is None:
         return
+    ways, pages = _OFFERS[where]
     with st.container(border=True):
-        if state.no_access is not None:
-            st.error(plain(state.no_access.message(_)))
+        if error is not None:
+            st.error(plain(error.message(_)))
         lines = [_("What works without the internet:"), ""]
         lines += [f"- {plain(_(way))}" for way in ways]
         st.markdown("\n".join(lines))
-        own, simulated, _rest = st.columns([1, 1, 1])
-        if own.button(_("Bring in a file"), key="way-own", width="stretch"):
-            st.switch_page("pages/data.py")
-        if simulated.button(_("Open the simulated city"), key="way-simulated", width="stretch"):
-            st.switch_page("pages/start.py")
+        for (page, text), box in zip(pages.items(), st.columns(3), strict=False):
+            if box.button(_(text), key=f"way-{where}-{page}", width="stretch"):
+                st.switch_page(page)

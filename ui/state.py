@@ -169,8 +169,8 @@ class AppState:
     imagery: dict[str, ImageryView] = field(default_factory=dict)
     outside: bool = False
     """Whether the user lets the server ask the internet; never part of a link."""
-    no_access: AppError | None = None
-    """Why the internet could not be asked the last time."""
+    no_access: dict[str, AppError] = field(default_factory=dict)
+    """Why the internet could not be asked the last time, by where that was tried."""
     dismissed: str = ""
     """Id of the job whose missed layers are not told of any more."""
     chips: ChipView = field(default_factory=ChipView)

@@ -80,7 +80,7 @@ def fetch_command(args: argparse.Namespace) -> dict[str, Any]:
     addresses.require_outside(args.outside)
     found, catalogue, licence = _chosen(args)
     if args.plan:
-        plan = imagery.plan_fetch(space, area.id, found, mbit_s=args.mbit)
+        plan = imagery.plan_fetch(space, area.id, found, catalogue=catalogue.url, mbit_s=args.mbit)
         text = (
             f"{plan.num} images ({plan.num_there} are there): about"
             f" {plan.download_bytes / 1e6:.0f} MB to download in {plan.seconds / 60:.0f} min at"

@@ -9,10 +9,11 @@ never asked.
 import ipaddress
 import re
 import socket
+import threading
 import time
 from contextlib import suppress
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from core.errors import OutsideError, RefusedFileError
@@ -25,6 +26,7 @@ Realm = Literal["internet", "network", "machine"]
 _ADDRESS = re.compile(r"https?://[\x21-\x7e]{3,16000}", re.IGNORECASE)
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _KEPT_S = 60.0
+_LOOK_UP_S = 8.0
 
 
 def require_outside(outside: bool) -> None:
@@ -45,9 +47,14 @@ def require_outside(outside: bool) -> None:
         )
 
 
+def unsigned(url: str) -> str:
+    """Return an address without its query, which may hold a signature that expires."""
+    return url.partition("?")[0]
+
+
 def shown(url: str) -> str:
-    """Return an address for people: without its query, which may hold a signature, and short."""
-    return url.partition("?")[0][:160]
+    """Return an address for people: without its query, and short."""
+    return unsigned(url)[:160]
 
 
 def parsed(url: str) -> SplitResult:
@@ -95,7 +102,26 @@ def _numbers(host: str, _minute: int) -> frozenset[str]:
     """Ask the name service, which a number needs not; its answer is taken for a minute."""
     with suppress(ValueError):
         return frozenset({str(ipaddress.ip_address(host))})
-    return frozenset(str(entry[4][0]) for entry in socket.getaddrinfo(host, None))
+    return frozenset(str(entry[4][0]) for entry in _looked_up(host))
+
+
+def _looked_up(host: str) -> list[Any]:
+    """Ask the name service, which has no time limit of its own: a thread is left behind."""
+    answers: list[list[Any] | OSError | UnicodeError] = []
+
+    def ask() -> None:
+        try:
+            answers.append(socket.getaddrinfo(host, None))
+        except (OSError, UnicodeError) as err:
+            answers.append(err)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_LOOK_UP_S)
+    answer = answers[0] if answers else OSError("no answer in time")
+    if isinstance(answer, OSError | UnicodeError):
+        raise answer
+    return answer
 
 
 def realm_of(text: str, host: str) -> Realm:

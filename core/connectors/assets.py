@@ -11,7 +11,7 @@ whole. Whatever is killed in between is taken up again.
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,18 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from core import rasters, store
-from core.connectors import addresses, download, windows
+from core.connectors import download, windows
 from core.connectors.door import Door, Head
-from core.connectors.ranges import RangeFile, head_of
+from core.connectors.ranges import RangeFile, head_of, version_of
 from core.connectors.signing import Link
 from core.connectors.windows import Cut
 from core.errors import AppError, ExtentError, RefusedFileError, StoreError
 from core.georeference import pixel_size
 from core.text import N_
 from core.workspace import crs_name, now
+
+Made = tuple[Path, dict[str, Any]]
+"""A finished file that is still to be put in its place, and what it holds."""
 
 KIND, VERSION = "fetched-file", 1
 _SMALL = 1 << 20
@@ -62,7 +65,10 @@ class File:
     """Bytes that came over the network for it."""
     mode: str
     """`window` or `whole`."""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any]
+    title: str
+    source: dict[str, Any]
+    """As in `Wish`, and when it was `fetched`."""
 
 
 def have(folder: Path, key: str) -> File | None:
@@ -79,6 +85,8 @@ def have(folder: Path, key: str) -> File | None:
             received=int(body["received"]),
             mode=str(body["mode"]),
             facts=dict(body["facts"]),
+            title=str(body["title"]),
+            source=dict(body["source"]),
         )
     except (StoreError, OSError, KeyError, TypeError, ValueError):
         return None
@@ -113,59 +121,63 @@ def fetch_file(
         StoppedError: The user stopped the work.
     """
     found = have(folder, wish.key)
-    if found is not None:
+    # Another catalogue may call an image of its own the same.
+    if found is not None and found.source.get("catalogue") == wish.source.get("catalogue"):
         return found
     before = door.num_bytes
     head = head_of(link, door)
+    place = _Place(folder, wish, boundary, check)
     if head.has_ranges and (wish.for_layer or (head.size or 0) > _SMALL):
-        made = _window(link, door, head, folder, wish, boundary, on_share, check)
+        made = _window(link, door, head, place, on_share)
         if made is not None:
-            tmp, facts = made
-            return _keep(folder, wish, tmp, facts, "window", door.num_bytes - before)
-    tmp, facts = _whole(link, door, head, folder, wish, boundary, on_share, check)
-    return _keep(folder, wish, tmp, facts, "whole", door.num_bytes - before)
+            return _keep(place, made, "window", door.num_bytes - before)
+    made = _whole(link, door, head, place, on_share)
+    return _keep(place, made, "whole", door.num_bytes - before)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a file is put, as what, for which study area, and what is called often."""
+
+    folder: Path
+    wish: Wish
+    boundary: shapely.Geometry
+    check: Callable[[], None]
+
+    @property
+    def part(self) -> Path:
+        return self.folder / f"{self.wish.key}.part"
+
+    @property
+    def pieces(self) -> Path:
+        return self.folder / f"{self.wish.key}.pieces"
 
 
 def _window(
-    link: Link,
-    door: Door,
-    head: Head,
-    folder: Path,
-    wish: Wish,
-    boundary: shapely.Geometry,
-    on_share: Callable[[float], None],
-    check: Callable[[], None],
-) -> tuple[Path, dict[str, Any]] | None:
+    link: Link, door: Door, head: Head, place: _Place, on_share: Callable[[float], None]
+) -> Made | None:
     """Fetch the window; None where it is the whole raster, which is better copied as it is."""
     file = RangeFile(link, door, head)
 
     def checked() -> None:
-        check()
+        place.check()
         if file.error is not None:  # GDAL might take what did not come for pixels that are missing
             raise file.error
 
-    beside = folder / f"{wish.key}.pieces"
-    tmp = beside / "whole.tif"
+    wish = place.wish
     try:
         with rasters.open_readable(file, wish.title) as dataset:
-            cut = windows.cut_of(dataset, boundary, name=wish.title, nodata=wish.nodata)
+            cut = windows.cut_of(dataset, place.boundary, name=wish.title, nodata=wish.nodata)
             if cut.is_whole and not wish.for_layer:
                 return None
-            store.require_space(folder, _space(cut), what=wish.title)
-            windows.fetch_cut(
+            return _cut_out(
                 dataset,
                 cut,
-                beside,
-                version=f"{addresses.shown(link.href)} {head.size} {head.version}",
+                replace(place, check=checked),
+                version=version_of(link, head),
                 on_share=lambda share: on_share(0.95 * share),
-                check=checked,
                 prefetch=file.prefetch,
             )
-            tmp.unlink(missing_ok=True)
-            windows.join(
-                dataset, cut, beside, tmp, is_cog=not wish.for_layer, should_stop=_asked(check)
-            )
-            return tmp, _facts(tmp, wish, boundary)
     except RefusedFileError:
         if file.error is not None:  # GDAL only knows that it could not read
             raise file.error from None
@@ -173,31 +185,22 @@ def _window(
 
 
 def _whole(
-    link: Link,
-    door: Door,
-    head: Head,
-    folder: Path,
-    wish: Wish,
-    boundary: shapely.Geometry,
-    on_share: Callable[[float], None],
-    check: Callable[[], None],
-) -> tuple[Path, dict[str, Any]]:
-    part = folder / f"{wish.key}.part"
-    store.require_space(folder, head.size or 0, what=wish.title)
+    link: Link, door: Door, head: Head, place: _Place, on_share: Callable[[float], None]
+) -> Made:
+    part = place.part
+    store.require_space(place.folder, head.size or 0, what=place.wish.title)
     download.download(
         link,
         door,
         head,
         part,
         on_bytes=lambda done: on_share(0.95 * done / head.size if head.size else 0.5),
-        check=check,
+        check=place.check,
     )
     download.refuse_unless_size(part, head)
     try:
-        facts = _facts(part, wish, boundary)
-        if not wish.for_layer:
-            return part, facts
-        return _cut_here(part, folder, wish, boundary, check)
+        made = part, _facts(part, place)
+        return _cut_here(part, place) if place.wish.for_layer else made
     except AppError:
         download.forget(part)
         raise
@@ -208,23 +211,23 @@ def _space(cut: Cut) -> int:
     return int(cut.num_bytes * 3.4)
 
 
-def _facts(path: Path, wish: Wish, boundary: shapely.Geometry) -> dict[str, Any]:
+def _facts(path: Path, place: _Place) -> dict[str, Any]:
     """Look into a finished file: it opens to its end and has a place in the study area."""
     with rasters.open_raster(path) as dataset:
         rasters.check_whole(dataset)
-        _check_last_block(dataset, wish.title)
-        place = rasters.georeference(dataset, name=wish.title)
-        cover = place.cover(boundary)
+        _check_last_block(dataset, place.wish.title)
+        lies = rasters.georeference(dataset, name=place.wish.title)
+        cover = lies.cover(place.boundary)
         if cover == 0:
-            raise ExtentError(N_("{name} and the study area do not meet."), name=wish.title)
+            raise ExtentError(N_("{name} and the study area do not meet."), name=place.wish.title)
         return {
-            "crs": crs_name(place.crs),
-            "width": place.width,
-            "height": place.height,
+            "crs": crs_name(lies.crs),
+            "width": lies.width,
+            "height": lies.height,
             "bands": dataset.count,
             "dtype": dataset.dtypes[0],
-            "pixel": list(pixel_size(place.transform)),
-            "bounds": list(place.bounds),
+            "pixel": list(pixel_size(lies.transform)),
+            "bounds": list(lies.bounds),
             "cover": round(cover, 6),
         }
 
@@ -253,34 +256,49 @@ def keep_cut(
         RefusedFileError, CrsError, ExtentError: It is not sound, or lies elsewhere.
         TooLargeError: There is no room on the disk.
     """
-    return _keep(folder, wish, *_cut_here(source, folder, wish, boundary, check), "window", 0)
+    place = _Place(folder, wish, boundary, check)
+    return _keep(place, _cut_here(source, place), "window", 0)
 
 
-def _cut_here(
-    source: Path,
-    folder: Path,
-    wish: Wish,
-    boundary: shapely.Geometry,
-    check: Callable[[], None],
-) -> tuple[Path, dict[str, Any]]:
-    beside = folder / f"{wish.key}.pieces"
+def _cut_here(source: Path, place: _Place) -> Made:
     with rasters.open_raster(source) as dataset:
-        cut = windows.cut_of(dataset, boundary, name=wish.title, nodata=wish.nodata)
-        store.require_space(folder, _space(cut), what=wish.title)
-        version = f"{source.name} {source.stat().st_size}"
-        windows.fetch_cut(
-            dataset, cut, beside, version=version, on_share=lambda _: None, check=check
+        cut = windows.cut_of(
+            dataset, place.boundary, name=place.wish.title, nodata=place.wish.nodata
         )
-        tmp = beside / "whole.tif"
-        tmp.unlink(missing_ok=True)
-        windows.join(dataset, cut, beside, tmp, is_cog=False, should_stop=_asked(check))
-    return tmp, _facts(tmp, wish, boundary)
+        version = f"{source.name} {source.stat().st_size}"
+        return _cut_out(dataset, cut, place, version=version)
 
 
-def _keep(
-    folder: Path, wish: Wish, tmp: Path, facts: dict[str, Any], mode: str, received: int
-) -> File:
-    path = folder / f"{wish.key}.tif"
+def _cut_out(
+    dataset: DatasetReader,
+    cut: Cut,
+    place: _Place,
+    *,
+    version: str,
+    on_share: Callable[[float], None] = lambda _: None,
+    prefetch: Callable[[list[tuple[int, int]]], None] | None = None,
+) -> Made:
+    """Read a part of a raster, piece by piece, and join the pieces; see `windows.fetch_cut`."""
+    store.require_space(place.folder, _space(cut), what=place.wish.title)
+    windows.fetch_cut(
+        dataset,
+        cut,
+        place.pieces,
+        version=version,
+        on_share=on_share,
+        check=place.check,
+        prefetch=prefetch,
+    )
+    tmp = place.pieces / "whole.tif"
+    tmp.unlink(missing_ok=True)
+    is_cog, should_stop = not place.wish.for_layer, _asked(place.check)
+    windows.join(dataset, cut, place.pieces, tmp, is_cog=is_cog, should_stop=should_stop)
+    return tmp, _facts(tmp, place)
+
+
+def _keep(place: _Place, made: Made, mode: str, received: int) -> File:
+    folder, wish = place.folder, place.wish
+    tmp, facts = made
     body = {
         "digest": store.file_digest(tmp),
         "bytes": tmp.stat().st_size,
@@ -291,9 +309,9 @@ def _keep(
         "source": {**wish.source, "fetched": now()},
     }
     store.write_json(folder / f"{wish.key}.json", body, kind=KIND, version=VERSION)
-    store.move_into_place(tmp, path)
-    shutil.rmtree(folder / f"{wish.key}.pieces", ignore_errors=True)
-    download.forget(folder / f"{wish.key}.part")
+    store.move_into_place(tmp, folder / f"{wish.key}.tif")
+    shutil.rmtree(place.pieces, ignore_errors=True)
+    download.forget(place.part)
     found = have(folder, wish.key)
     if found is None:
         raise StoreError(N_("{name} cannot be kept."), name=wish.title)

@@ -5,6 +5,7 @@ are refused, but for a catalogue's own within its host; answers are bounded in s
 credentials of this machine are sent. A request that fails in passing is asked again, a few times.
 """
 
+import math
 import re
 import socket
 import threading
@@ -17,10 +18,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from core.connectors import addresses
+from core.connectors.peers import PeerAdapter
 from core.errors import AppError, OutsideError, RefusedFileError, StoppedError
 from core.text import N_
 
@@ -31,10 +31,11 @@ _READ_S = 20.0
 """Longest silence of a server."""
 _TRIES = 4
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.4, 15.0
-_SLOW_S, _SLOW_BYTES = 30.0, 16 << 10
+_ANSWER_S = 30.0
+"""Until an answer begins, headers and all."""
+_CHUNK, _CHUNK_S = 16 << 10, 30.0
 """A server that sends less than this in that time is given up; a later try resumes."""
 _LARGEST_PAGE = 32 << 20
-_CHUNK = 1 << 16
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _DENIED = {401, 403}
 _NUMBER = re.compile(r"[0-9]{1,18}")
@@ -79,12 +80,13 @@ class Door:
         self._should_stop = should_stop or (lambda: False)
         self._sockets: set[socket.socket] = set()
         self._closed = threading.Event()
+        self._until = math.inf
+        """When the server that is listened to is given up, on the monotonic clock."""
         self._session = requests.Session()
         self._session.auth = _without_credentials
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self.home, self._sockets))
-        if should_stop is not None:
-            threading.Thread(target=self._watch, daemon=True).start()
+            self._session.mount(scheme, PeerAdapter(self.home, self._sockets))
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def close(self) -> None:
         self._closed.set()
@@ -199,19 +201,23 @@ class Door:
             CutOffError: The connection broke, or the server is too slow.
             StoppedError: The user stopped the work.
         """
-        total, begun, since = 0, time.monotonic(), 0
+        total = 0
         chunks = answer.raw.stream(_CHUNK, decode_content=False)
         while True:
             self.stop_if()
+            self._until = until = time.monotonic() + _CHUNK_S
             try:
                 chunk = next(chunks, b"")
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as err:
                 self.stop_if()
                 raise _cut_off(url) from err
+            finally:
+                self._until = math.inf
+            if time.monotonic() > until:  # where no length is told, a cut looks like the end
+                raise _cut_off(url)
             if not chunk:
                 return
             total += len(chunk)
-            since += len(chunk)
             self.num_bytes += len(chunk)
             if total > most:
                 raise RefusedFileError(
@@ -219,10 +225,6 @@ class Door:
                     url=addresses.shown(url),
                     most=most / 1e6,
                 )
-            if time.monotonic() - begun > _SLOW_S:
-                if since < _SLOW_BYTES:
-                    raise _cut_off(url)
-                begun, since = time.monotonic(), 0
             yield chunk
 
     def stop_if(self) -> None:
@@ -236,6 +238,7 @@ class Door:
         for attempt in range(_TRIES):
             self.stop_if()
             is_last = attempt == _TRIES - 1
+            self._until = until = time.monotonic() + _ANSWER_S
             try:
                 answer = self._session.request(
                     method,
@@ -251,6 +254,8 @@ class Door:
                 raise
             except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as err:
                 self.stop_if()
+                if time.monotonic() > until:
+                    raise _too_slow(url) from err
                 may_pass = isinstance(err, requests.ConnectionError | requests.Timeout)
                 # Eight seconds without a connection are enough to know.
                 if is_last or not may_pass or isinstance(err, requests.ConnectTimeout):
@@ -262,6 +267,8 @@ class Door:
                     ) from err
                 self._wait(attempt)
                 continue
+            finally:
+                self._until = math.inf
             if answer.status_code not in _PASSING or is_last:
                 return answer
             asked = _number(answer.headers.get("Retry-After", ""))
@@ -270,9 +277,12 @@ class Door:
         raise AssertionError("the last try returns or raises")
 
     def _watch(self) -> None:
-        """End the wait for a silent server once the user wants the work to end."""
+        """End the wait for a server that takes too long, or once the user wants the work to end.
+
+        Each byte that comes begins the time limit of a socket anew: it bounds silence alone.
+        """
         while not self._closed.wait(_WATCH_S):
-            if self._should_stop():
+            if time.monotonic() > self._until or self._should_stop():
                 for found in list(self._sockets):
                     with suppress(OSError):
                         found.shutdown(socket.SHUT_RDWR)
@@ -298,12 +308,17 @@ def changed(url: str) -> OutsideError:
     )
 
 
+_TOO_SLOW = N_("The connection to {url} broke off or is too slow.")
+_IS_KEPT = N_("Try again: what has come is kept.")
+
+
 def _cut_off(url: str) -> CutOffError:
-    return CutOffError(
-        N_("The connection to {url} broke off or is too slow."),
-        hint=N_("Try again: what has come is kept."),
-        url=addresses.shown(url),
-    )
+    return CutOffError(_TOO_SLOW, hint=_IS_KEPT, url=addresses.shown(url))
+
+
+def _too_slow(url: str) -> OutsideError:
+    """Return the error of a server that would keep us waiting again if it were asked again."""
+    return OutsideError(_TOO_SLOW, hint=_IS_KEPT, url=addresses.shown(url))
 
 
 def _check_status(answer: requests.Response, url: str) -> None:
@@ -354,49 +369,3 @@ def _number(text: str) -> int | None:
 def _without_credentials(asked: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from looking up a password for the host in this user's files."""
     return asked
-
-
-class _Adapter(HTTPAdapter):
-    """Checks who answers: a name may mean another machine now than when it was looked up."""
-
-    def __init__(self, home: addresses.Realm, sockets: set[socket.socket]) -> None:
-        self._home = home
-        self._sockets = sockets
-        super().__init__(max_retries=0)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        home, sockets = self._home, self._sockets
-
-        def check(connection: HTTPConnection) -> None:
-            # Behind a proxy it is the proxy that answers, wherever that lies.
-            if connection.proxy is None and connection.sock is not None:
-                try:
-                    peer = str(connection.sock.getpeername()[0])
-                    addresses.check_realm(
-                        addresses.realm_of(peer, connection.host), home, connection.host
-                    )
-                except AppError:
-                    connection.close()
-                    raise
-            if connection.sock is not None:
-                sockets.difference_update({old for old in sockets if old.fileno() < 0})
-                sockets.add(connection.sock)
-
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                check(self)
-
-        class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                check(self)
-
-        class PlainPool(urllib3.HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(urllib3.HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from core import store
 from core.connectors import addresses
 from core.connectors.door import CutOffError, Door, Head, changed
-from core.connectors.ranges import asking
+from core.connectors.ranges import asking, version_of
 from core.connectors.signing import Link
 from core.errors import OutsideError, RefusedFileError, StoreError, TooLargeError
 from core.settings import settings
@@ -125,7 +124,7 @@ def _go_on(
 
 def _begin(part: Path, head: Head, link: Link) -> None:
     """Keep bytes of the same file, and delete any others."""
-    wanted: dict[str, Any] = {"href": link.href, "size": head.size, "source": head.version}
+    wanted = {"source": version_of(link, head)}
     about = part.with_name(f"{part.name}.json")
     try:
         is_same = store.read_json(about, kind="fetched-part", version=_VERSION) == wanted

@@ -16,6 +16,7 @@ from core.connectors.items import Found
 from core.connectors.median import Scene
 from core.connectors.ranges import head_of
 from core.connectors.recipes import Recipe
+from core.connectors.reckoning import box_m
 from core.connectors.signing import Catalogue, Link, Signer
 from core.errors import (
     AppError,
@@ -31,7 +32,6 @@ from core.text import N_
 
 _MOST_FILES = 64
 _FINER = 1.5
-_DEGREE_KM = 111.32
 Notes = list[tuple[str, dict[str, Any]]]
 
 
@@ -76,9 +76,7 @@ def refuse_large(boundary: shapely.Geometry, *, most_km2: float) -> None:
     Raises:
         TooLargeError: Its box is larger than `most_km2`.
     """
-    west, south, east, north = boundary.bounds
-    across = (east - west) * _DEGREE_KM * math.cos(math.radians((south + north) / 2))
-    size = across * (north - south) * _DEGREE_KM
+    size = math.prod(box_m(boundary)) / 1e6
     if size > most_km2:
         raise TooLargeError(
             N_("The box around the study area has {size:,.0f} km²; {most:,.0f} can be fetched."),

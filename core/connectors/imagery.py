@@ -9,7 +9,6 @@ takes up what is missing and never asks for what is there.
 """
 
 import json
-import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +26,8 @@ from core.connectors import addresses, signing
 from core.connectors.assets import Wish, fetch_file
 from core.connectors.door import Door
 from core.connectors.items import Found, harmless
-from core.connectors.shelf import Failure, Image, fetched, is_there, write_failures
+from core.connectors.reckoning import box_m, checked_speed, seconds
+from core.connectors.shelf import Failure, Image, fetched, places_of, write_failures
 from core.connectors.signing import Catalogue, Link, Signer
 from core.errors import AppError, BusyError, InputError, OutsideError, StoppedError
 from core.jobs import Report
@@ -36,12 +36,9 @@ from core.text import N_
 from core.workspace import Workspace
 
 MOST_AT_ONCE = 1000
-_DEGREE_M = 111_320.0
 _BANDS = 4
 """Of an image whose catalogue does not tell how many it has."""
 _WHILE_FETCHED = 2.4
-_SECONDS_EACH = 1.5
-"""Of asking for one file, however small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,18 +81,28 @@ def plan_fetch(
     area_id: str,
     found: Sequence[Found],
     *,
+    catalogue: str,
+    images: Sequence[Image] | None = None,
     mbit_s: float = 20.0,
 ) -> Estimate:
     """Estimate download, disk space and time, from what the catalogue said; asks nothing.
+
+    Args:
+        workspace: Where the area is.
+        area_id: The area.
+        found: Of a search.
+        catalogue: Address of where they were found.
+        images: What `shelf.fetched` gave, where that is known.
+        mbit_s: Speed of the connection.
 
     Raises:
         InputError: There is no such area, nothing to fetch, or far too much; or no such speed.
     """
     _check_many(found)
-    if not 0.01 <= mbit_s <= 1e5:
-        raise InputError(N_("{speed} Mbit/s is no usable speed."), speed=mbit_s)
+    checked_speed(mbit_s)
     boundary = boundary_lonlat(workspace, area_id)
-    missing = [image for image in found if not is_there(workspace, area_id, image)]
+    here = places_of(fetched(workspace, area_id) if images is None else images, catalogue)
+    missing = [image for image in found if image.place not in here]
     boundary_box = boundary.envelope
     download = disk = largest = 0
     is_rough = False
@@ -114,7 +121,7 @@ def plan_fetch(
         download_bytes=download,
         disk_bytes=disk,
         free_bytes=free_bytes(workspace),
-        seconds=_SECONDS_EACH * len(missing) + download * 8 / (mbit_s * 1e6),
+        seconds=seconds(len(missing), download, mbit_s),
         mbit_s=mbit_s,
         is_rough=is_rough,
     )
@@ -156,15 +163,16 @@ def fetch(
     area = workspace.folder(area_id)
     root = area / "imagery"
     boundary = boundary_lonlat(workspace, area_id)
-    missing = [image for image in found if not is_there(workspace, area_id, image)]
     begun = time.monotonic()
     failed: list[Failure] = []
-    reached = [image for image in found if image not in missing]
+    here = places_of(fetched(workspace, area_id), catalogue.url)
+    reached = [image for image in found if image.place in here]
+    missing = [image for image in found if image.place not in here]
     received = 0
     with one_at_a_time(workspace, area_id):
         try:
             if missing:
-                estimate = plan_fetch(workspace, area_id, missing)
+                estimate = plan_fetch(workspace, area_id, missing, catalogue=catalogue.url)
                 store.require_space(root, estimate.disk_bytes, what=N_("Fetching these images"))
                 with Door(catalogue.url, outside=outside, should_stop=should_stop) as door:
                     signer = Signer(catalogue, door)
@@ -182,10 +190,11 @@ def fetch(
                 # Those that were not reached stay as they were: broken off is not tried.
                 write_failures(workspace, area_id, reached, failed)
     tell(1.0, N_("Done"))
-    there = {(image.collection, image.key): image for image in fetched(workspace, area_id)}
-    wanted = [(harmless(image.collection), image.key) for image in found]
+    images = fetched(workspace, area_id)
+    here = places_of(images, catalogue.url)
+    there = {(image.collection, image.key): image for image in images}
     return Fetched(
-        images=tuple(there[key] for key in wanted if key in there),
+        images=tuple(there[image.place] for image in found if image.place in here),
         failures=tuple(failed),
         received=received,
         seconds=time.monotonic() - begun,
@@ -331,9 +340,7 @@ def _unpacked(image: Found, boundary: shapely.Geometry) -> int:
     part = shapely.intersection(image.footprint, boundary)
     if part.is_empty:
         return 0
-    west, south, east, north = part.bounds
-    across = (east - west) * _DEGREE_M * math.cos(math.radians((south + north) / 2))
-    down = (north - south) * _DEGREE_M
+    across, down = box_m(part)
     side = image.resolution_m or 1.0
     return int(across * down / side**2 * (len(image.bands) or _BANDS) * image.itemsize)
 

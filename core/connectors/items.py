@@ -3,6 +3,7 @@
 import hashlib
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -77,8 +78,13 @@ class Found:
 
     @property
     def key(self) -> str:
-        """A name for files: the collection's and the image's ids and the asset, made harmless."""
+        """A name for files: the image's id and the asset, made harmless."""
         return f"{harmless(self.id)}.{harmless(self.asset)}"
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Folder and name of its files: the collection, made harmless, and the key."""
+        return harmless(self.collection), self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +116,7 @@ def read_item(
     asset: str,
     also: str = "",
     base: str,
-    home: addresses.Realm,
+    check: Callable[[str], str],
 ) -> Found:
     """Read one item of a STAC API.
 
@@ -120,7 +126,8 @@ def read_item(
         asset: Name of the file that is wanted, `""` for the first GeoTIFF.
         also: Name of a second file that has to be there, `""` for none.
         base: Address that relative links are meant from.
-        home: Where the catalogue lies.
+        check: Called with each link that will be followed; returns it, or raises. A thumbnail's is
+            checked when it is fetched.
 
     Raises:
         InputError: Something is missing or makes no sense; RefusedFileError where a link may not
@@ -135,13 +142,13 @@ def read_item(
         raise InputError(N_("{id} has no properties or no files."), id=name)
     chosen, entry = _asset(assets, asset, name)
     item_url = _self_link(item, base)
-    href = _checked_href(entry, item_url or base, home)
+    href = check(_href(entry, item_url or base))
     if item_url:
-        addresses.checked_link(item_url, home=home)
+        check(item_url)
     others: tuple[tuple[str, str], ...] = ()
     if also:
         _, second = _asset(assets, also, name)
-        others = ((also, _checked_href(second, item_url or base, home)),)
+        others = ((also, check(_href(second, item_url or base))),)
     footprint = _footprint(item.get("geometry"), name)
     return Found(
         id=name,
@@ -157,7 +164,7 @@ def read_item(
         bands=_bands(entry),
         itemsize=_itemsize(entry),
         cloud=_share(properties.get("eo:cloud_cover")),
-        thumbnail=_thumbnail(assets, item_url or base, home),
+        thumbnail=_thumbnail(assets, item_url or base),
         others=others,
     )
 
@@ -282,23 +289,24 @@ def _is_tiff(entry: dict[str, Any]) -> bool:
     return kind.startswith(_TIFF_TYPES) or (not kind and path.endswith(_TIFF_ENDINGS))
 
 
-def _checked_href(entry: dict[str, Any], base: str, home: addresses.Realm) -> str:
+def _href(entry: dict[str, Any], base: str) -> str:
     href = entry.get("href")
     if not isinstance(href, str) or not href:
         raise InputError(N_("A file of the catalogue has no address."))
     # A relative link stays on the catalogue's own host; anything else has to be whole.
     if "://" not in href and not href.startswith("/"):
         href = urljoin(base, href)
-    return addresses.checked_link(href, home=home)
+    addresses.parsed(href)
+    return href
 
 
-def _thumbnail(assets: dict[str, Any], base: str, home: addresses.Realm) -> str:
-    """Return the address of a small picture; a bad one is left out, the image stays."""
+def _thumbnail(assets: dict[str, Any], base: str) -> str:
+    """Return the address of a small picture; what is none is left out, the image stays."""
     for name in _PREVIEWS:
         entry = assets.get(name)
         if isinstance(entry, dict) and str(entry.get("type", "image/")).startswith("image/"):
             try:
-                return _checked_href(entry, base, home)
+                return _href(entry, base)
             except InputError:
                 continue
     return ""

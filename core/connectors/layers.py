@@ -117,21 +117,7 @@ def fetch_layers(
     """
     addresses.require_outside(outside)
     chosen = [(wish, recipe(wish.recipe)) for wish in wishes]
-    area = workspace.area(area_id)
-    ids = [wish.layer_id or own_id(area, known) for wish, known in chosen]
-    for (_wish, known), name in zip(chosen, ids, strict=True):
-        store.checked_id(name, what=N_("layer"))
-        if name in _others(area, known):
-            raise InputError(
-                N_("{area} has a layer {name} of another origin."),
-                hint=N_("Nothing was changed. Give the new layer another short name."),
-                area=area.title,
-                name=name,
-            )
-        if ids.count(name) > 1:
-            raise InputError(N_("Layer {name} is wished twice."), name=name)
-    for wish, _ in chosen:
-        checked_years(wish.years)
+    _check(workspace.area(area_id), chosen)
     boundary = boundary_lonlat(workspace, area_id)
     gathering.refuse_large(boundary, most_km2=_MOST_KM2)
     tell = on_progress or _no_report
@@ -142,18 +128,19 @@ def fetch_layers(
     notes: list[tuple[str, dict[str, Any]]] = []
     received = 0
     with one_at_a_time(workspace, area_id):
-        for number, ((wish, known), layer_id) in enumerate(zip(chosen, ids, strict=True)):
-            if not wish.again and is_layer_there(workspace.area(area_id), layer_id, known.id):
+        for number, (wish, known) in enumerate(chosen):
+            area = workspace.area(area_id)
+            layer_id = wish.layer_id or own_id(area, known)
+            if not wish.again and is_layer_there(area, layer_id, known.id):
                 there.append(layer_id)
                 # Left behind where the last try was killed just after the layer was there.
                 shutil.rmtree(_folder(workspace, area_id, known), ignore_errors=True)
                 continue
             report = _part(tell, number, len(chosen), known, received)
             try:
-                gathered = _make(
-                    workspace, area_id, wish, known, layer_id, boundary, catalogue, report,
-                    should_stop,
-                )  # fmt: skip
+                layer_id, gathered = _make(
+                    workspace, area_id, wish, known, boundary, catalogue, report, should_stop
+                )
             except StoppedError:
                 raise
             except AppError as err:
@@ -177,17 +164,34 @@ def fetch_layers(
     )
 
 
+def _check(area: Area, chosen: Sequence[tuple[Wish, Recipe]]) -> None:
+    """Refuse names that are none or taken, a layer that is wished twice, and impossible years."""
+    ids = [wish.layer_id or own_id(area, known) for wish, known in chosen]
+    for (wish, known), name in zip(chosen, ids, strict=True):
+        checked_years(wish.years)
+        store.checked_id(name, what=N_("layer"))
+        if name in _others(area, known):
+            raise InputError(
+                N_("{area} has a layer {name} of another origin."),
+                hint=N_("Nothing was changed. Give the new layer another short name."),
+                area=area.title,
+                name=name,
+            )
+        if ids.count(name) > 1:
+            raise InputError(N_("Layer {name} is wished twice."), name=name)
+
+
 def _make(
     workspace: Workspace,
     area_id: str,
     wish: Wish,
     known: Recipe,
-    layer_id: str,
     boundary: shapely.Geometry,
     catalogue: Catalogue,
     report: Callable[[float, int], None],
     should_stop: Callable[[], bool],
-) -> Gathered:
+) -> tuple[str, Gathered]:
+    """Fetch and bring in one layer; return its id and what it was made of."""
     area_folder = workspace.folder(area_id)
     folder = _folder(workspace, area_id, known)
     folder.mkdir(parents=True, exist_ok=True)
@@ -203,6 +207,8 @@ def _make(
             on_share=lambda share: report(_FETCHING * share, door.num_bytes),
         )
         gathered = gathering.gather(known, site, checked_years(wish.years), wish.years)
+    # After minutes of fetching: somebody may have brought in a layer of that name meanwhile.
+    layer_id = wish.layer_id or own_id(workspace.area(area_id), known)
     about = About(
         layer_id=layer_id,
         title=wish.title or known.title,
@@ -212,6 +218,7 @@ def _make(
         unit=known.unit,
         colormap=known.colormap,
         legend=known.legend,
+        replaces=known.id,
     )
     with _pixels(workspace, area_id, known, gathered.scenes, boundary) as pixels:
         pixels.steps[:0] = _steps(known)
@@ -227,7 +234,7 @@ def _make(
             should_stop=should_stop,
         )
     shutil.rmtree(folder, ignore_errors=True)
-    return gathered
+    return layer_id, gathered
 
 
 @contextmanager

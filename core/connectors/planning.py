@@ -6,20 +6,17 @@ from dataclasses import dataclass
 
 import shapely
 
-from core.connectors.layers import Wish, is_layer_there
+from core.connectors.layers import Wish, is_layer_there, own_id
 from core.connectors.recipes import Recipe, recipe
+from core.connectors.reckoning import box_m, checked_speed, seconds
 from core.connectors.seasons import checked_years, tile_urls
-from core.errors import InputError
 from core.prepare import boundary_lonlat
-from core.text import N_
 from core.workspace import Workspace
 
-_DEGREE_M = 111_320.0
 _HEADER_BYTES = 300_000
 """Of a Cloud-Optimized GeoTIFF, and the rest of the blocks along the area's edge."""
 _TILE_BYTES = 45_000_000
 """Of a square of GHS-BUILT-H; that of southern China has 41 MB."""
-_SECONDS_EACH = 1.5
 _KEPT = 4.5
 """Times the unpacked pixels of all files: pieces, the files, and the layer that is made of them."""
 
@@ -49,20 +46,16 @@ def plan_layers(
     Raises:
         InputError: There is no such area, recipe, year or speed.
     """
-    if not 0.01 <= mbit_s <= 1e5:
-        raise InputError(N_("{speed} Mbit/s is no usable speed."), speed=mbit_s)
+    checked_speed(mbit_s)
     area = workspace.area(area_id)
     boundary = boundary_lonlat(workspace, area_id)
-    west, south, east, north = boundary.bounds
-    across = (east - west) * _DEGREE_M * math.cos(math.radians((south + north) / 2))
-    square_m = across * (north - south) * _DEGREE_M
+    square_m = math.prod(box_m(boundary))
     found = []
     for wish in wishes:
         known = recipe(wish.recipe)
         checked_years(wish.years)
-        is_there = not wish.again and is_layer_there(
-            area, wish.layer_id or known.layer_id, known.id
-        )
+        layer_id = wish.layer_id or own_id(area, known)
+        is_there = not wish.again and is_layer_there(area, layer_id, known.id)
         files = 0 if is_there else _num_files(known, boundary)
         pixels = square_m / known.resolution_m**2 * files
         unpacked = int(pixels * (1 if known.kind == "classes" else 4))
@@ -75,7 +68,7 @@ def plan_layers(
                 num_files=files,
                 download_bytes=download,
                 disk_bytes=int(_KEPT * unpacked) + (4 * download if known.how == "tiles" else 0),
-                seconds=_SECONDS_EACH * files + download * 8 / (mbit_s * 1e6),
+                seconds=seconds(files, download, mbit_s),
             )
         )
     return tuple(found)

@@ -17,7 +17,7 @@ from PIL import Image
 from core import png, store
 from core.chips.pictures import read_picture
 from core.connectors.door import Door
-from core.connectors.items import Found, harmless
+from core.connectors.items import Found
 from core.connectors.signing import Catalogue, Link, Signer
 from core.errors import AppError, InputError, OutsideError, StoppedError
 from core.prepare import never
@@ -31,14 +31,15 @@ _MOST_KEPT = 300
 _FOLDER = "_previews"
 
 
-def preview_path(workspace: Workspace, area_id: str, image: Found) -> Path | None:
-    """Return the picture of an image, None where it was not fetched.
+def preview_paths(workspace: Workspace, area_id: str, images: Sequence[Found]) -> dict[str, Path]:
+    """Return the pictures, by key of the image, of those whose picture was fetched.
 
     Raises:
         InputError: There is no such area.
     """
-    path = _path(workspace, area_id, image)
-    return path if path.is_file() else None
+    root = _root(workspace, area_id)
+    have = {(path.parent.name, path.stem): path for path in root.glob("*/*.png")}
+    return {image.key: have[image.place] for image in images if image.place in have}
 
 
 def fetch_previews(
@@ -69,12 +70,13 @@ def fetch_previews(
         OutsideError: Outside access is off.
         StoppedError: `should_stop` said so.
     """
-    missing = [image for image in images if preview_path(workspace, area_id, image) is None]
+    have = preview_paths(workspace, area_id, images)
+    missing = [image for image in images if image.key not in have]
     failed: dict[str, AppError] = {}
     if not missing:
         return failed
     end = time.monotonic() + most_s
-    folder = workspace.scratch(area_id)
+    folder, root = workspace.scratch(area_id), _root(workspace, area_id)
     late = OutsideError(
         N_("The picture did not come within {seconds:g} s."),
         hint=N_("The image itself may still be fetched."),
@@ -89,7 +91,7 @@ def fetch_previews(
             signer = Signer(catalogue, door)
             for number, image in enumerate(missing):
                 try:
-                    _fetch(image, door, signer, folder, _path(workspace, area_id, image))
+                    _fetch(image, door, signer, folder, _path(root, image))
                 except StoppedError:
                     if should_stop():
                         raise
@@ -129,14 +131,18 @@ def _fetch(image: Found, door: Door, signer: Signer, folder: Path, target: Path)
         tmp.write_bytes(body)
 
 
-def _path(workspace: Workspace, area_id: str, image: Found) -> Path:
-    root = workspace.folder(area_id) / "imagery" / _FOLDER
-    return root / harmless(image.collection) / f"{image.key}.png"
+def _root(workspace: Workspace, area_id: str) -> Path:
+    return workspace.folder(area_id) / "imagery" / _FOLDER
+
+
+def _path(root: Path, image: Found) -> Path:
+    collection, key = image.place
+    return root / collection / f"{key}.png"
 
 
 def _forget_old(workspace: Workspace, area_id: str) -> None:
     """Keep the newest pictures only."""
-    root = workspace.folder(area_id) / "imagery" / _FOLDER
+    root = _root(workspace, area_id)
     found = sorted(root.glob("*/*.png"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found[_MOST_KEPT:]:
         path.unlink(missing_ok=True)

@@ -1,13 +1,14 @@
 """A file on a server as a file that can be read from anywhere, part by part."""
 
 import os
+import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
 from core.connectors import addresses
 from core.connectors.door import DeniedError, Door, Head
 from core.connectors.signing import Link
-from core.errors import AppError, OutsideError
+from core.errors import AppError, OutsideError, RefusedFileError
 from core.text import N_
 
 Answer = TypeVar("Answer")
@@ -16,6 +17,9 @@ _PAGE = 1 << 16
 _FIRST_PAGES = 4
 """The header of a Cloud-Optimized GeoTIFF and its tables usually lie in so many pages."""
 _MOST_PAGES = 512
+_MOST_PREFETCHED = _MOST_PAGES // 2
+_LARGEST_READ = 256 << 20
+"""A block of a raster is smaller; a file that declares a larger one is not read in parts."""
 _LONGEST_REQUEST = 128
 
 
@@ -40,6 +44,12 @@ class RangeFile:
         if self.error is not None or end <= self._place:
             return b""
         try:
+            if end - self._place > _LARGEST_READ:
+                raise RefusedFileError(
+                    N_("{url} cannot be read in parts: one of them has {size:,.0f} MB."),
+                    url=addresses.shown(self._link.href),
+                    size=(end - self._place) / 1e6,
+                )
             found = self._between(self._place, end)
         except AppError as err:
             self.error = err
@@ -70,16 +80,15 @@ class RangeFile:
         Raises:
             OutsideError, RefusedFileError, StoppedError: See `Door.ranges`.
         """
-        wanted = {
-            number
-            for offset, length in spans
-            if length > 0 and offset < self._size
-            for number in range(
-                offset // _PAGE, (min(offset + length, self._size) - 1) // _PAGE + 1
-            )
-        }
-        if len(wanted) > _MOST_PAGES // 2:  # more than is kept: read as it comes
-            return
+        wanted: set[int] = set()
+        for offset, length in spans:
+            end = min(offset + length, self._size)
+            # Counted before they are listed: the numbers are the file's own, of 64 bits.
+            pages = range(offset // _PAGE, -(-end // _PAGE) if length > 0 else 0)
+            if len(pages) <= _MOST_PREFETCHED:
+                wanted.update(pages)
+            if max(len(pages), len(wanted)) > _MOST_PREFETCHED:
+                return  # more than is kept: read as it comes
         self._keep(self._asked(sorted(wanted - self._pages.keys())))
 
     def _between(self, first: int, end: int) -> bytes:
@@ -141,6 +150,14 @@ def head_of(link: Link, door: Door) -> Head:
     if found.size == 0:
         raise OutsideError(N_("{url} is empty."), url=addresses.shown(link.href))
     return found
+
+
+def version_of(link: Link, head: Head) -> str:
+    """Return what tells this version of a file from others, whichever way its link is signed.
+
+    Where the server names no version, nothing that came before is taken for the same.
+    """
+    return f"{addresses.unsigned(link.href)} {head.size} {head.version or uuid.uuid4().hex}"
 
 
 def _runs(numbers: list[int]) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ from core.connectors import addresses, items
 from core.connectors.door import Door, ShouldStop
 from core.connectors.items import Found, Refused
 from core.connectors.signing import PLANETARY_COMPUTER, Catalogue
-from core.errors import AppError, ExtentError, InputError, OutsideError
+from core.errors import AppError, ExtentError, InputError, OutsideError, RefusedFileError
 from core.text import N_
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ MOST_FOUND = 500
 _PAGE = 100
 _MOST_PAGES = 50
 _MOST_REFUSED = 100
+_MOST_HOSTS = 20
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 _SEGMENT_DEG = 170.0
 
@@ -118,6 +119,7 @@ def search_through(
     if not 1 <= most <= MOST_FOUND:
         raise InputError(N_("A search brings 1 to {most} images."), most=MOST_FOUND)
     period = checked_dates(dates)
+    links = _Links(door)
     boundary = shapely.make_valid(boundary)
     with speaking_stac(catalogue):
         client = open_catalogue(catalogue, door)
@@ -125,11 +127,11 @@ def search_through(
 
         def read(item: Any) -> Found:
             return items.read_item(
-                item, boundary, asset=asset, also=also, base=f"{catalogue.url}/", home=door.home
+                item, boundary, asset=asset, also=also, base=f"{catalogue.url}/", check=links
             )
 
         entries = items_of(client, boundary, collection, period)
-        found, refused, is_cut = _images(entries, read, collection, most)
+        found, refused, is_cut = _images(entries, read, collection, most, door)
     marked = items.mark_older(found)
     marked.sort(key=lambda image: (-round(image.overlap, 3), _backwards(image.date), image.id))
     return Results(
@@ -234,15 +236,56 @@ def items_of(
             return
 
 
+class _Links:
+    """Checks the links of a catalogue's answer; asks the name service about few hosts, once each.
+
+    A look-up takes seconds where nobody answers, and a catalogue may name another host with each
+    entry.
+    """
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._problems: dict[str, AppError | None] = {}
+
+    def __call__(self, url: str) -> str:
+        """Return a link that may be asked.
+
+        Raises:
+            RefusedFileError, OutsideError: See `addresses.checked_link`; or its host is one of too
+                many.
+            StoppedError: The user stopped the work.
+        """
+        host = addresses.parsed(url).hostname or ""
+        if host not in self._problems:
+            self._door.stop_if()
+            if len(self._problems) == _MOST_HOSTS:
+                raise RefusedFileError(
+                    N_("{host} is one of too many machines that the catalogue points to."),
+                    hint=N_("Nothing was asked of it."),
+                    host=host[:80],
+                )
+            try:
+                addresses.checked_link(url, home=self._door.home)
+                self._problems[host] = None
+            except AppError as err:
+                self._problems[host] = err
+        problem = self._problems[host]
+        if problem is not None:
+            raise problem.with_traceback(None)
+        return url
+
+
 def _images(
     entries: Iterator[tuple[Any, bool]],
     read: Callable[[Any], Found],
     collection: str,
     most: int,
+    door: Door,
 ) -> tuple[list[Found], list[Refused], bool]:
     found: list[Found] = []
     refused: list[Refused] = []
     for item, is_end in entries:
+        door.stop_if()
         if is_end:
             return found, refused, True
         try:

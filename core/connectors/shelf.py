@@ -1,7 +1,8 @@
 """The images of a study area that were fetched, and those that could not be."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from core import prepare, store
 from core.cog import OnProgress, ShouldStop
 from core.connectors import assets, items
 from core.connectors.assets import File
-from core.connectors.items import Found, harmless
+from core.connectors.items import Found
 from core.errors import InputError, StoreError
 from core.prepare import About
 from core.text import N_
@@ -67,7 +68,7 @@ def fetched(workspace: Workspace, area_id: str) -> tuple[Image, ...]:
     for about in root.glob("[a-z0-9]*/*.json"):
         file = assets.have(about.parent, about.stem)
         if file is not None:
-            images.append(_image(about, file))
+            images.append(_image(about.parent.name, about.stem, file))
     return tuple(sorted(images, key=lambda image: (image.date, image.key), reverse=True))
 
 
@@ -147,10 +148,26 @@ def add_image(
     )
 
 
-def is_there(workspace: Workspace, area_id: str, image: Found) -> bool:
-    """Tell whether an image was fetched and is whole."""
-    folder = workspace.folder(area_id) / "imagery" / harmless(image.collection)
-    return assets.have(folder, image.key) is not None
+def free_layer_id(area: Area, image: Image, band: int) -> str:
+    """Return a short name for the layer of a band that no layer has: of its date, or its name."""
+    taken = {layer.id for layer in area.layers}
+    name = store.slug(image.key, fallback="image")
+    numbered = (f"{name}-b{band}-{number}" for number in count(2))
+    of_date = f"{store.slug(image.date or 'image', fallback='image')}-b{band}"
+    names = chain((of_date, f"{name}-b{band}"), numbered)
+    return next(one for one in names if one not in taken)
+
+
+def places_of(images: Iterable[Image], catalogue: str) -> set[tuple[str, str]]:
+    """Return the places, see `Found.place`, of the fetched images of the catalogue of an address.
+
+    Another catalogue may call an image of its own the same: that is another image.
+    """
+    return {
+        (image.collection, image.key)
+        for image in images
+        if image.source.get("catalogue") == catalogue
+    }
 
 
 def write_failures(
@@ -181,17 +198,15 @@ def write_failures(
     store.write_json(path, {"failed": rows}, kind=_FAILED_KIND, version=_FAILED_VERSION)
 
 
-def _image(about: Path, file: File) -> Image:
-    body = store.read_json(about, kind=assets.KIND, version=assets.VERSION)
-    source = body["source"]
+def _image(collection: str, key: str, file: File) -> Image:
     return Image(
-        key=about.stem,
-        collection=about.parent.name,
+        key=key,
+        collection=collection,
         path=file.path,
-        title=str(body["title"]),
-        date=str(source.get("date", "")),
+        title=file.title,
+        date=str(file.source.get("date", "")),
         num_bytes=file.num_bytes,
         mode=file.mode,
         facts=file.facts,
-        source=source,
+        source=file.source,
     )

@@ -298,10 +298,21 @@ def test_without_internet_both_screens_say_so_and_offer_what_works(visit, area):
     assert time.monotonic() - begun < 8
     expect(page.get_by_text("What works without the internet:")).to_be_visible()
     expect(page.get_by_text("copy the folder of the study area here")).to_be_visible()
-    page.get_by_role("button", name="Bring in a file").click()
+    expect(page.get_by_text("were searched for yet")).to_be_hidden()
+    page.get_by_role("button", name="Cut chips on the Chips page").click()
+    wait_settled(page)
+    page.get_by_role("link", name="Data").click()
     wait_settled(page)
     open_tab(page, "Fetch layers")
+    expect(page.get_by_text("What works without the internet:")).to_be_hidden()  # not asked here
+    page.get_by_text("Years, catalogue, speed").click()
+    box = page.get_by_role("textbox", name="Address of a STAC API")
+    box.fill("http://127.0.0.1:9")
+    box.press("Enter")
+    wait_settled(page)
+    page.get_by_role("button", name="Fetch the chosen layers").click()
     expect(page.get_by_text("What works without the internet:")).to_be_visible()
+    expect(page.get_by_role("button", name="Bring in a file")).to_be_visible()
 
 
 def test_an_address_that_may_not_be_asked_is_one_sentence(visit, area):

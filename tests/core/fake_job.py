@@ -35,5 +35,5 @@ def work(config, report, should_stop):
 
 
 if __name__ == "__main__":
-    jobs.WORKS["fake"] = WORK
+    jobs.WORKS = dict.fromkeys([*jobs.WORKS, "fake"], WORK)
     jobs.run(Path(sys.argv[1]))

@@ -54,7 +54,7 @@ class StacServer:
     licences: dict = field(default_factory=dict)
     asked: list = field(default_factory=list)
     faults: dict = field(default_factory=dict)
-    """Path of a file to [what to do, how often]: cut, error, denied, slow, wrong, longer."""
+    """Path of a file to [what to do, how often]: cut, error, denied, slow, drip, wrong, longer."""
     has_ranges: bool = True
     has_head: bool = True
     has_etag: bool = True
@@ -358,10 +358,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_slowly(self, part, fault):
         self.close_connection = fault == "cut"
-        for start in range(0, len(part), 1 << 15):
-            if fault == "slow":
+        step = 10 if fault == "drip" else 1 << 15
+        for start in range(0, len(part), step):
+            if fault in ("slow", "drip"):
                 time.sleep(self.state.slow_s)
-            piece = part[start : start + (1 << 15)]
+            piece = part[start : start + step]
             self.wfile.write(piece)
             self.one.sent += len(piece)
 

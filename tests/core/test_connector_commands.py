@@ -9,7 +9,7 @@ from core.__main__ import main
 from core.commands.fetching import years_of
 from core.connectors import recipes, shelf
 from core.errors import InputError
-from core.prepare import About
+from core.prepare import About, add_raster
 from core.settings import settings
 from tests.core.raster_files import new_area
 from tests.core.stac_server import noise, stac_server, write_cog
@@ -124,6 +124,19 @@ def test_layers_are_fetched_by_their_names(say, server):
     assert layer["unknown_codes"] == []
     status, _, err = say("area", "fetch", "town", "--layers", "nope", "--outside")
     assert (status, "landcover, landcover-esa, dem" in err) == (2, True)
+
+
+def test_a_fetch_by_command_leaves_a_layer_of_the_users_own_alone(say, server, space):
+    values = np.full((1, 40, 40), 7, "uint8")
+    bounds = write_cog(server.folder / "lc.tif", values, west=445_000, north=4_635_000, pixel=10)
+    server.add("io-lulc-annual-v02", "16T", {"data": "lc.tif"}, bounds=bounds, date="2023-01-01")
+    about = About(layer_id="landcover", title="My own", kind="classes")
+    own = add_raster(space, "town", server.folder / "lc.tif", about).layer("landcover")
+    content = space.layer_path("town", own).read_bytes()
+    done = body(say("area", "fetch", "town", "--layers", "landcover", "--outside", "--json"))
+    assert done["made"] == ["landcover-fetched"]
+    assert space.area("town").layer("landcover") == own
+    assert space.layer_path("town", own).read_bytes() == content
 
 
 def test_layers_are_planned_without_asking_anything(say, server):

@@ -129,7 +129,7 @@ def test_a_small_picture_is_drawn_anew_and_asked_for_once(server, space, kind):
     publish(server, "a", picture(kind=kind))
     (image,), failed = get(server, space)
     assert failed == {}
-    path = previews.preview_path(space, "town", image)
+    path = previews.preview_paths(space, "town", [image])[image.key]
     body = path.read_bytes()
     assert body.startswith(b"\x89PNG")
     with Image.open(path) as drawn:
@@ -158,8 +158,7 @@ def test_row_5_a_picture_that_is_none_is_one_sentence_and_others_come(server, sp
     publish(server, "good", picture(), year=2019)
     (bad, good), failed = get(server, space)
     assert said in failed[bad.key].message()
-    assert previews.preview_path(space, "town", bad) is None
-    assert previews.preview_path(space, "town", good)
+    assert previews.preview_paths(space, "town", [bad, good]).keys() == {good.key}
     assert not list((space.folder("town") / ".scratch").glob("*"))
 
 
@@ -220,7 +219,8 @@ def test_the_job_searches_keeps_and_fetches_pictures(server, space):
     assert done.state == "done", done
     assert (done.result["found"], done.result["refused"]) == (2, 0)
     found = kept.kept_search(space, "town", done.result["search"])
-    assert all(previews.preview_path(space, "town", image) for image in found.results.found)
+    images = found.results.found
+    assert len(previews.preview_paths(space, "town", images)) == len(images)
 
 
 def test_a_band_of_a_fetched_image_becomes_a_layer_that_keeps_its_licence(server, space):

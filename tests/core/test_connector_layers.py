@@ -21,11 +21,12 @@ from core.connectors import door, layers, recipes
 from core.connectors.imagery import one_at_a_time
 from core.connectors.layers import Wish, fetch_layers
 from core.connectors.median import is_clear, median
+from core.connectors.planning import plan_layers
 from core.connectors.recipes import layer_recipes, recipe
 from core.connectors.signing import Catalogue
 from core.errors import BusyError, InputError, OutsideError, StoppedError, TooLargeError
 from core.legends import IO_LULC
-from core.prepare import boundary_lonlat
+from core.prepare import About, add_raster, boundary_lonlat
 from core.rendering import COLORMAPS
 from tests.core.fetch_job import kill_after
 from tests.core.raster_files import new_area, write_tif
@@ -338,6 +339,70 @@ def test_a_layer_that_is_there_is_not_fetched_again_unless_asked(server, space):
     assert fetch(server, space, Wish(recipe="dem", again=True)).made == ("dem",)
 
 
+def own_layer(space):
+    """Bring in a layer of the user's own under the recipe's short name; return it and its bytes."""
+    path = write_tif(space.root / "own.tif", np.full((40, 40), 7.0, "float32"),
+                     transform=Affine(20, 0, WEST - 200, 0, -20, NORTH + 200))  # fmt: skip
+    add_raster(space, "town", path, About(layer_id="dem", title="My own", kind="values"))
+    layer = space.area("town").layer("dem")
+    return layer, space.layer_path("town", layer).read_bytes()
+
+
+def is_untouched(space, own):
+    layer, content = own
+    now = space.area("town").layer("dem")
+    return (now, space.layer_path("town", now).read_bytes()) == (layer, content)
+
+
+def test_a_layer_of_the_users_own_keeps_its_name_and_every_byte(server, space):
+    publish(server, "cop-dem-glo-30", "a", "data", np.ones((40, 40), "float32"), date="2015-01-01")
+    own = own_layer(space)
+    assert fetch(server, space, "dem").made == ("dem-fetched",)
+    assert fetch(server, space, "dem").there == ("dem-fetched",)
+    (planned,) = plan_layers(space, "town", [Wish(recipe="dem")])
+    assert planned.is_there
+    assert fetch(server, space, Wish(recipe="dem", again=True)).made == ("dem-fetched",)
+    assert is_untouched(space, own)
+    before = len(server.asked)
+    with pytest.raises(InputError, match="another origin"):
+        fetch(server, space, Wish(recipe="dem", layer_id="dem", again=True))
+    assert len(server.asked) == before
+    assert is_untouched(space, own)
+
+
+def test_a_layer_brought_in_while_the_same_is_fetched_is_not_replaced(server, space):
+    publish(server, "cop-dem-glo-30", "a", "data", np.ones((40, 40), "float32"), date="2015-01-01")
+    own = []
+
+    def bring_in(share, text, /, **values):
+        if not own:
+            own.append(own_layer(space))
+
+    assert fetch(server, space, "dem", on_progress=bring_in).made == ("dem-fetched",)
+    assert is_untouched(space, own[0])
+
+
+def test_a_layer_brought_in_at_the_last_moment_is_not_replaced(server, space, monkeypatch):
+    """The name was free when it was chosen; the area is looked at again under its lock."""
+    publish(server, "cop-dem-glo-30", "a", "data", np.ones((40, 40), "float32"), date="2015-01-01")
+    own = []
+
+    add = layers.prepare.add_made
+
+    def add_late(*given, **more):
+        own.append(own_layer(space))
+        return add(*given, **more)
+
+    monkeypatch.setattr(layers.prepare, "add_made", add_late)
+    (missed,) = fetch(server, space, "dem").missed
+    assert "another origin" in missed.message()
+    assert is_untouched(space, own[0])
+    monkeypatch.setattr(layers.prepare, "add_made", add)
+    before = len(server.files())
+    assert fetch(server, space, "dem").made == ("dem-fetched",)
+    assert len(server.files()) == before  # what had come was kept
+
+
 def test_one_layer_that_fails_does_not_lose_the_others(server, space):
     publish(server, "cop-dem-glo-30", "a", "data", np.ones((40, 40), "float32"), date="2015-01-01")
     done = fetch(server, space, "landcover", "dem", "lst-winter")
@@ -421,14 +486,17 @@ def test_the_job_makes_the_layer_and_says_what_it_does(server, space):
     assert [row["recipe"] for row in job.result["missed"]] == ["landcover"]
 
 
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 15))]
+)
 def test_row_18_a_layer_killed_at_a_random_moment_is_made_by_the_next_try(
-    server, space, monkeypatch
+    server, space, seed, monkeypatch
 ):
     """Row 18. Files that had come are not asked for again, and the area is whole all the time."""
     monkeypatch.setattr(
         jobs, "_command", lambda folder: [sys.executable, "-m", "tests.core.fetch_job", str(folder)]
     )
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(seed)
     values = rng.normal(0, 1, (40, 40)).astype("float32")
     for name, half in {"west": values[:, :20], "east": values[:, 20:]}.items():
         publish(server, "cop-dem-glo-30", name, "data", half, date="2015-01-01", nodata=-9999,

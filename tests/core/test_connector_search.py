@@ -2,8 +2,9 @@
 
 import json
 import socket
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -260,6 +261,132 @@ def test_a_search_can_be_stopped(quads):
         find(quads, should_stop=lambda: True)
 
 
+@contextmanager
+def dripping(answer, *, pause_s=0.05):
+    """Serve one byte of an answer after the other; yield its address and a list of the visits."""
+    visits, over = [], threading.Event()
+
+    def drip(visitor):
+        with visitor, suppress(OSError):
+            visitor.recv(10_000)
+            for byte in answer:
+                if over.wait(pause_s):
+                    return
+                visitor.sendall(bytes([byte]))
+
+    def serve():
+        with suppress(OSError):
+            while True:
+                visitor, _ = listener.accept()
+                visits.append(visitor)
+                threading.Thread(target=drip, args=(visitor,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", visits
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+@pytest.mark.parametrize("should_stop", [None, lambda: False], ids=["without", "with a stop"])
+def test_row_28_a_server_that_drips_headers_is_given_up_and_not_asked_again(
+    monkeypatch, should_stop
+):
+    """Row 28. Each byte begins the time limit of the socket anew."""
+    monkeypatch.setattr("core.connectors.door._ANSWER_S", 0.4)
+    begun = time.monotonic()
+    with (
+        dripping(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 60_000) as (url, visits),
+        Door(url, outside=True, should_stop=should_stop) as door,
+        pytest.raises(OutsideError, match="too slow"),
+    ):
+        door.text(url)
+    assert len(visits) == 1
+    assert time.monotonic() - begun < 2
+
+
+def test_row_28_an_answer_of_no_told_length_that_drips_is_not_taken_for_whole(monkeypatch):
+    """Row 28."""
+    monkeypatch.setattr("core.connectors.door._CHUNK_S", 0.4)
+    monkeypatch.setattr("core.connectors.door._TRIES", 1)
+    answer = b"HTTP/1.1 200 OK\r\n\r\n" + b"[" * 60_000
+    with (
+        dripping(answer, pause_s=0.01) as (url, _),
+        Door(url, outside=True) as door,
+        pytest.raises(OutsideError, match="too slow"),
+    ):
+        door.text(url)
+
+
+@pytest.fixture
+def look_ups(monkeypatch):
+    """Answer look-ups of names ourselves: all fail; yield the names that were asked for."""
+    asked, look_up = [], socket.getaddrinfo
+
+    def unknown(host, *args, **more):
+        if host == "127.0.0.1":
+            return look_up(host, *args, **more)
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    addresses._numbers.cache_clear()
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    yield asked
+    addresses._numbers.cache_clear()
+
+
+def dead(name):
+    return {"href": f"https://{name}.invalid/a.jpg", "type": "image/jpeg"}
+
+
+def test_row_28_hosts_of_thumbnails_are_not_looked_up_by_a_search(server, look_ups):
+    """Row 28. Each dead name takes the name service seconds; they are checked when they come."""
+    for number in range(30):
+        image = {"href": f"{server.url}/files/a.tif", "type": "image/tiff"}
+        assets = {"image": image, "thumbnail": dead(f"t{number}")}
+        server.add("naip", f"a{number}", assets, bounds=WEST, date="2020-01-01")
+    assert len(find(server).found) == 30
+    assert look_ups == []
+
+
+def test_row_28_a_search_looks_few_hosts_up_and_each_once(server, look_ups):
+    """Row 28."""
+    for number in range(60):
+        image = {"href": f"https://h{number // 2}.invalid/a.tif", "type": "image/tiff"}
+        server.add("naip", f"a{number}", {"image": image}, bounds=WEST, date="2020-01-01")
+    results = find(server)
+    assert look_ups == [f"h{number}.invalid" for number in range(20)]
+    said = [entry.message() for entry in results.refused]
+    assert said[:2] == ["The host h0.invalid is not known."] * 2
+    assert "one of too many machines" in said[-1]
+    assert len(said) == 60
+
+
+def test_row_28_a_search_is_cancelled_between_look_ups(server, look_ups):
+    """Row 28."""
+    for number in range(10):
+        image = {"href": f"https://h{number}.invalid/a.tif", "type": "image/tiff"}
+        server.add("naip", f"a{number}", {"image": image}, bounds=WEST, date="2020-01-01")
+    with pytest.raises(StoppedError):
+        find(server, should_stop=lambda: len(look_ups) > 2)
+    assert len(look_ups) == 3
+
+
+def test_row_28_a_name_service_that_is_silent_is_not_waited_for(monkeypatch):
+    """Row 28."""
+    over = threading.Event()
+    addresses._numbers.cache_clear()
+    monkeypatch.setattr(addresses, "_LOOK_UP_S", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args: over.wait(5) and [])
+    begun = time.monotonic()
+    with pytest.raises(OutsideError, match="not known"):
+        addresses.checked_link("https://silent.invalid/x", home="internet")
+    over.set()
+    assert time.monotonic() - begun < 1
+
+
 # --- hostile catalogues -------------------------------------------------------------------------
 
 HOSTILE = {
@@ -453,7 +580,7 @@ def test_a_damaged_entry_is_passed_over_with_its_reason(quads, change):
 ))  # fmt: skip
 def test_any_json_is_an_image_or_an_input_error(body):
     with suppress(InputError, OutsideError):
-        items.read_item(body, TOWN, asset="", base="http://127.0.0.1/", home="machine")
+        items.read_item(body, TOWN, asset="", base="http://127.0.0.1/", check=str)
 
 
 def test_row_4_two_images_never_share_a_name():
@@ -618,7 +745,7 @@ LANDSAT = {
 
 def read(item, **more):
     more.setdefault("asset", "")
-    return items.read_item(item, TOWN, base="http://127.0.0.1/", home="machine", **more)
+    return items.read_item(item, TOWN, base="http://127.0.0.1/", check=str, **more)
 
 
 def test_an_aerial_image_of_the_planetary_computer_is_understood():

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import filelock
 import psutil
 import pytest
 
@@ -78,6 +79,34 @@ def test_four_sessions_at_once_never_use_more_threads_than_the_machine_bears(roo
     assert max(len(threads) for threads in together) == 2
     assert max(sum(threads) for threads in together) <= 3
     assert {result["threads"] for result in results} == {1, 2}
+
+
+def test_fetches_that_wait_for_the_network_hold_up_no_computing(root, monkeypatch):
+    """Row 22. They have slots of their own, and one thread each."""
+    monkeypatch.setenv("URBAN_PATTERN_THREADS", "1")
+    fetches = [jobs.submit(root, "fetch-layers", {"mode": "wait"}) for _ in range(2)]
+    wait_until(lambda: all(jobs.job(root, one).progress.share > 0 for one in fetches))
+    assert ended(root, "busy").state == "done"
+    assert [jobs.job(root, one).state for one in fetches] == ["running"] * 2
+    for one in fetches:
+        jobs.cancel(root, one)
+        assert jobs.wait(root, one, timeout_s=10).state == "cancelled"
+
+
+@pytest.mark.parametrize("work", ["search-imagery", "fetch-imagery", "fetch-layers"])
+def test_more_fetches_than_there_are_slots_for_wait(root, work):
+    """The slots are of all fetches together; those who wait can be cancelled."""
+    (root / "slots").mkdir(parents=True)
+    locks = [filelock.FileLock(root / "slots" / f"fetch-{number}.lock") for number in range(4)]
+    for lock in locks:
+        lock.acquire()
+    job_id = jobs.submit(root, work, {"mode": "busy"})
+    wait_until(lambda: jobs.job(root, job_id).progress.text == "Waiting for other work to end")
+    locks[3].release()
+    job = jobs.wait(root, job_id, timeout_s=10)
+    assert (job.state, job.result["threads"]) == ("done", 1)
+    for lock in locks:
+        lock.release()
 
 
 def test_a_job_that_waits_says_so_and_can_be_cancelled(root, monkeypatch):

@@ -1,16 +1,24 @@
 """Imagery and Fetch layers without a browser: what is said, offered and refused in each state."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import shapely
 
-from core import jobs
+from core import jobs, store
 from core import settings as core_settings
-from core.connectors import kept, layers
+from core.connectors import assets, kept, layers
+from core.connectors.access import Access
 from core.connectors.items import Found, Refused
 from core.connectors.search import Results
 from core.connectors.shelf import Failure, failures, write_failures
+from core.errors import OutsideError
 from core.jobs import Job, Progress
+from core.workspace import Workspace
+from tests.core.raster_files import write_tif
 from tests.pages.said import button, clean, marked, only, tables, text
+from ui import fetch_layers, outside
 
 HOSTILE = "<img src=x onerror=alert(1)> *b* [l](https://x.invalid) `c`"
 
@@ -62,6 +70,8 @@ def test_the_switch_is_off_at_first_and_a_link_cannot_turn_it_on(town, open_page
     assert "nothing is fetched before you choose" in text(app)
     assert "Nothing is asked of the internet while the switch is off." in text(app)
     switch(app).set_value(True).run()
+    assert "Switch requests on" not in text(app)
+    assert "Press Search on the left" in text(app)
     assert not button(clean(app), "Search").disabled
     assert jobs.jobs(town.root / "jobs") == []
 
@@ -73,6 +83,7 @@ def test_a_server_that_forbids_requests_has_no_switch_and_says_what_works(
     assert not app.toggle
     assert "This server does not allow requests to the internet." in text(app)
     assert "Cut chips from the simulated aerial imagery" in text(app)
+    assert button(app, "Cut chips on the Chips page")
     assert button(app, "Search").disabled
     app.switch_page("pages/data.py").run()
     assert not clean(app).toggle
@@ -95,6 +106,24 @@ def test_a_search_that_was_kept_is_shown_without_asking_anybody(town, open_page)
     for label, chosen in (("All", "2"), ("None", "0"), ("Newest", "1"), ("Suggested", "1")):
         button(app, label).click().run()
         assert figures(clean(app))["Chosen"] == chosen
+
+
+def test_a_full_search_costs_no_look_at_the_disk_for_each_of_its_images(
+    town, open_page, monkeypatch
+):
+    keep(town, *(image(f"a{number}") for number in range(500)))
+    app = open_page("imagery", area="town")
+    button(app, "All").click().run()
+    looks, folder = [], Workspace.folder
+
+    def counted(space, area_id):
+        looks.append(area_id)
+        return folder(space, area_id)
+
+    monkeypatch.setattr(Workspace, "folder", counted)
+    app.run()
+    assert figures(clean(app))["Chosen"] == "500"
+    assert len(looks) < 50
 
 
 def test_one_image_is_looked_at_and_the_address_names_it(town, open_page):
@@ -129,6 +158,34 @@ def test_row_8_hostile_names_are_escaped_wherever_they_are_read_as_markup(town, 
     assert not [said for said in marked(app) if "[l](" in said]
 
 
+def test_a_catalogue_that_does_not_answer_is_told_where_it_was_asked_and_leads_to_chips(
+    town, open_page, monkeypatch
+):
+    gone = OutsideError("The host {host} is not known.", host="planetarycomputer.microsoft.com")
+    monkeypatch.setattr(outside, "access", lambda *given, **more: Access(gone))
+    app = open_page("imagery", area="town")
+    switch(app).set_value(True).run()
+    button(app, "Search").click().run()
+    assert "is not known" in text(clean(app))
+    assert "searched for yet" not in text(app)
+    assert "Press Search" not in text(app)
+    app.switch_page("pages/data.py").run()
+    assert "is not known" not in text(clean(app))
+    assert "What works without the internet" not in text(app)
+    button(app, "Fetch the chosen layers (6)").click().run()
+    assert "is not known" in text(app)
+    assert "Take the simulated city, which needs no internet." in text(app)
+    app.switch_page("pages/imagery.py").run()
+    button(app, "Cut chips on the Chips page").click().run()
+    assert "Chips" in text(clean(app))
+
+
+def test_names_of_catalogues_fit_into_their_column(town, open_page):
+    app = open_page("imagery", area="town")
+    box = only(app.selectbox, "Catalogue")
+    assert box.options == ["Planetary Computer", "Earth Search", "Another STAC API"]
+
+
 @pytest.mark.parametrize(
     ("first", "last", "said"),
     [("soon", "", "is no date"), ("2023", "2019", "before it begins")],
@@ -156,6 +213,28 @@ def test_a_failure_that_will_never_come_can_be_dismissed(town, open_page):
     assert failures(town, "town") == ()
 
 
+def test_a_second_image_of_one_day_can_become_a_layer(town, open_page, monkeypatch):
+    """Its name holds a dot, which no short name may."""
+    asked = []
+    monkeypatch.setattr(jobs, "submit", lambda *given: asked.append(given) or "none")
+    path = town.folder("town") / "imagery" / "naip" / "m_41_20210815.image.tif"
+    path.parent.mkdir(parents=True)
+    write_tif(path, np.ones((4, 30, 30), "uint8"))
+    facts = {"crs": "EPSG:32616", "width": 30, "height": 30, "bands": 4, "dtype": "uint8",
+             "pixel": [10, 10], "bounds": [0, 0, 1, 1], "cover": 1.0}  # fmt: skip
+    body = {"digest": "", "bytes": path.stat().st_size, "received": 0, "mode": "whole",
+            "facts": facts, "title": "m_41", "source": {"date": "2021-08-15"}}  # fmt: skip
+    store.write_json(path.with_suffix(".json"), body, kind=assets.KIND, version=assets.VERSION)
+    taken = town.area("town").layers[0]
+    town.put_layer("town", replace(taken, id="2021-08-15-b4", file="", url="https://x.test"), None)
+    app = open_page("imagery", area="town")
+    button(app, "Make the layer").click().run()
+    ((_root, work, config),) = asked
+    assert not clean(app).error
+    assert (work, config["layer_id"]) == ("image-layer", "m-41-20210815-image-b4")
+    assert config["replaces"] == ""
+
+
 # --- layers -------------------------------------------------------------------------------------
 
 
@@ -174,6 +253,19 @@ def test_every_layer_is_offered_with_source_licence_pixel_and_size(town, open_pa
     only(app.checkbox, "Night lights").uncheck().run()
     assert button(app, "Fetch the chosen layers (5)")
     assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_the_short_name_of_a_layer_is_left_to_the_fetch(town, open_page, monkeypatch):
+    """By then another layer may have it."""
+    asked = []
+    monkeypatch.setattr(fetch_layers, "is_reachable", lambda *given: True)
+    monkeypatch.setattr(jobs, "submit", lambda *given: asked.append(given) or "none")
+    app = open_page("data", area="town")
+    switch(app, "layers").set_value(True).run()
+    button(app, "Fetch the chosen layers (6)").click().run()
+    ((_root, work, config),) = asked
+    assert work == "fetch-layers"
+    assert {wish["layer_id"] for wish in config["wishes"]} == {""}
 
 
 def test_an_area_without_layers_offers_to_fetch_them(town, open_page):

@@ -23,7 +23,7 @@ from ui.imagery_words import (
     outlines,
     outlines_legend,
     time_text,
-    years_text,
+    years_texts,
 )
 
 
@@ -170,7 +170,7 @@ def test_a_hostile_name_stays_the_text_it_is():
     assert table["Name"].tolist() == [HOSTILE]
     assert HOSTILE not in outlines_legend([hostile], has_chosen=True, has_here=True)
     assert image_label(hostile).endswith(HOSTILE)
-    assert years_text(hostile, [hostile]) == "older: the newest is of 2021-08-15"
+    assert years_texts([hostile])[0] == "older: the newest is of 2021-08-15"
 
 
 # --- a fetched image on the map -----------------------------------------------------------------
