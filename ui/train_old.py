@@ -74,11 +74,12 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
     titles = {"": _("None"), **{one.id: one.config.title for one in found}}
     alike = [one.id for one in found if one.config.adversary.objective == _OBJECTIVE]
     beside = choice(_("Beside the run"), titles, value=next(iter(alike), ""))
-    rule = next(
-        one
-        for one in _RULES
-        if one == choice(_("Better by the rule"), {name: value_words(name) for name in _RULES})
+    chosen = choice(
+        _("Better by the rule"),
+        {name: value_words(name) for name in _RULES},
+        help=_("What makes an epoch better than those before it; said below the chart."),
     )
+    rule = next(one for one in _RULES if one == chosen)
     curves = [
         (f"{old.title}: {title}", curve(old.rows, name, by="epoch"))
         for name, title in (

@@ -136,9 +136,9 @@ def _training(known: TrainConfig, key: str) -> Making:
         ", ".join(map(str, known.fits)),
         key=f"{key}-fits",
         help=_(
-            "A fit is a stretch of training with a learning rate that rises and falls once; an"
-            " epoch shows all pictures once. One number is one fit. Several as 5, 10, 10: rate,"
-            " smoothing and best epoch begin anew with each."
+            "An epoch shows all pictures once. A fit is a stretch of epochs for which learning"
+            " rate, smoothing and best epoch begin anew. One number is one fit; several as"
+            " 5, 10, 10."
         ),
     )
     batch = middle.number_input(

@@ -513,6 +513,19 @@ def test_the_documents_table_is_drawn_and_its_better_models_follow_from_the_rule
     assert "22 of them" not in text(app)
 
 
+def test_a_short_table_has_ticks_at_whole_epochs_alone(space, open_page):
+    history.keep(space.root, "Two", "0,-1,2,-1,0:18\n1,-1.2,2,-1.1,0:18")
+    figure = charts(open_page("train", see="old"))["Losses of the old table and of a run"]
+    assert figure["layout"]["xaxis"]["dtick"] == 1
+
+
+def test_a_word_in_a_table_is_named_with_its_line(space, open_page):
+    app = open_page("train", see="old")
+    only(app.text_area, "Paste the table").set_value("0,-1,2,-1,0:18\n1,nan,2,-1.1,0:18")
+    clean(button(app, "Read the table").click().run())
+    assert "Line 2 of the table holds 'nan', which is no number." in text(app)
+
+
 def test_text_without_a_table_is_one_sentence(space, open_page):
     app = open_page("train", see="old")
     only(app.text_area, "Paste the table").set_value("nothing")
