@@ -103,7 +103,8 @@ class SetChips:
     def __init__(self, found: ChipSet, size_px: int) -> None:
         info = found.info
         self._set = found
-        self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        self.numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        """Which of the set they are."""
         self.size_px = size_px
         self.channels = len(info.channels)
         self.bands = tuple(channel.name for channel in info.channels)
@@ -112,10 +113,10 @@ class SetChips:
         found.pixels(size_px)  # refuses a size that the pyramid has not
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.numbers)
 
     def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        pixels = self._set.read(self._numbers[indices], self.size_px)
+        pixels = self._set.read(self.numbers[indices], self.size_px)
         if pixels.dtype == np.uint8:
             return pixels
         return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

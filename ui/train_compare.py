@@ -169,10 +169,8 @@ def _settings(ours: Sequence[runs.Run], titles: dict[str, str]) -> None:
     for name in names:
         values = [found.get(name) for found in settings.values()]
         if any(value != values[0] for value in values):
-            words = told_apart(values)
-            rows.append(
-                {_("Setting"): setting_words(name), **dict(zip(settings, words, strict=True))}
-            )
+            words = dict(zip(settings, told_apart(values), strict=True))
+            rows.append({_("Setting"): setting_words(name), **words})
     st.markdown(_("Settings in which they differ"))
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")

@@ -25,7 +25,7 @@ from ui.train_panels import PANELS, Seen, panel_names
 from ui.train_scales import by_scale, scale_figures, scale_words
 from ui.train_words import device_words, state_of, state_words
 
-_LOOKS_EVERY_S = 1.0
+_LOOKS_EVERY_S = 0.5
 _DRAWS_EVERY_S = 2.0
 _STEP, _PANEL = "train-step", "train-panel"
 

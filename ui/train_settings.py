@@ -136,9 +136,9 @@ def _training(known: TrainConfig, key: str) -> Making:
         ", ".join(map(str, known.fits)),
         key=f"{key}-fits",
         help=_(
-            "A fit is a stretch of training with a learning rate that rises and falls once; an"
-            " epoch shows all pictures once. One number is one fit. Several as 5, 10, 10: rate,"
-            " smoothing and best epoch begin anew with each."
+            "An epoch shows all pictures once. A fit is a stretch of epochs for which learning"
+            " rate, smoothing and best epoch begin anew. One number is one fit; several as"
+            " 5, 10, 10."
         ),
     )
     batch = middle.number_input(
@@ -168,6 +168,7 @@ def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
     brought = [
         Begun(one.folder.resolve(), one.name, one.networks)
         for one in imports.imported(workspace().root)
+        if isinstance(one.networks, NetworkConfig) and {"generator", "critic"} <= set(one.has)
     ]
     for run in found:
         saved = sorted((run.folder / "checkpoints").glob("*/checkpoint.json"))

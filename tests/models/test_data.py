@@ -71,6 +71,22 @@ def test_streamed_and_resident_batches_are_the_same(monkeypatch):
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_a_set_is_held_without_a_second_copy_of_it(monkeypatch):
+    monkeypatch.setattr(data, "_PART_BYTES", 3 * 32**2)
+    source = ArrayChips(chips(20))
+    asked = []
+    batch = source.batch
+
+    def told(numbers):
+        asked.append(len(numbers))
+        return batch(numbers)
+
+    monkeypatch.setattr(source, "batch", told)
+    held = Feeder(source, batch=6, seed=0, engine=engine("cpu", "float32"))
+    assert asked == [3] * 6 + [2]
+    assert torch.equal(held._resident, torch.from_numpy(chips(20)))
+
+
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_an_epoch_can_be_entered_in_the_middle(first):
     whole, rest = shown(feeder(), 1), shown(feeder(), 1, first)

@@ -7,7 +7,7 @@ import math
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ import pytest
 
 from core import store
 from models import history, runs
+from models.config import NetworkConfig
 from models.presets import MODELS
+from models.style_config import StyleNetworks
 from tests.models.fake_run import config, make_run
 from tests.pages.said import button, clean, marked, only, tables, text
 from ui import cached
@@ -363,6 +365,33 @@ def test_the_schedule_of_the_document_is_drawn_before_the_start(root, open_page)
     assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [5, 15, 25, 225]
 
 
+def bring(space, name, what, networks, model="wgan", **facts):
+    """Write what is known of imported weights, as the job does."""
+    folder = space.root / "weights" / name
+    folder.mkdir(parents=True)
+    body = {"step": 0, "model": model, "networks": asdict(networks), "what": what,
+            "source": {"name": f"{name}.pth"}, **facts}  # fmt: skip
+    store.write_json(folder / "checkpoint.json", body, kind="urban-pattern-checkpoint", version=1)
+
+
+def test_a_run_begins_with_weights_of_both_networks_alone(space, open_page):
+    shape = NetworkConfig(size_px=64, channels=1)
+    bring(space, "learner", "learner of fastai", shape, has=["generator", "critic"])
+    bring(space, "generator", "generator of fastai", shape, has=["generator"])
+    bring(space, "older", "generator of fastai", shape)
+    style = StyleNetworks(size_px=32, channels=1, widths=(8,) * 4, critic_widths=(8,) * 4)
+    bring(space, "style", "StyleGAN generator", style, model="stylegan", has=["generator"])
+    app = open_page("train", see="new")
+    offered = only(app.selectbox, "Begins with").options
+    assert offered == ["New weights, drawn from the seed", "learner.pth"]
+    listed = [name for name in ("learner", "generator", "older", "style")
+              if f"**{name}.pth**" in text(open_page("train", see="old"))]  # fmt: skip
+    assert listed == ["learner", "generator", "older", "style"]
+    app = open_page("train", see="old")
+    clean(app.button(key="forget-style").click().run())
+    assert not (space.root / "weights" / "style").exists()
+
+
 @pytest.mark.parametrize(
     ("label", "value", "sentence"),
     [
@@ -482,6 +511,19 @@ def test_the_documents_table_is_drawn_and_its_better_models_follow_from_the_rule
     assert "The estimated distance went from 0.02271 to 1.494" in text(app)
     only(app.selectbox, "Better by the rule").set_value("recommended").run()
     assert "22 of them" not in text(app)
+
+
+def test_a_short_table_has_ticks_at_whole_epochs_alone(space, open_page):
+    history.keep(space.root, "Two", "0,-1,2,-1,0:18\n1,-1.2,2,-1.1,0:18")
+    figure = charts(open_page("train", see="old"))["Losses of the old table and of a run"]
+    assert figure["layout"]["xaxis"]["dtick"] == 1
+
+
+def test_a_word_in_a_table_is_named_with_its_line(space, open_page):
+    app = open_page("train", see="old")
+    only(app.text_area, "Paste the table").set_value("0,-1,2,-1,0:18\n1,nan,2,-1.1,0:18")
+    clean(button(app, "Read the table").click().run())
+    assert "Line 2 of the table holds 'nan', which is no number." in text(app)
 
 
 def test_text_without_a_table_is_one_sentence(space, open_page):
