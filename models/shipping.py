@@ -18,7 +18,8 @@ from models import checkpoint, runs
 from models.catalogue import CARD_KIND, CARD_VERSION, Entry
 from models.sets import is_set
 
-_FIGURES = ("swd", "swd_mean", "diversity", "nearest_ratio")
+_FIGURES_AT = ("step", "depth", "alpha", "swd", "swd_mean", "diversity", "nearest_ratio")
+"""What is known of the samples, and where training stood when they were judged."""
 
 
 def hand_on(found: Entry, out: Path, *, root: Path, title: str, licence: str) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def hand_on(found: Entry, out: Path, *, root: Path, title: str, licence: str) ->
     card = _card(found, run, weights.facts, root, title=title, licence=licence)
     facts = {
         "step": weights.step, "images": weights.facts["images"], "model": "stylegan",
-        "networks": asdict(found.networks), "depth": found.depth, "has": ["generator"],
-        "metres_per_px": found.metres_per_px, "bands": card["bands"],
+        "networks": asdict(found.networks), "depth": found.depth, "alpha": found.alpha,
+        "has": ["generator"], "metres_per_px": found.metres_per_px, "bands": card["bands"],
         "code": weights.facts.get("code", ""),
     }  # fmt: skip
     checkpoint.write_checkpoint(out, facts, own, {})
@@ -83,6 +84,7 @@ def _card(
         "bands": list(bands),
         "size_px": found.networks.size_px,
         "depth": found.depth,
+        "alpha": found.alpha,
         "metres_per_px": found.metres_per_px,
         "steps": int(facts["step"]),
         "images": int(facts["images"]),
@@ -90,7 +92,7 @@ def _card(
         "seed": run.config.training.seed,
         "training": body["training"],
         "adversary": body["adversary"],
-        "figures": {name: judged[-1].get(name) for name in _FIGURES} if judged else {},
+        "figures": {name: judged[-1].get(name) for name in _FIGURES_AT} if judged else {},
         "code": code_version("models"),
         "versions": versions(),
     }
