@@ -83,14 +83,14 @@ def numbers(text: str) -> list[int]:
     """Read whole numbers written as 0-63 or 3,8,20-25.
 
     Raises:
-        InputError: It is written otherwise, or there are too many.
+        InputError: It is written otherwise, or there are more than 4,096 in all.
     """
     out: list[int] = []
     try:
         for part in text.replace("，", ",").split(","):
             first, dash, last = part.strip().partition("-")
             low, high = int(first), int(last if dash else first)
-            if high < low or high - low >= _MOST:
+            if high < low or len(out) + high - low >= _MOST:
                 raise ValueError(part)
             out.extend(range(low, high + 1))
     except ValueError:

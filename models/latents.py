@@ -28,14 +28,21 @@ def of_seeds(seeds: Sequence[int], size: int) -> Latents:
     """Return the latents (n, size) of seeds.
 
     Raises:
-        InputError: A seed lies outside of 0 to 2^32 - 1.
+        InputError: A seed lies outside of 0 to 2^32 - 1, or there are more than 1,024.
     """
+    if len(seeds) > MOST_LATENTS:
+        raise InputError(
+            N_("One call makes at most {most:,} pictures, not {count:,}."),
+            most=MOST_LATENTS, count=len(seeds),
+        )  # fmt: skip
     for seed in seeds:
         if not 0 <= seed <= MOST_SEED:
             raise InputError(N_("A seed lies in 0 to {most:,}, not {seed}."),
                              most=MOST_SEED, seed=seed)  # fmt: skip
-    rows = [np.random.RandomState(seed).randn(size) for seed in seeds]
-    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, size), np.float32)
+    out = np.empty((len(seeds), size), np.float32)
+    for row, seed in zip(out, seeds, strict=True):
+        row[:] = np.random.RandomState(seed).randn(size)
+    return out
 
 
 def write_latents(path: Path, latents: Latents, settings: dict[str, Any]) -> None:

@@ -1,3 +1,6 @@
+import tracemalloc
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -6,7 +9,7 @@ from core.chips.sets import ChipSets
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.workspace import Workspace
-from models import checkpoint, exports, generate, latents, loaded, measured
+from models import checkpoint, exports, generate, generating, latents, loaded, measured
 from models.generate import Look, as_bytes, layers_read
 from models.loaded import Loaded, Shelf
 from models.synthesis import QuickGenerator
@@ -74,6 +77,35 @@ def test_layers_in_both_readings():
     for wrong in ("", "a", "4-1", "0:3", "1-2-3"):
         with pytest.raises(InputError, match="are no layers"):
             layers_read(wrong)
+
+
+@pytest.mark.parametrize("text", ["0-30000000", "0-9999999999", "0-17," * 300 + "0-18"])
+@pytest.mark.parametrize("reading", ["ranges", "tuples"])
+def test_row_28_layers_that_no_model_has_are_refused_before_they_are_written_out(text, reading):
+    """Row 28: a few characters of a link take neither time nor memory."""
+    with bounded_work(), pytest.raises(InputError, match="are no layers"):
+        layers_read(text, reading=reading)
+
+
+def test_row_28_seeds_are_counted_while_they_are_read():
+    """Row 28: by all parts together; and no latents are drawn of too many."""
+    assert len(generating.numbers("0-4094,7")) == 4096
+    for text in ("0-4095," * 284 + "0-4095", "0-4094,7,8", "0-9999999999"):
+        with bounded_work(), pytest.raises(InputError, match="no list of seeds"):
+            generating.numbers(text)
+    with bounded_work(), pytest.raises(InputError, match="at most 1,024 pictures, not 4,096"):
+        latents.of_seeds(range(4096), 512)
+
+
+@contextmanager
+def bounded_work(most_bytes=4 << 20):
+    """Fail where more memory was taken on the way."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most_bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_seeds_are_numpys_old_ones():
