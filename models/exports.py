@@ -1,8 +1,8 @@
 """Generated pictures as files: PNG with its settings inside, GIF of a walk, noise read from NPZ."""
 
 import json
-import zipfile
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from core import png, store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
+from models.arrays import UNREADABLE, Shape, opened_arrays
 from models.generate import Mixing, Pictures, as_bytes
 from models.progressive import size_of_depth
 from models.style_config import StyleNetworks
@@ -22,6 +23,8 @@ KEYWORD, KIND, VERSION = "urban-pattern", "urban-pattern-generated", 1
 Image = NDArray[np.uint8]
 _GREATEST = 1 << 24
 """Pixels of a PNG or of a GIF's frame."""
+_HEAD_BYTES = 1 << 20
+"""Of a PNG: the settings stand before the pixels."""
 
 
 def shown(made: Pictures) -> Image:
@@ -91,6 +94,16 @@ def png_bytes(image: Image, settings: dict[str, Any]) -> bytes:
     return png.truecolour(pixels, {KEYWORD: about})
 
 
+def settings_in(path: Path) -> dict[str, Any]:
+    """Return what a PNG file says that it was made of; its pixels are not read.
+
+    Raises:
+        RefusedFileError: See `settings_of`.
+    """
+    with path.open("rb") as stream:
+        return settings_of(stream.read(_HEAD_BYTES))
+
+
 def settings_of(body: bytes) -> dict[str, Any]:
     """Return what a PNG says that it was made of.
 
@@ -101,7 +114,7 @@ def settings_of(body: bytes) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(png.texts(body)[KEYWORD])
         if found.pop("kind") != KIND or int(found.pop("version")) > VERSION:
             raise ValueError("another kind or a newer version")
-    except (KeyError, ValueError, TypeError, AttributeError) as err:
+    except UNREADABLE as err:
         raise RefusedFileError(
             N_("This picture does not say what it was made of."),
             hint=N_("Only PNG files that this program wrote do, until somebody saves them anew."),
@@ -136,20 +149,28 @@ def read_noises(path: Path, networks: StyleNetworks) -> list[Tensor]:
         RefusedFileError: It is no such file.
         InputError: An array is missing or of another shape.
     """
-    sizes: Sequence[int] = [size_of_depth(at // 2) for at in range(networks.layers)]
     found: list[Tensor] = []
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            given = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as err:
+        with opened_arrays(path) as read:
+            for layer in range(networks.layers):
+                check = partial(_check_noise, path.name, layer)
+                try:
+                    noise = read(str(layer), check)
+                except KeyError:
+                    check((), np.dtype(np.float32))  # missing
+                found.append(torch.from_numpy(noise.astype(np.float32)))
+    except InputError:
+        raise
+    except UNREADABLE as err:
         raise RefusedFileError(N_("{name} is no NPZ file of noise."), name=path.name) from err
-    for layer, size in enumerate(sizes):
-        noise = given.get(str(layer))
-        if noise is None or noise.shape != (1, 1, size, size):
-            raise InputError(
-                N_("{name} lacks the noise of layer {layer}: numbers of shape (1, 1, {size},"
-                   " {size}) under the name {layer}."),
-                name=path.name, layer=layer, size=size,
-            )  # fmt: skip
-        found.append(torch.from_numpy(noise.astype(np.float32)))
     return found
+
+
+def _check_noise(name: str, layer: int, shape: Shape, dtype: "np.dtype[np.generic]") -> None:
+    size = size_of_depth(layer // 2)
+    if shape != (1, 1, size, size) or dtype.kind not in "fiu":
+        raise InputError(
+            N_("{name} lacks the noise of layer {layer}: numbers of shape (1, 1, {size},"
+               " {size}) under the name {layer}."),
+            name=name, layer=layer, size=size,
+        )  # fmt: skip

@@ -1,6 +1,3 @@
-import tracemalloc
-from contextlib import contextmanager
-
 import numpy as np
 import pytest
 import torch
@@ -13,6 +10,7 @@ from models import checkpoint, exports, generate, generating, latents, loaded, m
 from models.generate import Look, as_bytes, layers_read
 from models.loaded import Loaded, Shelf
 from models.synthesis import QuickGenerator
+from tests.models.small import bounded_work
 from tests.models.style import R64, TINY, lively, noises, reference, reference_pair
 
 
@@ -95,17 +93,6 @@ def test_row_28_seeds_are_counted_while_they_are_read():
             generating.numbers(text)
     with bounded_work(), pytest.raises(InputError, match="at most 1,024 pictures, not 4,096"):
         latents.of_seeds(range(4096), 512)
-
-
-@contextmanager
-def bounded_work(most_bytes=4 << 20):
-    """Fail where more memory was taken on the way."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < most_bytes
-    finally:
-        tracemalloc.stop()
 
 
 def test_seeds_are_numpys_old_ones():
