@@ -48,8 +48,8 @@ class Look:
     noise_seed: int | None = 0
     """None: no noise."""
     way: Way = "exact"
-    """`exact`: the quick way in float32. `preview`: bfloat16, to look at alone. `plain`: layer by
-    layer as in training; slow, for comparing."""
+    """`exact`: the quick way in float32. `preview`: bfloat16 where that is quicker, to look at
+    alone. `plain`: layer by layer as in training; slow, for comparing."""
 
     def body(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -169,7 +169,8 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
     bounded(model, look, len(styles))
     assert look.depth is not None
     assert look.alpha is not None
-    kept_as = f"{look.way}/{look.noise_seed}"
+    maker = model.preview if look.way == "preview" else model.quick
+    kept_as = f"{maker.dtype}/{look.noise_seed}"
     noise = model.noises(look.noise_seed)
     size = size_of_depth(look.depth)
     out = np.empty((len(styles), model.networks.channels, size, size), np.float32)
@@ -178,7 +179,6 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
             if look.way == "plain":
                 picture = _plain(model, style, noise, look)
             else:
-                maker = model.preview if look.way == "preview" else model.quick
                 picture = maker.picture(
                     style, noise, depth=look.depth, alpha=look.alpha, kept=model.kept,
                     kept_as=kept_as,

@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.pages.said import button, clean, marked, only, text
 from tests.pages.tiny_model import make_model
+from ui import generate_draw
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
@@ -94,6 +95,29 @@ def test_the_grid_shows_the_very_pixels_of_its_seeds(tiny, space, open_page):
     wanted = expected(space.root, tiny, [3, 8, 9, 10], psi=0.5, noise_seed=4)
     assert np.array_equal(found, wanted)
     assert "4 pictures of 16 px" in text(app)
+
+
+@needs_torch
+@pytest.mark.parametrize("size", [16, 32])
+def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
+    space, open_page, monkeypatch, size
+):
+    """With a preview (32 px) and without one (16 px)."""
+    monkeypatch.setattr("ui.generate_draw.PREVIEW_FROM_S", -1.0)
+    monkeypatch.setattr("ui.generate_draw._PAINT_S", 0.0)
+    name = make_model(space.root, size_px=size)
+    shown = []
+    inner = generate_draw._table
+    monkeypatch.setattr(
+        "ui.generate_draw._table",
+        lambda *rest: shown.append(sorted(len(one[0]) for one in rest[2].values())) or inner(*rest),
+    )
+    app = open_page("generate", model=name, seeds="1-3", psi="0.5")
+    wanted = expected(space.root, name, [1, 2, 3], psi=0.5)
+    assert np.array_equal(pictures(app), wanted)
+    first = {16: [], 32: [16, 16, 16]}[size]
+    assert (shown[0], shown[-1]) == (first, [size] * 3)
+    assert "Preview" not in table(app)
 
 
 @needs_torch
