@@ -236,6 +236,9 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
             hint=N_("Give --yes if they are meant."),
             id=folder.name, told=told,
         )  # fmt: skip
+    from models.worker import check
+
+    check(config)
     runs.prepare_to_resume(folder, config)
     return _go(folder, args)
 

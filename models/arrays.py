@@ -4,7 +4,6 @@ A few bytes of a file can say that it holds terabytes, and megabytes can unpack 
 """
 
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,11 +16,6 @@ Shape = tuple[int, ...]
 Check = Callable[[Shape, "np.dtype[np.generic]"], None]
 Reader = Callable[[str, Check], NDArray[np.generic]]
 
-UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, OverflowError,
-    RecursionError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What reading a file that is no whole NPY or NPZ ends in, and JSON that stands in one."""
 _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -33,7 +27,7 @@ def opened_arrays(path: Path) -> Iterator[Reader]:
     """Open an NPZ, and give what reads one of its arrays by name.
 
     Raises:
-        UNREADABLE: It is no such file; an array is missing (KeyError) or would run code.
+        DAMAGED: It is no such file; an array is missing (KeyError) or would run code.
     """
     with zipfile.ZipFile(path) as archive:
 

@@ -14,8 +14,9 @@ from torch import Tensor
 from core import png, store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
-from models.arrays import UNREADABLE, Shape, opened_arrays
+from models.arrays import Shape, opened_arrays
 from models.generate import Mixing, Pictures, as_bytes
+from models.npy import DAMAGED
 from models.progressive import size_of_depth
 from models.style_config import StyleNetworks
 
@@ -114,7 +115,7 @@ def settings_of(body: bytes) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(png.texts(body)[KEYWORD])
         if found.pop("kind") != KIND or int(found.pop("version")) > VERSION:
             raise ValueError("another kind or a newer version")
-    except UNREADABLE as err:
+    except DAMAGED as err:
         raise RefusedFileError(
             N_("This picture does not say what it was made of."),
             hint=N_("Only PNG files that this program wrote do, until somebody saves them anew."),
@@ -161,7 +162,7 @@ def read_noises(path: Path, networks: StyleNetworks) -> list[Tensor]:
                 found.append(torch.from_numpy(noise.astype(np.float32)))
     except InputError:
         raise
-    except UNREADABLE as err:
+    except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no NPZ file of noise."), name=path.name) from err
     return found
 

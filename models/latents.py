@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from core import store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
-from models.arrays import UNREADABLE, Shape, opened_arrays, read_array
+from models.arrays import Shape, opened_arrays, read_array
+from models.npy import DAMAGED
 
 KIND, VERSION = "urban-pattern-latents", 1
 MOST_LATENTS = 1024
@@ -88,7 +89,7 @@ def read_latents(path: Path, size: int) -> tuple[Latents, dict[str, Any]]:
                 found = read_array(stream, check)
     except InputError:
         raise
-    except UNREADABLE as err:
+    except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no file of latents."), name=path.name) from err
     with np.errstate(over="ignore"):  # numbers that are none in float32 are refused below
         latents = found.astype(np.float32)

@@ -55,6 +55,14 @@ class Plan:
         lengths = (epochs * self.batches_of(fit) for fit, epochs in enumerate(self.fits))
         return list(accumulate(lengths))
 
+    def epochs_at(self, step: int) -> float:
+        """Return how many epochs the first `step` steps are; the last of them may be in part."""
+        begin, epochs = 0, 0.0
+        for fit, end in enumerate(self.ends()):
+            epochs += max(0, min(step, end) - begin) / self.batches_of(fit)
+            begin = end
+        return epochs
+
     def images(self, step: int, batch_of: Callable[[int], int]) -> int:
         """Return how many pictures the first `step` steps have shown."""
         begin, shown = 0, 0

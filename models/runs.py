@@ -32,10 +32,15 @@ from typing import Any, Literal
 import filelock
 
 from core import processes, store
+from core.chips.sets import ChipSets
 from core.errors import AppError, BusyError, InputError
 from core.record import code_version
+from core.settings import settings
 from core.text import N_
+from models import sets
 from models.config import RunConfig
+from models.plan import Plan
+from models.progressive import largest_batch
 
 State = Literal["queued", "running", "stopped", "done", "failed"]
 KIND, VERSION = "urban-pattern-run", 1
@@ -228,7 +233,8 @@ def resume(folder: Path, config: RunConfig | None = None) -> None:
 
     Raises:
         BusyError: It still runs, or somebody else is going on with it.
-        InputError: A change that the checkpoint cannot follow.
+        InputError: A change that the checkpoint cannot follow, or see `check_pictures`. The run
+            stays as it was.
     """
     prepare_to_resume(folder, config)
     start(folder)
@@ -256,10 +262,59 @@ def prepare_to_resume(folder: Path, config: RunConfig | None = None) -> None:
             raise InputError(
                 N_("The run {id} is finished."), hint=N_("Add epochs to go on."), id=found.id
             )
+        check_pictures(folder, config or found.config)
         sessions = [*found.sessions, _session(changes)]
         _write_config(folder, config or found.config, sessions=sessions)
         for name in ("stop", "slot.json", "process.json", "result.json", "error.json"):
             (folder / name).unlink(missing_ok=True)
+
+
+def check_source(config: RunConfig) -> None:
+    """Refuse settings whose pictures are not there or do not fit; of a file the head alone is read.
+
+    Raises:
+        InputError: They are not, or do not.
+        RefusedFileError: A file of them is damaged.
+        TooLargeError: They take more than the memory limit.
+    """
+    sets.check_source(
+        config.data,
+        batch=largest_batch(config),
+        size_px=config.networks.size_px,
+        channels=config.networks.channels,
+    )
+
+
+def check_pictures(folder: Path, config: RunConfig) -> None:
+    """Refuse to go on where the pictures of a run are gone, are others, or do not fit.
+
+    That a file is another only the run's own process notices: it is read whole for that.
+
+    Raises:
+        InputError: They are; see also `check_source`.
+    """
+    check_source(config)
+    if sets.is_set(config.data):
+        info = ChipSets(settings().workspace).info(config.data)
+        check_same(folder, config.data, info.digest)
+
+
+def check_same(folder: Path, source: str, digest: str) -> None:
+    """Refuse other pictures under the name of those that a run began with.
+
+    Raises:
+        InputError: They are others.
+    """
+    path = folder / "data.json"
+    if not path.exists():
+        return
+    before = store.read_json(path, kind="run-data", version=VERSION)
+    if before["source"] == source and before["digest"] != digest:
+        raise InputError(
+            N_("The chips at {source} are not those that the run {id} began with."),
+            hint=N_("Put the old ones back, or name the new ones as another set."),
+            source=source, id=folder.name,
+        )  # fmt: skip
 
 
 def extended(config: RunConfig, epochs: int) -> RunConfig:
@@ -299,6 +354,17 @@ def rows(folder: Path, *, after: int = -1) -> list[dict[str, Any]]:
             if isinstance(row, dict) and row.get("step", -1) > after:
                 found.append(row)
     return found
+
+
+def plan_of(found: Run) -> Plan | None:
+    """Return how the steps of a run are laid out; None before it has opened its pictures."""
+    try:
+        slot = store.read_json(found.folder / "slot.json", kind="run-slot", version=VERSION)
+        per_epoch = slot["per_epoch"]  # one number where an earlier version wrote it
+        fits = found.config.training.fits
+        return Plan(fits, per_epoch if isinstance(per_epoch, int) else tuple(per_epoch))
+    except (AppError, KeyError, TypeError):
+        return None
 
 
 def samples(folder: Path, kind: Literal["samples", "nearest"] = "samples") -> dict[int, Path]:
