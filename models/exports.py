@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core import png, store
+from core.chips.channels import Channel
+from core.chips.display import to_pictures
 from core.errors import InputError, RefusedFileError
 from core.text import N_
 from models.arrays import Shape, opened_arrays
@@ -28,14 +30,24 @@ _HEAD_BYTES = 1 << 20
 """Of a PNG: the settings stand before the pixels."""
 
 
-def shown(made: Pictures) -> Image:
-    """Return pictures (…, H, W, 3 or 1) as they are shown: RGB of three or more channels, or grey.
+def shown(made: Pictures, channels: Sequence[Channel] = ()) -> Image:
+    """Return pictures (…, C, H, W) as they are shown: see `coloured`."""
+    return coloured(as_bytes(made), channels)
 
-    Of four channels the first three: red, green and blue come before near infrared.
+
+def coloured(pictures: NDArray[np.uint8], channels: Sequence[Channel] = ()) -> Image:
+    """Return pictures (…, C, H, W) of bytes as (…, H, W, 3 or 1): RGB or grey.
+
+    Where the channels are known, as chips are shown: red, green and blue, or the colour of the
+    strongest class. Else the first three, or the first.
     """
-    channels = made.shape[-3]
-    kept = made[..., :3, :, :] if channels >= 3 else made[..., :1, :, :]
-    return np.moveaxis(as_bytes(kept), -3, -1)
+    count = pictures.shape[-3]
+    if len(channels) != count:
+        kept = pictures[..., :3, :, :] if count >= 3 else pictures[..., :1, :, :]
+        return np.moveaxis(kept, -3, -1)
+    flat = to_pictures(pictures.reshape(-1, *pictures.shape[-3:]), channels)
+    flat = flat[..., None] if flat.ndim == 3 else flat
+    return flat.reshape(*pictures.shape[:-3], *flat.shape[1:])
 
 
 def tiled(rows: Image) -> Image:
@@ -46,9 +58,9 @@ def tiled(rows: Image) -> Image:
     )
 
 
-def grid_sheet(made: Pictures, *, columns: int) -> Image:
+def grid_sheet(made: Pictures, *, columns: int, channels: Sequence[Channel] = ()) -> Image:
     """Lay pictures (n, C, H, W) out in rows; places left over are white."""
-    pictures = shown(made)
+    pictures = shown(made, channels)
     rows = -(-len(pictures) // columns)
     missing = rows * columns - len(pictures)
     filler = np.full((missing, *pictures.shape[1:]), 255, np.uint8)
@@ -56,9 +68,10 @@ def grid_sheet(made: Pictures, *, columns: int) -> Image:
     return tiled(whole.reshape(rows, columns, *pictures.shape[1:]))
 
 
-def mixing_sheet(found: Mixing) -> Image:
+def mixing_sheet(found: Mixing, channels: Sequence[Channel] = ()) -> Image:
     """Lay a mixing out: sources above, destinations on the left, the corner white."""
-    top, left, cells = shown(found.sources), shown(found.destinations), shown(found.cells)
+    every = (found.sources, found.destinations, found.cells)
+    top, left, cells = (shown(made, channels) for made in every)
     corner = np.full_like(top[:1], 255)
     first = np.concatenate([corner, top])[None]
     return tiled(np.concatenate([first, np.concatenate([left[:, None], cells], axis=1)]))

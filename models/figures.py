@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.chips.channels import Channel
-from core.chips.display import is_classes, to_pictures
 from core.errors import InputError
 from core.text import N_
 from models import exports, generate
@@ -273,15 +272,8 @@ def sheet(
 
 
 def as_shown(picture: Picture, channels: Sequence[Channel] = ()) -> exports.Image:
-    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.shown` does.
-
-    Where the channels are known to be classes, each pixel has the colour of the strongest one.
-    """
-    if channels and is_classes(channels):
-        drawn: exports.Image = to_pictures(picture[None], channels)[0]
-        return drawn
-    kept = picture[:3] if len(picture) >= 3 else picture[:1]
-    return np.moveaxis(kept, 0, -1)
+    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.coloured` does."""
+    return exports.coloured(picture, channels)
 
 
 def enlarged(image: exports.Image, size_px: int) -> exports.Image:

@@ -211,3 +211,14 @@ def test_classes_are_drawn_in_the_colour_of_the_strongest():
     picture = np.array([[[9, 0]], [[5, 7]]], np.uint8)
     assert figures.as_shown(picture, channels).tolist() == [[[0, 0, 255], [0, 255, 0]]]
     assert figures.as_shown(picture).tolist() == [[[9], [0]]]
+    floats = np.array([[[1.0, -1.0]], [[0.5, 0.5]]], np.float32)
+    assert exports.shown(floats[None], channels).tolist() == [[[[0, 0, 255], [0, 255, 0]]]]
+
+
+def test_known_bands_are_shown_as_red_green_and_blue_wherever_they_lie():
+    from core.chips.channels import Channel
+
+    channels = [Channel(name=name, kind="image") for name in ("nir", "red", "green", "blue")]
+    picture = np.arange(4, dtype=np.uint8).reshape(4, 1, 1)
+    assert figures.as_shown(picture, channels).tolist() == [[[1, 2, 3]]]
+    assert figures.as_shown(picture).tolist() == [[[0, 1, 2]]]

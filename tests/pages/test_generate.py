@@ -173,6 +173,24 @@ def test_truncation_marks_the_mean_and_measures_what_changes(tiny, open_page):
 
 
 @needs_torch
+def test_of_classes_shares_are_measured_and_of_unknown_channels_nothing(space, open_page):
+    meaning = [{"name": name, "kind": "class", "colour": "#00FF00"} for name in ("a", "<b>", "c")]
+    name = make_model(space.root, meaning=meaning)
+    address = {"show": "truncation", "rows": "1", "psis": "0,1", "measured": "8"}
+    app = open_page("generate", model=name, **address)
+    clean(next(one for one in app.button if one.label.startswith("Measure 8 seeds")).click().run())
+    charts = "".join(one.proto.spec for one in app.get("plotly_chart"))
+    assert len(app.get("plotly_chart")) == 4
+    assert "Borders between classes" in charts
+    assert "<b>" not in charts
+    assert "has the class whose channel is the strongest" in text(app)
+    name = make_model(space.root, name="four", channels=4)
+    app = open_page("generate", model=name, **address)
+    assert "is not known: nothing is measured" in text(app)
+    assert not [one for one in app.button if one.label.startswith("Measure")]
+
+
+@needs_torch
 def test_mixing_labels_its_layers_in_metres_and_swaps_them(tiny, space, open_page):
     app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
                     source_psis="1", destination_psis="1", first="0", last="5")  # fmt: skip
