@@ -322,7 +322,10 @@ def _export(args: argparse.Namespace) -> dict[str, Any]:
     step = "" if args.step is None else f"/{args.step}"
     found = catalogue.entry(root, f"run/{args.run}{step}")
     card = shipping.hand_on(found, out, root=root, title=args.title, licence=args.licence)
-    text = f"{args.title}: {card['size_px']} px, step {card['steps']:,} -> {out}"
+    text = f"{args.title}: {card['size_px']} px, step {card['steps']:,}"
+    if card["alpha"] < 1:
+        text += f", newest layers {card['alpha']:.0%} in"
+    text += f" -> {out}"
     return record("model-export", card=card, outputs=[str(out)], text=text)
 
 

@@ -7,22 +7,29 @@ Listing them reads small JSON files alone and loads no PyTorch.
     weights/<id>/                   imported StyleGAN generators
 """
 
+import math
+import re
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from core import store
+from core.chips.channels import Channel
+from core.chips.sets import ChipSets
 from core.errors import AppError, InputError, StoreError
 from core.text import N_
 from models import runs
 from models.config import networks_of
+from models.sets import is_set
 from models.style_config import StyleNetworks
 
 Kind = Literal["shipped", "run", "import", "file"]
 SHIPPED = Path(__file__).parent / "shipped"
 CARD_KIND, CARD_VERSION = "urban-pattern-model-card", 1
 _KIND, _VERSION = "urban-pattern-checkpoint", 1
+_BANDS = frozenset(("red", "green", "blue", "nir"))
+"""Names that say by themselves what a channel is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +52,12 @@ class Entry:
     """Ground length of a pixel of the full size; None where unknown."""
     data: str = ""
     """What it was trained on: the source of the chips, as the run or its card names it."""
+    data_digest: str = ""
+    """Of the chips that it was trained on, where it is known."""
     bands: tuple[str, ...] = ()
     """Names of the channels where they are known."""
+    channels: tuple[Channel, ...] = ()
+    """What the channels mean, where the model itself says it; see `channels_of`."""
     card: dict[str, Any] = field(default_factory=dict)
 
     def metres_at(self, depth: int) -> float | None:
@@ -65,7 +76,7 @@ def entries(root: Path) -> list[Entry]:
     for run in runs.runs(root / "runs"):
         if run.config.model == "stylegan":
             with suppress(AppError):
-                found.append(_of_run(run))
+                found.append(of_run(run))
     for path in sorted((root / "weights").glob("[a-z0-9]*/checkpoint.json")):
         with suppress(AppError):
             found.append(_imported(path.parent))
@@ -88,7 +99,7 @@ def entry(root: Path, entry_id: str) -> Entry:
         return _imported(store.inside(root / "weights", name))
     if kind == "run":
         found = runs.run(runs.folder_of(root / "runs", name))
-        return _of_run(found, int(step) if step.isdecimal() else None)
+        return of_run(found, int(step) if step.isdecimal() else None)
     raise InputError(N_("There is no model {id!r}."), id=entry_id[:120])
 
 
@@ -113,18 +124,25 @@ def at_folder(folder: Path, *, entry_id: str = "", title: str = "", kind: Kind =
     try:
         networks = networks_of(str(facts["model"]), facts["networks"])
         digest, has = str(facts["digests"]["weights.safetensors"]), facts.get("has", ["generator"])
-    except (KeyError, TypeError) as err:
+        depth, alpha = int(facts.get("depth", 99)), float(facts.get("alpha", 1.0))
+        metres = facts.get("metres_per_px")
+        metres = None if metres is None else float(metres)
+        bands = tuple(map(str, facts.get("bands", ())))
+        channels = tuple(_channel(one) for one in facts.get("channels", ()))
+        if depth < 0 or not 0 <= alpha <= 1 or not (metres is None or 0 < metres < math.inf):
+            raise ValueError("depth, alpha or metres_per_px")
+        is_generator = isinstance(networks, StyleNetworks) and "generator" in has
+    except (KeyError, TypeError, ValueError, OverflowError) as err:
         raise StoreError(
             N_("The checkpoint {name} cannot be read: {reason}."),
-            name=folder.name, reason=str(err),
+            name=folder.name, reason=str(err)[:200],
         ) from err  # fmt: skip
-    if not isinstance(networks, StyleNetworks) or "generator" not in has:
+    if not is_generator or not isinstance(networks, StyleNetworks):
         raise InputError(
             N_("{name} holds no StyleGAN generator."),
             hint=N_("Choose a GAN_GEN file, or a checkpoint of a StyleGAN run."),
             name=title or folder.name,
         )
-    metres = facts.get("metres_per_px")
     return Entry(
         id=entry_id or str(folder),
         title=title or folder.name,
@@ -132,22 +150,57 @@ def at_folder(folder: Path, *, entry_id: str = "", title: str = "", kind: Kind =
         folder=folder,
         digest=digest,
         networks=networks,
-        depth=min(int(facts.get("depth", networks.depths - 1)), networks.depths - 1),
-        alpha=float(facts.get("alpha", 1.0)),
-        metres_per_px=None if metres is None else float(metres),
+        depth=min(depth, networks.depths - 1),
+        alpha=alpha,
+        metres_per_px=metres,
         data=str(facts.get("source_of_data", "")),
-        bands=tuple(map(str, facts.get("bands", ()))),
+        data_digest=str(facts.get("data", "")),
+        bands=bands,
+        channels=channels if len(channels) == networks.channels else (),
     )
+
+
+def channels_of(found: Entry, root: Path) -> tuple[Channel, ...]:
+    """Return what a model's channels mean: as it says, else as the chips it was trained on do.
+
+    Nothing where neither is at hand: chips of another digest are not those.
+    """
+    if found.channels:
+        return found.channels
+    if len(found.bands) == found.networks.channels and _BANDS.issuperset(found.bands):
+        return tuple(Channel(name=name, kind="image") for name in found.bands)
+    if not is_set(found.data):
+        return ()
+    try:
+        info = ChipSets(root).info(found.data)
+    except AppError:
+        return ()
+    is_same = not found.data_digest or info.digest == found.data_digest
+    return info.channels if is_same and len(info.channels) == found.networks.channels else ()
+
+
+def _channel(body: Any) -> Channel:
+    found = Channel(**body)
+    if not re.fullmatch(r"#[0-9A-Fa-f]{6}|", found.colour):
+        raise ValueError(f"colour {found.colour[:20]!r}")
+    return found
 
 
 def _shipped(folder: Path) -> Entry:
     card = store.read_json(folder / "card.json", kind=CARD_KIND, version=CARD_VERSION)
     found = at_folder(folder, entry_id=f"shipped/{folder.name}", kind="shipped",
                       title=str(card.get("title", folder.name)))  # fmt: skip
-    return replace(found, card=card, data=str(card.get("data", "")))
+    digest = card["data_facts"].get("digest", "") if "data_facts" in card else ""
+    return replace(found, card=card, data=str(card.get("data", "")), data_digest=str(digest))
 
 
-def _of_run(run: runs.Run, step: int | None = None) -> Entry:
+def of_run(run: runs.Run, step: int | None = None) -> Entry:
+    """Return the model of a run at a step; None: its newest.
+
+    Raises:
+        InputError: It has no such checkpoint, or is of another model.
+        StoreError: The checkpoint is damaged.
+    """
     folder = run.folder / "checkpoints"
     known = [int(path.parent.name) for path in folder.glob("*/checkpoint.json")
              if path.parent.name.isdecimal()]  # fmt: skip

@@ -83,7 +83,7 @@ def engine(
     torch.set_num_threads(max(1, min(threads or settings().threads, settings().threads)))
     place = _device(device)
     if precision == "auto":
-        precision = _fitting(place)
+        precision = fitting(place)
     # Which of the GPU's kernels is quickest is tried out; their sums differ in the last digits.
     torch.backends.cudnn.benchmark = place.type == "cuda" and not exact
     if exact:
@@ -111,7 +111,8 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda", device.index or 0) if device.type == "cuda" else device
 
 
-def _fitting(device: torch.device) -> str:
+def fitting(device: torch.device) -> str:
+    """Return the format in which a device computes fastest: a half one where it is made for it."""
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.get_device_capability(device) >= (8, 0) else "float16"
     # Without tiles the conversions cost more than the shorter numbers save.

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core import png, store
+from core.chips.channels import Channel
+from core.chips.display import to_pictures
 from core.errors import InputError, RefusedFileError
 from core.text import N_
+from models.arrays import Shape, opened_arrays
 from models.generate import Mixing, Pictures, as_bytes
 from models.npy import DAMAGED
 from models.progressive import size_of_depth
@@ -22,16 +26,28 @@ KEYWORD, KIND, VERSION = "urban-pattern", "urban-pattern-generated", 1
 Image = NDArray[np.uint8]
 _GREATEST = 1 << 24
 """Pixels of a PNG or of a GIF's frame."""
+_HEAD_BYTES = 1 << 20
+"""Of a PNG: the settings stand before the pixels."""
 
 
-def shown(made: Pictures) -> Image:
-    """Return pictures (…, H, W, 3 or 1) as they are shown: RGB of three or more channels, or grey.
+def shown(made: Pictures, channels: Sequence[Channel] = ()) -> Image:
+    """Return pictures (…, C, H, W) as they are shown: see `coloured`."""
+    return coloured(as_bytes(made), channels)
 
-    Of four channels the first three: red, green and blue come before near infrared.
+
+def coloured(pictures: NDArray[np.uint8], channels: Sequence[Channel] = ()) -> Image:
+    """Return pictures (…, C, H, W) of bytes as (…, H, W, 3 or 1): RGB or grey.
+
+    Where the channels are known, as chips are shown: red, green and blue, or the colour of the
+    strongest class. Else the first three, or the first.
     """
-    channels = made.shape[-3]
-    kept = made[..., :3, :, :] if channels >= 3 else made[..., :1, :, :]
-    return np.moveaxis(as_bytes(kept), -3, -1)
+    count = pictures.shape[-3]
+    if len(channels) != count:
+        kept = pictures[..., :3, :, :] if count >= 3 else pictures[..., :1, :, :]
+        return np.moveaxis(kept, -3, -1)
+    flat = to_pictures(pictures.reshape(-1, *pictures.shape[-3:]), channels)
+    flat = flat[..., None] if flat.ndim == 3 else flat
+    return flat.reshape(*pictures.shape[:-3], *flat.shape[1:])
 
 
 def tiled(rows: Image) -> Image:
@@ -42,9 +58,9 @@ def tiled(rows: Image) -> Image:
     )
 
 
-def grid_sheet(made: Pictures, *, columns: int) -> Image:
+def grid_sheet(made: Pictures, *, columns: int, channels: Sequence[Channel] = ()) -> Image:
     """Lay pictures (n, C, H, W) out in rows; places left over are white."""
-    pictures = shown(made)
+    pictures = shown(made, channels)
     rows = -(-len(pictures) // columns)
     missing = rows * columns - len(pictures)
     filler = np.full((missing, *pictures.shape[1:]), 255, np.uint8)
@@ -52,9 +68,10 @@ def grid_sheet(made: Pictures, *, columns: int) -> Image:
     return tiled(whole.reshape(rows, columns, *pictures.shape[1:]))
 
 
-def mixing_sheet(found: Mixing) -> Image:
+def mixing_sheet(found: Mixing, channels: Sequence[Channel] = ()) -> Image:
     """Lay a mixing out: sources above, destinations on the left, the corner white."""
-    top, left, cells = shown(found.sources), shown(found.destinations), shown(found.cells)
+    every = (found.sources, found.destinations, found.cells)
+    top, left, cells = (shown(made, channels) for made in every)
     corner = np.full_like(top[:1], 255)
     first = np.concatenate([corner, top])[None]
     return tiled(np.concatenate([first, np.concatenate([left[:, None], cells], axis=1)]))
@@ -91,6 +108,16 @@ def png_bytes(image: Image, settings: dict[str, Any]) -> bytes:
     return png.truecolour(pixels, {KEYWORD: about})
 
 
+def settings_in(path: Path) -> dict[str, Any]:
+    """Return what a PNG file says that it was made of; its pixels are not read.
+
+    Raises:
+        RefusedFileError: See `settings_of`.
+    """
+    with path.open("rb") as stream:
+        return settings_of(stream.read(_HEAD_BYTES))
+
+
 def settings_of(body: bytes) -> dict[str, Any]:
     """Return what a PNG says that it was made of.
 
@@ -101,7 +128,7 @@ def settings_of(body: bytes) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(png.texts(body)[KEYWORD])
         if found.pop("kind") != KIND or int(found.pop("version")) > VERSION:
             raise ValueError("another kind or a newer version")
-    except (KeyError, ValueError, TypeError, AttributeError) as err:
+    except DAMAGED as err:
         raise RefusedFileError(
             N_("This picture does not say what it was made of."),
             hint=N_("Only PNG files that this program wrote do, until somebody saves them anew."),
@@ -136,20 +163,28 @@ def read_noises(path: Path, networks: StyleNetworks) -> list[Tensor]:
         RefusedFileError: It is no such file.
         InputError: An array is missing or of another shape.
     """
-    sizes: Sequence[int] = [size_of_depth(at // 2) for at in range(networks.layers)]
     found: list[Tensor] = []
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            given = {name: arrays[name] for name in arrays.files}
+        with opened_arrays(path) as read:
+            for layer in range(networks.layers):
+                check = partial(_check_noise, path.name, layer)
+                try:
+                    noise = read(str(layer), check)
+                except KeyError:
+                    check((), np.dtype(np.float32))  # missing
+                found.append(torch.from_numpy(noise.astype(np.float32)))
+    except InputError:
+        raise
     except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no NPZ file of noise."), name=path.name) from err
-    for layer, size in enumerate(sizes):
-        noise = given.get(str(layer))
-        if noise is None or noise.shape != (1, 1, size, size):
-            raise InputError(
-                N_("{name} lacks the noise of layer {layer}: numbers of shape (1, 1, {size},"
-                   " {size}) under the name {layer}."),
-                name=path.name, layer=layer, size=size,
-            )  # fmt: skip
-        found.append(torch.from_numpy(noise.astype(np.float32)))
     return found
+
+
+def _check_noise(name: str, layer: int, shape: Shape, dtype: "np.dtype[np.generic]") -> None:
+    size = size_of_depth(layer // 2)
+    if shape != (1, 1, size, size) or dtype.kind not in "fiu":
+        raise InputError(
+            N_("{name} lacks the noise of layer {layer}: numbers of shape (1, 1, {size},"
+               " {size}) under the name {layer}."),
+            name=name, layer=layer, size=size,
+        )  # fmt: skip

@@ -6,9 +6,10 @@ broken off goes on where it stood. The bytes are those of `generate`.
 """
 
 import hashlib
+import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from threading import Lock
 
@@ -16,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.chips.channels import Channel
-from core.chips.display import is_classes, to_pictures
 from core.errors import InputError
 from core.text import N_
 from models import exports, generate
@@ -57,7 +57,7 @@ class Finished:
     def __init__(self, limit_bytes: int = _KEPT_BYTES) -> None:
         self.limit_bytes, self.num_bytes = limit_bytes, 0
         self._found: OrderedDict[bytes, Picture] = OrderedDict()
-        self._pace: OrderedDict[tuple[str, int], float] = OrderedDict()
+        self._pace: OrderedDict[tuple[str, int, bool], float] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -78,18 +78,18 @@ class Finished:
             while self.num_bytes > self.limit_bytes:
                 self.num_bytes -= self._found.popitem(last=False)[1].nbytes
 
-    def took(self, model: Loaded, depth: int, seconds: float) -> None:
+    def took(self, model: Loaded, depth: int, seconds: float, *, is_preview: bool = False) -> None:
         """Remember how long a picture took, smoothed."""
         with self._lock:
-            name = model.digest, depth
+            name = model.digest, depth, is_preview
             before = self._pace.pop(name, seconds)
             self._pace[name] = 0.8 * before + 0.2 * seconds
             if len(self._pace) > 256:
                 self._pace.popitem(last=False)
 
-    def seconds(self, model: Loaded, depth: int) -> float | None:
+    def seconds(self, model: Loaded, depth: int, *, is_preview: bool = False) -> float | None:
         """Return how long a picture takes; None where none was made yet."""
-        return self._pace.get((model.digest, depth))
+        return self._pace.get((model.digest, depth, is_preview))
 
 
 def grid(model: Loaded, latents: Latents, look: Look, *, columns: int) -> Figure:
@@ -186,17 +186,26 @@ def trained_depths(model: Loaded) -> list[int]:
     return [at for at in range(model.depth + 1) if bool(colours[at].bias.any())] or [model.depth]
 
 
-def preview(model: Loaded, figure: Figure, *, most_px: int = 32) -> Figure:
-    """Return a quicker figure that looks alike: smaller, and in a shorter number format.
+def preview(
+    model: Loaded, figure: Figure, finished: Finished, *, most_px: int = 32
+) -> Figure | None:
+    """Return a quicker figure that looks alike: of 16 px to `most_px`, in the quickest format.
 
-    At 16 px to `most_px`, or at its own size where no smaller one was trained. To be looked at
-    while something moves, never to be kept: these are not the pictures.
+    To be looked at while something moves, never to be kept: these are not the pictures. None where
+    it would gain little: no smaller depth was trained, or its pictures were seen to take more than
+    half as long.
     """
     small = [
         at for at in trained_depths(model) if _PREVIEW_LEAST_PX <= size_of_depth(at) <= most_px
     ]
-    at = tuple(max((one for one in small if one < depth), default=depth) for depth in figure.depths)
-    return replace(figure, depths=at, look=replace(figure.look, way="preview"))
+    depths = tuple(max((one for one in small if one < at), default=at) for at in figure.depths)
+    if any(one == at for one, at in zip(depths, figure.depths, strict=True)):
+        return None
+    paces = [finished.seconds(model, at) for at in figure.depths]
+    quick = [finished.seconds(model, at, is_preview=True) for at in depths]
+    if sum(one or 0 for one in quick) > sum(one or math.inf for one in paces) / 2:
+        return None
+    return replace(figure, depths=depths, look=replace(figure.look, way="preview"))
 
 
 def missing(model: Loaded, figure: Figure, finished: Finished) -> list[int]:
@@ -205,22 +214,32 @@ def missing(model: Loaded, figure: Figure, finished: Finished) -> list[int]:
     return [at for at, key in enumerate(keys) if finished.get(key) is None]
 
 
-def drawn(model: Loaded, figure: Figure, finished: Finished) -> Iterator[tuple[int, Picture]]:
-    """Yield each picture's number and the picture (C, H, W): those kept first, then new ones."""
+def drawn(
+    model: Loaded, figure: Figure, finished: Finished, *, only: Collection[int] | None = None
+) -> Iterator[tuple[int, Picture]]:
+    """Yield each picture's number and the picture (C, H, W): those kept first, then new ones.
+
+    Args:
+        model: The generator.
+        figure: What to draw.
+        finished: Where pictures are taken from and kept.
+        only: Numbers of pictures; None: all.
+    """
     wanted = []
-    for at in range(len(figure)):
+    for at in range(len(figure)) if only is None else only:
         found = finished.get(picture_key(model, figure, at))
         if found is None:
             wanted.append(at)
         else:
             yield at, found
+    is_preview = figure.look.way == "preview"
     for at in wanted:
         depth = figure.depths[at]
         began = time.perf_counter()
         look = replace(figure.look, depth=depth, alpha=_alpha(figure, depth))
         made = generate.as_bytes(generate.pictures(model, figure.styles[at : at + 1], look))[0]
-        if figure.look.way != "preview":
-            finished.took(model, depth, time.perf_counter() - began)
+        finished.took(model, depth, time.perf_counter() - began, is_preview=is_preview)
+        if not is_preview:
             finished.put(picture_key(model, figure, at), made)
         yield at, made
 
@@ -253,15 +272,8 @@ def sheet(
 
 
 def as_shown(picture: Picture, channels: Sequence[Channel] = ()) -> exports.Image:
-    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.shown` does.
-
-    Where the channels are known to be classes, each pixel has the colour of the strongest one.
-    """
-    if channels and is_classes(channels):
-        drawn: exports.Image = to_pictures(picture[None], channels)[0]
-        return drawn
-    kept = picture[:3] if len(picture) >= 3 else picture[:1]
-    return np.moveaxis(kept, 0, -1)
+    """Return a picture (C, H, W) as (H, W, 3 or 1), as `exports.coloured` does."""
+    return exports.coloured(picture, channels)
 
 
 def enlarged(image: exports.Image, size_px: int) -> exports.Image:

@@ -17,17 +17,20 @@ from torch import Tensor
 from core.errors import InputError, TooLargeError
 from core.settings import settings
 from core.text import N_
-from models.latents import Latents, of_seeds
+from models.latents import MOST_LATENTS, Latents, of_seeds
 from models.loaded import Loaded
 from models.progressive import size_of_depth
+from models.style_config import STYLE_SIZES
 
 Pictures = NDArray[np.float32]
 Styles = NDArray[np.float32]
 Way = Literal["exact", "preview", "plain"]
 Reading = Literal["ranges", "tuples"]
 
-MOST_PICTURES = 1024
+MOST_PICTURES = MOST_LATENTS
 """Pictures of one call: more would keep others waiting for minutes."""
+MOST_LAYERS = 2 * len(STYLE_SIZES)
+"""Layers of the largest model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +48,8 @@ class Look:
     noise_seed: int | None = 0
     """None: no noise."""
     way: Way = "exact"
-    """`exact`: the quick way in float32. `preview`: bfloat16, to look at alone. `plain`: layer by
-    layer as in training; slow, for comparing."""
+    """`exact`: the quick way in float32. `preview`: bfloat16 where that is quicker, to look at
+    alone. `plain`: layer by layer as in training; slow, for comparing."""
 
     def body(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -166,7 +169,8 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
     bounded(model, look, len(styles))
     assert look.depth is not None
     assert look.alpha is not None
-    kept_as = f"{look.way}/{look.noise_seed}"
+    maker = model.preview if look.way == "preview" else model.quick
+    kept_as = f"{maker.dtype}/{look.noise_seed}"
     noise = model.noises(look.noise_seed)
     size = size_of_depth(look.depth)
     out = np.empty((len(styles), model.networks.channels, size, size), np.float32)
@@ -175,7 +179,6 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
             if look.way == "plain":
                 picture = _plain(model, style, noise, look)
             else:
-                maker = model.preview if look.way == "preview" else model.quick
                 picture = maker.picture(
                     style, noise, depth=look.depth, alpha=look.alpha, kept=model.kept,
                     kept_as=kept_as,
@@ -242,21 +245,23 @@ def layers_read(text: str, *, reading: Reading = "ranges") -> list[tuple[int, ..
     what the published figure was made with.
 
     Raises:
-        InputError: It is written otherwise.
+        InputError: It is written otherwise, or there is no model of so many layers.
     """
     found = []
     try:
         for part in text.replace("，", ",").split(","):
             first, dash, last = part.strip().partition("-")
             ends = int(first), int(last if dash else first)
-            if ends[0] > ends[1]:
+            if not ends[0] <= ends[1] < MOST_LAYERS:  # before a range is written out
                 raise ValueError(part)
             every = range(ends[0], ends[1] + 1) if reading == "ranges" else sorted(set(ends))
             found.append(tuple(every))
     except ValueError:
         raise InputError(
-            N_("{text!r} are no layers."), hint=N_("Write them as 0-4,5-9."), text=text[:60]
-        ) from None
+            N_("{text!r} are no layers."),
+            hint=N_("Write them as 0-4,5-9; the last can be {last}."),
+            text=text[:60], last=MOST_LAYERS - 1,
+        ) from None  # fmt: skip
     return found
 
 

@@ -12,6 +12,7 @@ from core.settings import settings
 from core.text import N_
 
 if TYPE_CHECKING:
+    from core.chips.channels import Channel
     from models.generate import Look, Pictures
     from models.latents import Latents
     from models.loaded import Loaded
@@ -83,14 +84,14 @@ def numbers(text: str) -> list[int]:
     """Read whole numbers written as 0-63 or 3,8,20-25.
 
     Raises:
-        InputError: It is written otherwise, or there are too many.
+        InputError: It is written otherwise, or there are more than 4,096 in all.
     """
     out: list[int] = []
     try:
         for part in text.replace("，", ",").split(","):
             first, dash, last = part.strip().partition("-")
             low, high = int(first), int(last if dash else first)
-            if high < low or high - low >= _MOST:
+            if high < low or len(out) + high - low >= _MOST:
                 raise ValueError(part)
             out.extend(range(low, high + 1))
     except ValueError:
@@ -126,20 +127,21 @@ def psis(text: str) -> list[float]:
     return found
 
 
-def _loaded(args: argparse.Namespace) -> "Loaded":
-    from models import catalogue, loaded
+def _loaded(args: argparse.Namespace) -> "tuple[Loaded, tuple[Channel, ...]]":
+    """Return the model, and what its channels mean where that is known."""
+    from models import catalogue, loaded, runs
 
-    path = Path(args.model)
-    device, threads = getattr(args, "device", "auto"), getattr(args, "threads", None)
+    path, root = Path(args.model), settings().workspace
+    if path.is_file():
+        return loaded.load_file(path, device=args.device, threads=args.threads), ()
     if (path / "checkpoints").is_dir():
-        steps = sorted((path / "checkpoints").glob("*/checkpoint.json"))
-        if not steps:
-            raise InputError(N_("The run {id} has no such checkpoint yet."), id=path.name)
-        path = steps[-1].parent
-    if path.exists():
-        return loaded.load_file(path, device=device, threads=threads)
-    found = catalogue.entry(settings().workspace, args.model)
-    return loaded.load(found.folder, device=device, threads=threads)
+        found = catalogue.of_run(runs.run(path))
+    elif path.exists():
+        found = catalogue.at_folder(path)
+    else:
+        found = catalogue.entry(root, args.model)
+    model = loaded.load(found.folder, device=args.device, threads=args.threads)
+    return model, catalogue.channels_of(found, root)
 
 
 def _look(args: argparse.Namespace, model: "Loaded", *, psi: float = 1.0) -> "Look":
@@ -157,7 +159,7 @@ def _look(args: argparse.Namespace, model: "Loaded", *, psi: float = 1.0) -> "Lo
 def _sample(args: argparse.Namespace) -> dict[str, Any]:
     from models import exports, generate, latents
 
-    model = _loaded(args)
+    model, channels = _loaded(args)
     look = _look(args, model, psi=args.psi)
     facts: dict[str, Any] = {}
     if args.seeds:
@@ -171,7 +173,7 @@ def _sample(args: argparse.Namespace) -> dict[str, Any]:
     columns = args.columns or max(1, math.ceil(math.sqrt(len(made))))
     if not 1 <= columns <= _MOST:
         raise InputError(N_("A sheet has 1 to {most:,} columns."), most=_MOST)
-    image = exports.grid_sheet(made, columns=columns)
+    image = exports.grid_sheet(made, columns=columns, channels=channels)
     told = _settings("sample", model, look, {**facts, "columns": columns})
     if args.save_latents:
         latents.write_latents(Path(args.save_latents), given, told)
@@ -181,21 +183,21 @@ def _sample(args: argparse.Namespace) -> dict[str, Any]:
 def _truncation(args: argparse.Namespace) -> dict[str, Any]:
     from models import exports, generate, latents
 
-    model = _loaded(args)
+    model, channels = _loaded(args)
     look = _look(args, model)
     seeds, values = numbers(args.seeds), psis(args.psis)
     generate.bounded(model, look, len(seeds) * len(values))
     given = latents.of_seeds(seeds, model.networks.latent)
     made = generate.truncation(model, given, values, look)
     told = _settings("truncation", model, look, {"seeds": seeds, "psis": values})
-    image = exports.tiled(exports.shown(made))
+    image = exports.tiled(exports.shown(made, channels))
     return _written(args, "model-truncation", image, made.reshape(-1, *made.shape[2:]), told)
 
 
 def _mixing(args: argparse.Namespace) -> dict[str, Any]:
     from models import exports, generate, latents
 
-    model = _loaded(args)
+    model, channels = _loaded(args)
     look = _look(args, model)
     layers = generate.layers_read(args.layers, reading=args.reading)
     seeds = {name: numbers(getattr(args, name)) for name in ("src", "dst")}
@@ -214,7 +216,7 @@ def _mixing(args: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
     told = _settings("mixing", model, look, facts)
     cells = found.cells.reshape(-1, *found.cells.shape[2:])
-    return _written(args, "model-mixing", exports.mixing_sheet(found), cells, told)
+    return _written(args, "model-mixing", exports.mixing_sheet(found, channels), cells, told)
 
 
 def _each(text: str | None, count: int) -> list[float] | None:

@@ -6,6 +6,7 @@ numbers of `RandomState(seed)`, as the published figures have it.
 
 import hashlib
 import json
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,26 +17,36 @@ from numpy.typing import NDArray
 from core import store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
+from models.arrays import Shape, opened_arrays, read_array
 from models.npy import DAMAGED
 
 KIND, VERSION = "urban-pattern-latents", 1
 MOST_LATENTS = 1024
 Latents = NDArray[np.float32]
 MOST_SEED = 2**32 - 1
+_MOST_ABOUT = 1 << 18
+"""Characters of settings: seeds by the thousand have a place."""
 
 
 def of_seeds(seeds: Sequence[int], size: int) -> Latents:
     """Return the latents (n, size) of seeds.
 
     Raises:
-        InputError: A seed lies outside of 0 to 2^32 - 1.
+        InputError: A seed lies outside of 0 to 2^32 - 1, or there are more than 1,024.
     """
+    if len(seeds) > MOST_LATENTS:
+        raise InputError(
+            N_("One call makes at most {most:,} pictures, not {count:,}."),
+            most=MOST_LATENTS, count=len(seeds),
+        )  # fmt: skip
     for seed in seeds:
         if not 0 <= seed <= MOST_SEED:
             raise InputError(N_("A seed lies in 0 to {most:,}, not {seed}."),
                              most=MOST_SEED, seed=seed)  # fmt: skip
-    rows = [np.random.RandomState(seed).randn(size) for seed in seeds]
-    return np.stack(rows).astype(np.float32) if rows else np.zeros((0, size), np.float32)
+    out = np.empty((len(seeds), size), np.float32)
+    for row, seed in zip(out, seeds, strict=True):
+        row[:] = np.random.RandomState(seed).randn(size)
+    return out
 
 
 def write_latents(path: Path, latents: Latents, settings: dict[str, Any]) -> None:
@@ -50,43 +61,55 @@ def read_latents(path: Path, size: int) -> tuple[Latents, dict[str, Any]]:
 
     Raises:
         RefusedFileError: It is no such file, or from a newer version.
-        InputError: The latents are of another size, or not numbers.
+        InputError: The latents are of another size, too many, or not numbers.
     """
+
+    def check(shape: Shape, dtype: "np.dtype[np.generic]") -> None:
+        if len(shape) != 2 or shape[1] != size or dtype.kind != "f":
+            raise InputError(
+                N_("{name} holds numbers of shape {shape}; this model takes (n, {size})."),
+                name=path.name, shape=str(shape)[:60], size=size,
+            )  # fmt: skip
+        if not 1 <= shape[0] <= MOST_LATENTS:
+            raise InputError(
+                N_("{name} holds {count:,} latents; 1 to {most:,} can be shown."),
+                name=path.name, count=shape[0], most=MOST_LATENTS,
+            )  # fmt: skip
+
     settings: dict[str, Any] = {}
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.lib.npyio.NpzFile):
-            with found:
-                about = json.loads(str(found["about"]))
+        if zipfile.is_zipfile(path):
+            with opened_arrays(path) as read:
+                about = json.loads(str(read("about", _check_about)))
                 if about.get("kind") != KIND or int(about["version"]) > VERSION:
                     raise ValueError("another kind or a newer version")
-                settings, latents = dict(about["settings"]), found["latents"]
+                settings, found = dict(about["settings"]), read("latents", check)
         else:
-            latents = found
+            with path.open("rb") as stream:
+                found = read_array(stream, check)
+    except InputError:
+        raise
     except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no file of latents."), name=path.name) from err
-    if latents.ndim != 2 or latents.shape[1] != size or latents.dtype.kind != "f":
-        raise InputError(
-            N_("{name} holds numbers of shape {shape}; this model takes (n, {size})."),
-            name=path.name, shape=str(latents.shape), size=size,
-        )  # fmt: skip
+    with np.errstate(over="ignore"):  # numbers that are none in float32 are refused below
+        latents = found.astype(np.float32)
     if not np.isfinite(latents).all():
         raise InputError(N_("{name} holds latents that are no numbers."), name=path.name)
-    return latents.astype(np.float32), settings
+    return latents, settings
+
+
+def _check_about(shape: Shape, dtype: "np.dtype[np.generic]") -> None:
+    if shape or dtype.kind != "U" or dtype.itemsize > 4 * _MOST_ABOUT:
+        raise ValueError("no text, or too long a one")
 
 
 def keep_latents(root: Path, path: Path, size: int) -> str:
     """Keep a file of latents in a workspace and return its id, by which a link finds it again.
 
     Raises:
-        RefusedFileError, InputError: See `read_latents`; or there are more than 1,024 of them.
+        RefusedFileError, InputError: See `read_latents`.
     """
     found, settings = read_latents(path, size)
-    if not 1 <= len(found) <= MOST_LATENTS:
-        raise InputError(
-            N_("{name} holds {count:,} latents; 1 to {most:,} can be shown."),
-            name=path.name, count=len(found), most=MOST_LATENTS,
-        )  # fmt: skip
     kept_id = hashlib.sha256(found.tobytes()).hexdigest()[:16]
     write_latents(root / "latents" / f"{kept_id}.npz", found, settings)
     return kept_id

@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.text import N_
 from models import checkpoint
 from models.catalogue import Entry, at_folder
-from models.engine import engine
+from models.engine import engine, fitting
 from models.foreign import read_foreign
 from models.foreign_style import mean_style
 from models.style_config import StyleNetworks
@@ -51,10 +51,15 @@ class Loaded:
 
     @property
     def preview(self) -> QuickGenerator:
-        """The same in bfloat16: near, quicker, for looking while something moves."""
+        """The quickest, to look at while something moves: in bfloat16 where the hardware computes
+        in it, which is near; else the same.
+        """
         with self._filling:
             if self._preview is None:
-                self._preview = QuickGenerator(self.plain, dtype=torch.bfloat16)
+                is_short = fitting(self.quick.device) == "bfloat16"
+                self._preview = (
+                    QuickGenerator(self.plain, dtype=torch.bfloat16) if is_short else self.quick
+                )
             return self._preview
 
     def noises(self, seed: int | None) -> list[Tensor] | None:

@@ -1,7 +1,7 @@
 """What generated pictures show, measured: so that what psi is said to change can be true or false.
 
-Bands are known by name where the chips' channels were (`red`, `green`, `blue`, `nir`); pictures of
-three bands without names are taken as red, green, blue.
+Of pictures whose bands are known, or are three: brightness, edges, green. Of classes: the share of
+each, and how often neighbours differ. Of bands whose meaning is not known: nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.chips.channels import Channel
+from core.chips.display import is_classes
 from core.errors import InputError
 from core.text import N_
 from models import generate
@@ -23,6 +25,9 @@ GREEN_NDVI = 0.2
 """Of (nir - red) / (nir + red) from which a pixel counts as green where there is near infrared."""
 EDGE_STEP = 16.0
 """Change of brightness from a pixel to the next, of 255, from which a pixel lies on an edge."""
+CLASS = "class "
+"""Begins the names of shares of classes."""
+_VISIBLE = ("grey", "red", "green", "blue")
 _CHUNK = 64
 
 
@@ -31,7 +36,7 @@ class Curve:
     """A measure at each psi: mean over the seeds, and the middle eighty of a hundred of them."""
 
     name: str
-    """`brightness` (0 to 255), `edges` or `green` (shares of pixels)."""
+    """`brightness` (0 to 255); shares of pixels: `edges`, `green`, `borders`, `class <name>`."""
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
     """The tenth percentile."""
@@ -41,33 +46,62 @@ class Curve:
     """Share of the seeds whose measure is higher at the last psi than at the first."""
 
 
-def brightness(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the mean (n,) of the visible bands of pictures (n, C, H, W), 0 to 255."""
-    return np.asarray(_visible(pictures).mean(axis=(1, 2, 3)), np.float64)
+def measures(
+    pictures: NDArray[np.uint8], channels: Sequence[Channel] = ()
+) -> dict[str, NDArray[np.float64]]:
+    """Return what pictures (n, C, H, W) show, a number (n,) each by its name; see `Curve`.
 
-
-def edges(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the share (n,) of pixels whose brightness changes by 16 and more to a neighbour.
-
-    The change is the length of the gradient by central differences, of pixels inside the border.
+    Args:
+        pictures: Of 0 to 255.
+        channels: What their channels mean; nothing: three are red, green, blue, and one is grey.
     """
-    grey = _visible(pictures).mean(axis=1)
+    if channels and is_classes(channels):
+        return _of_classes(pictures, channels)
+    names = _names(pictures.shape[1], channels)
+    visible = [names.index(name) for name in _VISIBLE if name in names]
+    found: dict[str, NDArray[np.float64]] = {}
+    if len(visible) in (1, 3):
+        kept = pictures[:, visible].astype(np.float64)
+        found["brightness"] = kept.mean(axis=(1, 2, 3))
+        if pictures.shape[2] > 2:
+            found["edges"] = edges(kept)
+    if (share := green(pictures, names)) is not None:
+        found["green"] = share
+    return found
+
+
+def is_measured(count: int, channels: Sequence[Channel] = ()) -> bool:
+    """Tell whether anything can be measured of pictures of so many channels."""
+    return bool(measures(np.zeros((1, count, 4, 4), np.uint8), channels))
+
+
+def _names(count: int, channels: Sequence[Channel]) -> tuple[str, ...]:
+    if channels:
+        names = tuple(one.name if one.kind == "image" else "" for one in channels)
+        is_grey = sum(one.kind == "image" for one in channels) == 1
+        return tuple("grey" if is_grey and name else name for name in names)
+    return {1: ("grey",), 3: ("red", "green", "blue")}.get(count, ("",) * count)
+
+
+def edges(visible: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share (n,) of pixels of visible bands (n, B, H, W) that lie on an edge.
+
+    The brightness there has a gradient, by central differences, of 16 of 255 a pixel and more;
+    pixels inside the border count.
+    """
+    grey = visible.mean(axis=1)
     down = (grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]) / 2
     across = (grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2]) / 2
     return np.asarray((np.hypot(down, across) >= EDGE_STEP).mean(axis=(1, 2)), np.float64)
 
 
-def green(pictures: NDArray[np.uint8], bands: Sequence[str] = ()) -> NDArray[np.float64] | None:
-    """Return the share (n,) of pixels that are green; None where the bands do not tell.
+def green(pictures: NDArray[np.uint8], names: Sequence[str]) -> NDArray[np.float64] | None:
+    """Return the share (n,) of pixels that are green; None where the bands' names do not tell.
 
     By NDVI where there is near infrared, else by excess green (Woebbecke et al. 1995). Black pixels
     are not green.
     """
-    names = tuple(bands) or (("red", "green", "blue") if pictures.shape[1] == 3 else ())
-    found = {
-        name: pictures[:, at].astype(np.float64)
-        for at, name in enumerate(names[: pictures.shape[1]])
-    }
+    found = {name: pictures[:, at].astype(np.float64) for at, name in enumerate(names)}
     if {"red", "nir"} <= found.keys():
         total = found["nir"] + found["red"]
         index = np.divide(found["nir"] - found["red"], total, out=np.zeros_like(total),
@@ -81,9 +115,23 @@ def green(pictures: NDArray[np.uint8], bands: Sequence[str] = ()) -> NDArray[np.
     return None
 
 
+def _of_classes(
+    pictures: NDArray[np.uint8], channels: Sequence[Channel]
+) -> dict[str, NDArray[np.float64]]:
+    """A pixel has the class whose channel is the strongest, and none where all are 0."""
+    strongest = np.where(pictures.max(axis=1) > 0, pictures.argmax(axis=1), len(channels))
+    found = {
+        f"{CLASS}{one.name}": (strongest == at).mean(axis=(1, 2)) for at, one in enumerate(channels)
+    }
+    down = strongest[:, 1:] != strongest[:, :-1]
+    across = strongest[:, :, 1:] != strongest[:, :, :-1]
+    pairs = np.concatenate([one.reshape(len(pictures), -1) for one in (down, across)], axis=1)
+    return {**found, "borders": pairs.mean(axis=1)}
+
+
 def psi_curves(
     model: Loaded, seeds: Sequence[int], psis: Sequence[float], look: Look,
-    *, bands: Sequence[str] = (),
+    *, channels: Sequence[Channel] = (),
 ) -> list[Curve]:  # fmt: skip
     """Measure the pictures of many seeds at each psi.
 
@@ -92,17 +140,17 @@ def psi_curves(
         seeds: As many as may be: spread is over them.
         psis: In order, at least two.
         look: psi of the look is not looked at.
-        bands: Names of the model's channels.
+        channels: What the model's channels mean.
 
     Raises:
-        InputError: Fewer than two psis or seeds, or a picture too small for edges.
+        InputError: Fewer than two psis or seeds.
     """
     if len(psis) < 2 or len(seeds) < 2:
         raise InputError(N_("A curve needs two values of psi and two seeds at least."))
     found: dict[str, list[NDArray[np.float64]]] = {}
     chunk = max(1, _CHUNK // len(psis))
     for first in range(0, len(seeds), chunk):
-        part = psi_values(model, seeds[first : first + chunk], psis, look, bands=bands)
+        part = psi_values(model, seeds[first : first + chunk], psis, look, channels=channels)
         for name, values in part.items():
             found.setdefault(name, []).append(values)
     return curves({name: np.concatenate(parts) for name, parts in found.items()})
@@ -110,17 +158,14 @@ def psi_curves(
 
 def psi_values(
     model: Loaded, seeds: Sequence[int], psis: Sequence[float], look: Look,
-    *, bands: Sequence[str] = (),
+    *, channels: Sequence[Channel] = (),
 ) -> dict[str, NDArray[np.float64]]:  # fmt: skip
     """Return the measures of each seed's pictures at each psi by their names, (seeds, psis)."""
     latents = of_seeds(seeds, model.networks.latent)
     made = generate.as_bytes(generate.truncation(model, latents, psis, look))
     flat = made.reshape(-1, *made.shape[2:])
-    values = {"brightness": brightness(flat), "green": green(flat, bands)}
-    if flat.shape[2] > 2:
-        values["edges"] = edges(flat)
     shape = len(seeds), len(psis)
-    return {name: found.reshape(shape) for name, found in values.items() if found is not None}
+    return {name: found.reshape(shape) for name, found in measures(flat, channels).items()}
 
 
 def curves(values: Mapping[str, NDArray[np.float64]]) -> list[Curve]:
@@ -132,8 +177,3 @@ def _curve(name: str, values: NDArray[np.float64]) -> Curve:
     low, high = np.percentile(values, (10, 90), axis=0)
     rises = float((values[:, -1] > values[:, 0]).mean())
     return Curve(name, values.mean(axis=0), low, high, rises)
-
-
-def _visible(pictures: NDArray[np.uint8]) -> NDArray[np.float64]:
-    kept = pictures[:, :3] if pictures.shape[1] >= 3 else pictures[:, :1]
-    return kept.astype(np.float64)

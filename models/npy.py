@@ -6,5 +6,5 @@ import zlib
 
 DAMAGED = (
     OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, SyntaxError, OverflowError,
-    MemoryError, RecursionError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+    MemoryError, RecursionError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip

@@ -15,10 +15,11 @@ from core.errors import AppError, InputError
 from core.record import code_version, versions
 from core.text import N_
 from models import checkpoint, runs
-from models.catalogue import CARD_KIND, CARD_VERSION, Entry
+from models.catalogue import CARD_KIND, CARD_VERSION, Entry, channels_of
 from models.sets import is_set
 
-_FIGURES = ("swd", "swd_mean", "diversity", "nearest_ratio")
+_FIGURES_AT = ("step", "depth", "alpha", "swd", "swd_mean", "diversity", "nearest_ratio")
+"""What is known of the samples, and where training stood when they were judged."""
 
 
 def hand_on(found: Entry, out: Path, *, root: Path, title: str, licence: str) -> dict[str, Any]:
@@ -50,9 +51,10 @@ def hand_on(found: Entry, out: Path, *, root: Path, title: str, licence: str) ->
     card = _card(found, run, weights.facts, root, title=title, licence=licence)
     facts = {
         "step": weights.step, "images": weights.facts["images"], "model": "stylegan",
-        "networks": asdict(found.networks), "depth": found.depth, "has": ["generator"],
-        "metres_per_px": found.metres_per_px, "bands": card["bands"],
-        "code": weights.facts.get("code", ""),
+        "networks": asdict(found.networks), "depth": found.depth, "alpha": found.alpha,
+        "has": ["generator"], "metres_per_px": found.metres_per_px, "bands": card["bands"],
+        "channels": [asdict(one) for one in channels_of(found, root)],
+        "data": card["data_facts"]["digest"], "code": weights.facts.get("code", ""),
     }  # fmt: skip
     checkpoint.write_checkpoint(out, facts, own, {})
     store.write_json(out / "card.json", card, kind=CARD_KIND, version=CARD_VERSION)
@@ -68,7 +70,7 @@ def _card(
     if is_set(run.config.data):
         try:
             info = ChipSets(root).info(run.config.data)
-            bands = bands or tuple(channel.name for channel in info.channels)
+            bands = bands or tuple(channel.name for channel in channels_of(found, root))
             data |= {"count": info.count, "area": info.area, "sources": list(info.sources)}
         except AppError:
             pass  # deleted since: the digest still says which it was
@@ -83,6 +85,7 @@ def _card(
         "bands": list(bands),
         "size_px": found.networks.size_px,
         "depth": found.depth,
+        "alpha": found.alpha,
         "metres_per_px": found.metres_per_px,
         "steps": int(facts["step"]),
         "images": int(facts["images"]),
@@ -90,7 +93,7 @@ def _card(
         "seed": run.config.training.seed,
         "training": body["training"],
         "adversary": body["adversary"],
-        "figures": {name: judged[-1].get(name) for name in _FIGURES} if judged else {},
+        "figures": {name: judged[-1].get(name) for name in _FIGURES_AT} if judged else {},
         "code": code_version("models"),
         "versions": versions(),
     }

@@ -4,11 +4,13 @@ Between two pictures Streamlit looks whether something was moved meanwhile: then
 and the newest request is drawn. What was finished is kept.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from core.errors import InputError
@@ -32,6 +34,9 @@ COARSE_FROM_S = 2.0
 _LEAST_PX, _TALLEST_PX = 64, 540
 _UNKNOWN_S = 0.05
 """What a picture is taken to need before the first was made."""
+_PAINT_S = 0.7
+"""Between two looks at what is finished of a figure."""
+_PENDING = np.full((1, 1, 1), 228, np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,43 +72,67 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
     finished = cached_models.finished()
     place, line = st.empty(), st.empty()
     missing = figures.missing(model, figure, finished)
-    paces = [finished.seconds(model, figure.depths[at]) or _UNKNOWN_S for at in missing]
-    if sum(paces) > PREVIEW_FROM_S:
-        quick = figures.preview(model, figure, most_px=16 if sum(paces) > COARSE_FROM_S else 32)
-        _drawn(model, entry, quick, labels, place, line, note=_("Preview"))
-    made = _drawn(model, entry, figure, labels, place, line, paces=paces)
-    line.empty()
-    return made
-
-
-def _drawn(
-    model: "Loaded", entry: Entry, figure: "Figure", labels: Labels, place: Any, line: Any, *,
-    note: str = "", paces: Sequence[float] = (),
-) -> list["Picture"]:  # fmt: skip
-    from models import figures
-
-    made: dict[int, Picture] = {}
-    is_slow = bool(note) or sum(paces) > PREVIEW_FROM_S
-    for at, picture in figures.drawn(model, figure, cached_models.finished()):
-        made[at] = picture
-        if is_slow:
-            done = len(made) / len(figure)
-            left = left_text(sum(paces) * (1 - done)) if sum(paces) > 1 else ""
-            words = note or _("Making the pictures")
-            line.progress(done, text=f"{words} · {len(made)}/{len(figure)} {left}")
+    paces = {at: finished.seconds(model, figure.depths[at]) or _UNKNOWN_S for at in missing}
+    needed = sum(paces.values())
+    if needed <= PREVIEW_FROM_S:
+        made = dict(figures.drawn(model, figure, finished))
+    else:
+        made = _in_time(model, entry, figure, labels, place, line, missing=missing, needed=needed)
     pictures = [made[at] for at in range(len(figure))]
-    if note:
-        note += f" · {max(len(one[0]) for one in pictures)} px"
-    place.html(table_html(_table(entry, figure, pictures, labels), note=note))
+    place.html(table_html(_table(entry, figure, made, labels)))
+    line.empty()
     return pictures
 
 
-def _table(entry: Entry, figure: "Figure", pictures: Sequence["Picture"], labels: Labels) -> Table:
+def _in_time(
+    model: "Loaded", entry: Entry, figure: "Figure", labels: Labels, place: Any, line: Any, *,
+    missing: list[int], needed: float,
+) -> dict[int, "Picture"]:  # fmt: skip
+    """Make a figure that takes time, a preview first; what is finished is shown as it comes."""
+    from models import figures
+
+    finished = cached_models.finished()
+    known = [at for at in range(len(figure)) if at not in set(missing)]
+    made = dict(figures.drawn(model, figure, finished, only=known))
+    rough, note = {}, ""
+    most_px = 16 if needed > COARSE_FROM_S else 32
+    quick = figures.preview(model, figure, finished, most_px=most_px)
+    if quick is not None:
+        for at, picture in figures.drawn(model, quick, finished, only=missing):
+            rough[at] = picture
+            line.progress(len(rough) / len(missing), text=_("Preview"))
+        note = f"{_('Preview')} · {quick.size_px} px"
+
+    def painted() -> float:
+        began = time.monotonic()
+        place.html(table_html(_table(entry, figure, rough | made, labels), note=note))
+        # However long the table takes to pack, pictures take most of the time.
+        return time.monotonic() + max(_PAINT_S, 5 * (time.monotonic() - began))
+
+    due = painted()
+    for at, picture in figures.drawn(model, figure, finished, only=missing):
+        made[at] = picture
+        done = (len(made) - len(known)) / len(missing)
+        left = left_text(needed * (1 - done)) if needed > 1 else ""
+        words = f"{_('Making the pictures')} · {len(made)}/{len(figure)} {left}"
+        line.progress(len(made) / len(figure), text=words)
+        if time.monotonic() >= due:
+            due = painted()
+    return made
+
+
+def _table(
+    entry: Entry, figure: "Figure", pictures: Mapping[int, "Picture"], labels: Labels
+) -> Table:
+    """Return the table of a figure; a picture that was not made yet is a grey place."""
     from models import figures
 
     channels = channels_of(entry)
-    images = [figures.as_shown(one, channels) for one in pictures]
-    titles = list(labels.titles) or [""] * len(pictures)
+    images = [
+        figures.as_shown(pictures[at], channels) if at in pictures else _PENDING
+        for at in range(len(figure))
+    ]
+    titles = list(labels.titles) or [""] * len(images)
     chosen = None
     for row, cells in enumerate(figure.cells):
         if labels.chosen is not None and labels.chosen in cells:

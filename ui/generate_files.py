@@ -110,7 +110,7 @@ def restore(entry: Entry, view: GenerateView, path: Path) -> None:
     from models import exports, latents
 
     if path.suffix == ".png":
-        settings = exports.settings_of(path.read_bytes())
+        settings = exports.settings_in(path)
     else:
         root = workspace().root
         kept_id = latents.keep_latents(root, path, entry.networks.latent)

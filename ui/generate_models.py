@@ -187,15 +187,7 @@ def set_of(entry: Entry) -> SetInfo | None:
 
 def channels_of(entry: Entry) -> tuple[Channel, ...]:
     """Return what the channels of a model mean; nothing where that is not known."""
-    info = set_of(entry)
-    if info is None or len(info.channels) != entry.networks.channels:
-        return ()
-    return info.channels
-
-
-def bands_of(entry: Entry) -> tuple[str, ...]:
-    """Return the names of a model's channels; nothing where they are not known."""
-    return entry.bands or tuple(channel.name for channel in channels_of(entry))
+    return catalogue.channels_of(entry, workspace().root)
 
 
 def models_list(found: list[Entry], view: GenerateView) -> None:

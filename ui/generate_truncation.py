@@ -15,7 +15,7 @@ from models.generating import psis as psis_of
 from ui import cached_models, charts
 from ui.generate_draw import Labels, draw, said, sheet_download, told
 from ui.generate_inputs import held, look_of, more_settings, seeds_input
-from ui.generate_models import bands_of
+from ui.generate_models import channels_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.quantities import left_text, share_text
@@ -78,8 +78,11 @@ def _measured(
 
     st.markdown("#### " + _("What changes with psi"))
     look = generate.checked(model, look)
-    kept, bands = cached_models.measures(), bands_of(entry)
-    told_by = (model.digest, look, tuple(values), bands)
+    kept, channels = cached_models.measures(), channels_of(entry)
+    if not measured.is_measured(entry.networks.channels, channels):
+        st.caption(_("What the channels of this model mean is not known: nothing is measured."))
+        return
+    told_by = (model.digest, look, tuple(values), channels)
     seeds = range(view.measured)
     missing = [seed for seed in seeds if kept.get((*told_by, seed)) is None]
     if missing:
@@ -97,7 +100,7 @@ def _measured(
             return
         line, began = st.empty(), time.monotonic()
         for done, seed in enumerate(missing):
-            found = measured.psi_values(model, [seed], values, look, bands=bands)
+            found = measured.psi_values(model, [seed], values, look, channels=channels)
             kept.put((*told_by, seed), found)
             left = (time.monotonic() - began) / (done + 1) * (len(missing) - done - 1)
             words = _("Measuring seed {seed}").format(seed=seed)
@@ -108,7 +111,8 @@ def _measured(
     curves = measured.curves(
         {name: np.concatenate([one[name] for one in whole]) for name in whole[0]}
     )
-    for place, curve in zip(st.columns(len(curves)), curves, strict=True):
+    places = [place for _row in range(0, len(curves), 3) for place in st.columns(3)]
+    for place, curve in zip(places, curves, strict=False):
         place.plotly_chart(
             psi_chart(curve, values), config=charts.config(), width="stretch",
             key=f"psi-{curve.name}",
@@ -119,10 +123,13 @@ def _measured(
 
 def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
     """Draw a measure over psi: its mean and the middle eighty of a hundred seeds."""
+    from models.measured import CLASS
+
     titles = {
         "brightness": (_("Brightness of the visible bands"), _("Mean, 0 to 255")),
         "edges": (_("Pixels on an edge"), _("Share (%)")),
         "green": (_("Green pixels"), _("Share (%)")),
+        "borders": (_("Borders between classes"), _("Share (%)")),
     }
     scale = 1.0 if curve.name == "brightness" else 100.0
     order = np.argsort(values, kind="stable")
@@ -137,7 +144,7 @@ def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
         x=x, y=mean, mode="lines+markers", line={"color": ACCENT, "width": 2},
         hovertemplate="psi %{x:g}: %{y:.4g}<extra></extra>",
     )  # fmt: skip
-    title, unit = titles[curve.name]
+    title, unit = titles.get(curve.name, (curve.name.removeprefix(CLASS), _("Share (%)")))
     charts.frame(figure, title=title, x="psi", y=unit, height=260)
     if min(values) <= 0 <= max(values):
         figure.add_vline(x=0, line={"dash": "dot", "width": 1}, annotation_text=_("mean"))
@@ -152,7 +159,7 @@ def _sentence(curve: "Curve", values: list[float], count: int) -> str:
 
 
 def _method(curves: list["Curve"]) -> str:
-    from models.measured import EDGE_STEP, GREEN_EXCESS, GREEN_NDVI
+    from models.measured import CLASS, EDGE_STEP, GREEN_EXCESS, GREEN_NDVI
 
     parts = [_("Line: mean over the seeds; band: from the tenth to the ninetieth percentile.")]
     if any(curve.name == "edges" for curve in curves):
@@ -164,4 +171,11 @@ def _method(curves: list["Curve"]) -> str:
             " {excess} or more."
         )
         parts.append(text.format(ndvi=GREEN_NDVI, excess=GREEN_EXCESS))
+    if any(curve.name.startswith(CLASS) for curve in curves):
+        parts.append(
+            _(
+                "A pixel has the class whose channel is the strongest. Borders: share of"
+                " neighbouring pixels whose classes differ."
+            )
+        )
     return " ".join(parts)

@@ -1,5 +1,7 @@
 """Small sets and runs that train in a fraction of a second."""
 
+import tracemalloc
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -47,3 +49,14 @@ def run_config(folder, *, objective="dcgan", num=44, **training):
         device="cpu",
         precision="float32",
     )
+
+
+@contextmanager
+def bounded_work(most_bytes=4 << 20):
+    """Fail where more memory was taken on the way."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most_bytes
+    finally:
+        tracemalloc.stop()

@@ -1,9 +1,11 @@
 """Figures picture by picture: the same bytes as at once, kept within bounds, broken off and on."""
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 
 from core.errors import InputError
 from models import exports, figures, generate, latents
@@ -110,14 +112,58 @@ def test_another_look_is_another_picture(model, other):
     assert figures.missing(model, figure, finished) == [0]
 
 
-def test_a_preview_is_small_and_never_kept(model):
+@pytest.fixture
+def large():
+    networks = replace(TINY, size_px=32, widths=(8, 8, 4, 4), critic_widths=(8, 8, 4, 4))
+    generator, _ = lively(networks)
+    return Loaded("large", 3, 1.0, generator, QuickGenerator(generator))
+
+
+def test_a_preview_is_small_and_never_kept(large):
     finished = Finished()
-    figure = figures.grid(model, z(1, 2), Look(), columns=2)
-    quick = figures.preview(model, figure)
-    assert quick.look.way == "preview"
-    made(model, quick, finished)
+    figure = figures.grid(large, z(1, 2), Look(), columns=2)
+    quick = figures.preview(large, figure, finished)
+    assert (quick.look.way, quick.depths) == ("preview", (2, 2))
+    made(large, quick, finished)
     assert len(finished) == 0
-    assert finished.seconds(model, 2) is None
+    assert finished.seconds(large, 3) is None
+    assert finished.seconds(large, 2) is None
+    assert finished.seconds(large, 2, is_preview=True) > 0
+
+
+def test_there_is_no_preview_where_it_would_gain_nothing(large, model):
+    """No smaller size was trained, or it takes about as long as the pictures."""
+    finished = Finished()
+    alone = figures.grid(model, z(1, 2), Look(), columns=2)  # 16 px: nothing of 16 px is smaller
+    assert figures.preview(model, alone, finished) is None
+    figure = figures.grid(large, z(1, 2), Look(), columns=2)
+    finished.took(large, 3, 1.0)
+    finished.took(large, 2, 0.4, is_preview=True)
+    assert figures.preview(large, figure, finished) is not None
+    finished.took(large, 2, 3.0, is_preview=True)
+    assert figures.preview(large, figure, finished) is None
+    for depth in (0, 1, 2):  # as in training of one size alone
+        large.plain.g_synthesis.to_rgb[depth].bias.zero_()
+    assert figures.preview(large, figure, Finished()) is None
+
+
+@pytest.mark.parametrize(("has_tiles", "dtype"), [(True, "bfloat16"), (False, "float32")])
+def test_a_preview_is_in_short_numbers_where_the_hardware_computes_in_them(
+    large, monkeypatch, has_tiles, dtype
+):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_tiles, raising=False)
+    assert large.preview.dtype == getattr(torch, dtype)
+    look = Look(depth=2, way="preview")
+    near = generate.grid(large, z(1), look)
+    exact = generate.grid(large, z(1), replace(look, way="exact"))
+    assert np.array_equal(near, exact) == (not has_tiles)
+
+
+def test_of_a_figure_some_pictures_alone_are_made(model):
+    finished = Finished()
+    figure = figures.grid(model, z(1, 2, 3), Look(), columns=3)
+    assert [at for at, _ in figures.drawn(model, figure, finished, only=[2, 0])] == [2, 0]
+    assert figures.missing(model, figure, finished) == [1]
 
 
 def test_row_25_finished_pictures_are_bounded_by_their_bytes():
@@ -165,3 +211,14 @@ def test_classes_are_drawn_in_the_colour_of_the_strongest():
     picture = np.array([[[9, 0]], [[5, 7]]], np.uint8)
     assert figures.as_shown(picture, channels).tolist() == [[[0, 0, 255], [0, 255, 0]]]
     assert figures.as_shown(picture).tolist() == [[[9], [0]]]
+    floats = np.array([[[1.0, -1.0]], [[0.5, 0.5]]], np.float32)
+    assert exports.shown(floats[None], channels).tolist() == [[[[0, 0, 255], [0, 255, 0]]]]
+
+
+def test_known_bands_are_shown_as_red_green_and_blue_wherever_they_lie():
+    from core.chips.channels import Channel
+
+    channels = [Channel(name=name, kind="image") for name in ("nir", "red", "green", "blue")]
+    picture = np.arange(4, dtype=np.uint8).reshape(4, 1, 1)
+    assert figures.as_shown(picture, channels).tolist() == [[[1, 2, 3]]]
+    assert figures.as_shown(picture).tolist() == [[[0, 1, 2]]]

@@ -6,10 +6,11 @@ from core.chips.sets import ChipSets
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.workspace import Workspace
-from models import checkpoint, exports, generate, latents, loaded, measured
+from models import checkpoint, exports, generate, generating, latents, loaded
 from models.generate import Look, as_bytes, layers_read
 from models.loaded import Loaded, Shelf
 from models.synthesis import QuickGenerator
+from tests.models.small import bounded_work
 from tests.models.style import R64, TINY, lively, noises, reference, reference_pair
 
 
@@ -74,6 +75,24 @@ def test_layers_in_both_readings():
     for wrong in ("", "a", "4-1", "0:3", "1-2-3"):
         with pytest.raises(InputError, match="are no layers"):
             layers_read(wrong)
+
+
+@pytest.mark.parametrize("text", ["0-30000000", "0-9999999999", "0-17," * 300 + "0-18"])
+@pytest.mark.parametrize("reading", ["ranges", "tuples"])
+def test_row_28_layers_that_no_model_has_are_refused_before_they_are_written_out(text, reading):
+    """Row 28: a few characters of a link take neither time nor memory."""
+    with bounded_work(), pytest.raises(InputError, match="are no layers"):
+        layers_read(text, reading=reading)
+
+
+def test_row_28_seeds_are_counted_while_they_are_read():
+    """Row 28: by all parts together; and no latents are drawn of too many."""
+    assert len(generating.numbers("0-4094,7")) == 4096
+    for text in ("0-4095," * 284 + "0-4095", "0-4094,7,8", "0-9999999999"):
+        with bounded_work(), pytest.raises(InputError, match="no list of seeds"):
+            generating.numbers(text)
+    with bounded_work(), pytest.raises(InputError, match="at most 1,024 pictures, not 4,096"):
+        latents.of_seeds(range(4096), 512)
 
 
 def test_seeds_are_numpys_old_ones():
@@ -264,32 +283,6 @@ def test_other_latents_are_refused(tmp_path, body, error, match):
     np.save(tmp_path / "z.npy", body, allow_pickle=True)
     with pytest.raises(error, match=match):
         latents.read_latents(tmp_path / "z.npy", 8)
-
-
-def test_measures_by_hand():
-    grey = np.full((1, 3, 8, 8), 100, np.uint8)
-    assert measured.brightness(grey).tolist() == [100.0]
-    assert measured.edges(grey).tolist() == [0.0]
-    assert measured.green(grey).tolist() == [0.0]
-    half = grey.copy()
-    half[:, 1, :, 4:] = 200  # chromatic green 200 / 400: excess 2 · 0.5 - 0.5 = 0.5
-    assert measured.green(half).tolist() == [0.5]
-    # Brightness jumps by 33 from column 3 to 4: half of that in each of the two columns there.
-    assert measured.edges(half).tolist() == [pytest.approx(2 / 6)]
-    near_infrared = np.concatenate([grey, np.full((1, 1, 8, 8), 150, np.uint8)], axis=1)
-    bands = ("red", "green", "blue", "nir")
-    assert measured.green(near_infrared, bands).tolist() == [1.0]  # 50 / 250 = 0.2
-    assert measured.green(np.zeros((1, 2, 8, 8), np.uint8)) is None
-
-
-def test_curves_over_psi_meet_at_zero(model):
-    found = measured.psi_curves(model, range(6), [-1.0, 0.0, 1.0], Look())
-    assert [one.name for one in found] == ["brightness", "edges"]
-    for one in found:
-        assert one.low[1] == one.high[1] == pytest.approx(one.mean[1])
-        assert (one.low <= one.high).all()
-    with pytest.raises(InputError, match="two values of psi"):
-        measured.psi_curves(model, [1], [0.0, 1.0], Look())
 
 
 def test_the_chips_nearest_to_a_copy_are_found(tmp_path, workspace):

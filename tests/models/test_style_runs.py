@@ -94,18 +94,26 @@ def test_the_newest_checkpoint_joins_the_models_at_hand(tmp_path, workspace):
         catalogue.entry(workspace, f"run/{folder.name}/7")
 
 
+@pytest.mark.parametrize("alpha", [1.0, 0.5])
 def test_a_model_that_is_handed_on_makes_the_runs_pictures(
-    capsys, tmp_path, workspace, monkeypatch
+    capsys, tmp_path, workspace, monkeypatch, alpha
 ):
     folder = run_of(tmp_path, workspace)
+    facts = folder / "checkpoints" / "00000030" / "checkpoint.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "alpha": alpha}))
     place = tmp_path / "shipped"
     argv = ["export", folder.name, "--title", "Squares", "--licence", "CC0-1.0"]
     card = said(capsys, *argv, "--out", str(place / "squares"))["card"]
-    assert (card["steps"], card["depth"], card["figures"]["diversity"] > 0) == (30, 2, True)
+    assert (card["steps"], card["depth"], card["alpha"]) == (30, 2, alpha)
+    judged = [row for row in runs.rows(folder) if "diversity" in row][-1]
+    figures = card["figures"]
+    assert figures == {name: judged[name] for name in figures}
+    assert (figures["step"], figures["depth"], figures["diversity"] > 0) == (30, 2, True)
     assert "exists already" in refused(capsys, *argv, "--out", str(place / "squares"))
     monkeypatch.setattr(catalogue, "SHIPPED", place)
     found = catalogue.entry(workspace, "shipped/squares")
     assert (found.title, found.kind, found.card["licence"]) == ("Squares", "shipped", "CC0-1.0")
+    assert found.alpha == alpha
     for number, name in enumerate((f"run/{folder.name}", "shipped/squares")):
         said(capsys, "sample", name, "--seeds", "1,2", "--out", str(tmp_path / "a.png"),
              "--raw", str(tmp_path / f"{number}.npy"))  # fmt: skip

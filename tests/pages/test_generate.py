@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.pages.said import button, clean, marked, only, text
 from tests.pages.tiny_model import make_model
+from ui import generate_draw
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
@@ -97,6 +98,29 @@ def test_the_grid_shows_the_very_pixels_of_its_seeds(tiny, space, open_page):
 
 
 @needs_torch
+@pytest.mark.parametrize("size", [16, 32])
+def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
+    space, open_page, monkeypatch, size
+):
+    """With a preview (32 px) and without one (16 px)."""
+    monkeypatch.setattr("ui.generate_draw.PREVIEW_FROM_S", -1.0)
+    monkeypatch.setattr("ui.generate_draw._PAINT_S", 0.0)
+    name = make_model(space.root, size_px=size)
+    shown = []
+    inner = generate_draw._table
+    monkeypatch.setattr(
+        "ui.generate_draw._table",
+        lambda *rest: shown.append(sorted(len(one[0]) for one in rest[2].values())) or inner(*rest),
+    )
+    app = open_page("generate", model=name, seeds="1-3", psi="0.5")
+    wanted = expected(space.root, name, [1, 2, 3], psi=0.5)
+    assert np.array_equal(pictures(app), wanted)
+    first = {16: [], 32: [16, 16, 16]}[size]
+    assert (shown[0], shown[-1]) == (first, [size] * 3)
+    assert "Preview" not in table(app)
+
+
+@needs_torch
 def test_what_is_changed_stands_in_the_address_and_restores_the_pixels(tiny, open_page):
     app = open_page("generate", model=tiny, seeds="1-4")
     only(app.slider, "psi, distance from the mean").set_value(-0.5)
@@ -146,6 +170,24 @@ def test_truncation_marks_the_mean_and_measures_what_changes(tiny, open_page):
     charts = [one.proto.spec for one in app.get("plotly_chart")]
     assert len(charts) == 3
     assert "of 8 seeds" in text(app)
+
+
+@needs_torch
+def test_of_classes_shares_are_measured_and_of_unknown_channels_nothing(space, open_page):
+    meaning = [{"name": name, "kind": "class", "colour": "#00FF00"} for name in ("a", "<b>", "c")]
+    name = make_model(space.root, meaning=meaning)
+    address = {"show": "truncation", "rows": "1", "psis": "0,1", "measured": "8"}
+    app = open_page("generate", model=name, **address)
+    clean(next(one for one in app.button if one.label.startswith("Measure 8 seeds")).click().run())
+    charts = "".join(one.proto.spec for one in app.get("plotly_chart"))
+    assert len(app.get("plotly_chart")) == 4
+    assert "Borders between classes" in charts
+    assert "<b>" not in charts
+    assert "has the class whose channel is the strongest" in text(app)
+    name = make_model(space.root, name="four", channels=4)
+    app = open_page("generate", model=name, **address)
+    assert "is not known: nothing is measured" in text(app)
+    assert not [one for one in app.button if one.label.startswith("Measure")]
 
 
 @needs_torch
@@ -203,7 +245,10 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
         ({"seeds": "0-999"}, "at most 400 pictures"),
         ({"show": "truncation", "psis": "1:2:0"}, "are no values of psi"),
         ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "too many pictures"),
-        ({"show": "mixing", "written": "3-99"}, "This model has the layers 0 to 5"),
+        ({"seeds": ",".join(["0-4095"] * 285)}, "is no list of seeds"),
+        ({"seeds": "0-4000"}, "at most 1,024 pictures"),
+        ({"show": "mixing", "written": "3-17"}, "This model has the layers 0 to 5"),
+        ({"show": "mixing", "written": "0-300000000"}, "are no layers"),
         ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
         ({"show": "walk", "stops": "1"}, "A walk needs two latents"),
         ({"show": "sum", "terms": "boom"}, "is no sum of seeds"),

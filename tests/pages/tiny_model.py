@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 
-def make_model(root, *, name="tiny", size_px=16, channels=3, seed=0, **facts):
-    """Write a model of random weights and return its id."""
+def make_model(root, *, name="tiny", size_px=16, channels=3, seed=0, meaning=(), **facts):
+    """Write a model of random weights and return its id; `meaning`: of its channels."""
     pytest.importorskip("torch")
     pytest.importorskip("safetensors")
     from models import checkpoint
@@ -22,7 +22,8 @@ def make_model(root, *, name="tiny", size_px=16, channels=3, seed=0, **facts):
     weights = {f"generator.{key}": value for key, value in generator.state_dict().items()}
     body = {
         "step": 0, "images": 0, "model": "stylegan", "networks": asdict(networks),
-        "has": ["generator"], "metres_per_px": 2.0, "source": {"name": f"{name}.pth"}, **facts,
+        "has": ["generator"], "metres_per_px": 2.0, "source": {"name": f"{name}.pth"},
+        "channels": list(meaning), **facts,
     }  # fmt: skip
     checkpoint.write_checkpoint(root / "weights" / name, body, weights, {})
     return f"import/{name}"
