@@ -72,7 +72,9 @@ def psi_slider(view: GenerateView) -> float:
     return found
 
 
-def more_settings(entry: Entry, view: GenerateView, *, has_cutoff: bool = True) -> None:
+def more_settings(
+    entry: Entry, view: GenerateView, *, has_cutoff: bool = True, has_depth: bool = True
+) -> None:
     """Draw what is seldom changed: depth, cutoff, noise, the way of computing."""
     with st.expander(_("More settings")):
         if entry.metres_per_px is None:
@@ -81,7 +83,8 @@ def more_settings(entry: Entry, view: GenerateView, *, has_cutoff: bool = True) 
                 min_value=0.01, max_value=10000.0, placeholder=_("not known"),
                 help=_("The file does not say it; scales in metres follow from it."),
             )  # fmt: skip
-        _depth_input(entry, view)
+        if has_depth:
+            _depth_input(entry, view)
         if has_cutoff:
             _cutoff_input(entry, view)
         _noise_input(view)
