@@ -70,6 +70,11 @@ class GenerateView:
     frame: int = 0
     terms: str = "1 - 2 + 3"
     one: int = 0
+    sought: str = ""
+    """Digest of the picture whose closest chips were looked for; empty: of the next that is drawn.
+    """
+    gone: str = ""
+    """The model that was asked for and is not here; another is shown."""
 
 
 def address_of(view: GenerateView) -> dict[str, str]:
@@ -106,6 +111,23 @@ def tidy(view: GenerateView) -> None:
         value = getattr(view, name)
         if value is not None:
             setattr(view, name, type(value)(min(max(value, least), most)))
+
+
+def fit_to(view: GenerateView, *, trained: int, depths: int) -> None:
+    """Bring depth, cutoff and layers into what a model has, as its inputs show them.
+
+    Args:
+        view: Of this session, perhaps set for another model.
+        trained: The largest depth that was trained.
+        depths: How many the model has.
+    """
+    if view.depth is not None and view.depth >= depths:
+        view.depth = None
+    if view.cutoff is not None and view.cutoff >= 2 * depths:
+        view.cutoff = None
+    last = 2 * (trained if view.depth is None else view.depth) + 1
+    view.last = min(view.last, last)
+    view.first = min(view.first, view.last)
 
 
 def _written(value: float | str | None) -> str:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.errors import InputError
 from ui.generate_files import apply_settings
-from ui.generate_view import SHOWN, GenerateView, address_of, read_address, sum_read
+from ui.generate_view import SHOWN, GenerateView, address_of, fit_to, read_address, sum_read
 
 
 def again(view):
@@ -47,6 +47,22 @@ def test_links_of_other_pages_are_not_read():
     assert view == GenerateView()
     read_address(view, {"show": "walk"})
     assert view == GenerateView(shown="walk")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"depth": 9, "cutoff": 99, "first": 50, "last": 90}, (None, None, 5, 5)),
+        ({"depth": 3, "cutoff": 8, "first": 2, "last": 8}, (3, None, 2, 7)),
+        ({"depth": 0, "cutoff": 7, "first": 1, "last": 3}, (0, 7, 1, 1)),
+        ({}, (None, None, 0, 3)),
+    ],
+)
+def test_a_view_is_brought_into_what_a_model_has(before, after):
+    """A model of four depths, so eight layers, of which three depths were trained."""
+    view = GenerateView(**before)
+    fit_to(view, trained=2, depths=4)
+    assert (view.depth, view.cutoff, view.first, view.last) == after
 
 
 @given(st.dictionaries(
