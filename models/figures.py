@@ -171,9 +171,12 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
 
 
 def depths(model: Loaded, latent: Latents, look: Look) -> Figure:
-    """Return the figure of one latent (Z,) at every depth that was trained, in one row."""
-    look = _checked(model, replace(look, depth=None), model.networks.depths)
-    known = trained_depths(model)
+    """Return the figure of one latent (Z,) at every depth that was trained, up to the look's, in
+    one row.
+    """
+    top = model.depth if look.depth is None else min(look.depth, model.depth)
+    look = _checked(model, replace(look, depth=top), model.networks.depths)
+    known = [at for at in trained_depths(model) if at <= top] or [top]
     styles = np.repeat(generate.styles_of(model, latent[None], look), len(known), axis=0)
     return Figure(styles, tuple(known), (tuple(range(len(known))),), look)
 

@@ -109,7 +109,8 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
     left, right = st.columns([5, 3], gap="small") if len(steps) > 1 else (st.container(), None)
 
     def turned() -> None:
-        view.model, view.digest, view.depth, view.picture = widget_value(_MODEL), "", None, None
+        view.model, view.digest, view.picture = widget_value(_MODEL), "", None
+        view.depth, view.alpha = None, None
 
     set_widget(_MODEL, chosen.id)
     left.selectbox(
@@ -121,7 +122,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
 
     def stepped() -> None:
         view.model, view.digest = f"run/{run_id}/{widget_value(_STEP)}", ""
-        view.depth, view.picture = None, None
+        view.depth, view.alpha, view.picture = None, None, None
 
     set_widget(_STEP, int(chosen.id.rpartition("/")[2]))
     right.selectbox(

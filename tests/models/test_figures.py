@@ -67,8 +67,9 @@ def test_walks_and_sums_are_generates(model):
 
 
 def test_depths_are_those_whose_colours_were_learnt(model):
-    figure = figures.depths(model, z(1)[0], Look(depth=1))
-    assert figure.depths == (0, 1, 2)
+    for depth, found in ((1, (0, 1)), (2, (0, 1, 2)), (None, (0, 1, 2))):
+        figure = figures.depths(model, z(1)[0], Look(depth=depth))
+        assert (figure.depths, figure.look.depth) == (found, found[-1])
     expected = generate.depths(model, z(1)[0], Look())
     for picture, wanted in zip(made(model, figure), expected, strict=True):
         assert np.array_equal(picture, as_bytes(wanted))
