@@ -182,10 +182,11 @@ def _sample(args: argparse.Namespace) -> dict[str, Any]:
     else:
         given, _ = latents.read_latents(Path(args.latents), model.networks.latent)
         facts["latents"] = latents.id_of(given)
-    made = generate.grid(model, given, look)
-    columns = args.columns or max(1, math.ceil(math.sqrt(len(made))))
+    columns = max(1, math.ceil(math.sqrt(len(given)))) if args.columns is None else args.columns
     if not 1 <= columns <= _MOST:
         raise InputError(N_("A sheet has 1 to {most:,} columns."), most=_MOST)
+    _check_sheet(look, -(-len(given) // columns), columns)
+    made = generate.grid(model, given, look)
     image = exports.grid_sheet(made, columns=columns, channels=channels)
     told = _settings("sample", args, model, look, {**facts, "columns": columns})
     if args.save_latents:
@@ -200,6 +201,7 @@ def _truncation(args: argparse.Namespace) -> dict[str, Any]:
     look = _look(args, model)
     seeds, values = numbers(args.seeds), psis(args.psis)
     generate.bounded(model, look, len(seeds) * len(values))
+    _check_sheet(look, len(seeds), len(values))
     given = latents.of_seeds(seeds, model.networks.latent)
     made = generate.truncation(model, given, values, look)
     told = _settings("truncation", args, model, look, {"seeds": seeds, "psis": values})
@@ -218,6 +220,7 @@ def _mixing(args: argparse.Namespace) -> dict[str, Any]:
         name: _each(getattr(args, f"{name}_psi"), len(of)) for name, of in seeds.items()
     }  # fmt: skip
     generate.bounded(model, look, (len(seeds["src"]) + 1) * (len(seeds["dst"]) + 1))
+    _check_sheet(look, len(seeds["dst"]) + 1, len(seeds["src"]) + 1)
     size = model.networks.latent
     found = generate.mixing(
         model, latents.of_seeds(seeds["src"], size), latents.of_seeds(seeds["dst"], size), layers,
@@ -230,6 +233,14 @@ def _mixing(args: argparse.Namespace) -> dict[str, Any]:
     told = _settings("mixing", args, model, look, facts)
     cells = found.cells.reshape(-1, *found.cells.shape[2:])
     return _written(args, "model-mixing", exports.mixing_sheet(found, channels), cells, told)
+
+
+def _check_sheet(look: "Look", rows: int, columns: int) -> None:
+    from models import exports
+    from models.progressive import size_of_depth
+
+    assert look.depth is not None  # `_look` fills it in
+    exports.check_sheet(rows, columns, size_px=size_of_depth(look.depth))
 
 
 def _each(text: str | None, count: int) -> list[float] | None:
