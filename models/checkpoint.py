@@ -63,12 +63,22 @@ def write_checkpoint(
         digests = {}
         for name, tensors in ((_WEIGHTS, weights), (_STATE, state)):
             # Packed in memory first: the library's own writer hides why a disk refused.
-            body = safetensors.torch.save(
-                {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-            )
+            body = _packed(tensors)
             (tmp / name).write_bytes(body)
             digests[name] = hashlib.sha256(body).hexdigest()
         store.write_json(tmp / _FACTS, {**facts, "digests": digests}, kind=KIND, version=VERSION)
+
+
+def digest_of(weights: dict[str, Tensor]) -> str:
+    """Return the digest that weights have as a checkpoint."""
+    return hashlib.sha256(_packed(weights)).hexdigest()
+
+
+def _packed(tensors: dict[str, Tensor]) -> bytes:
+    body: bytes = safetensors.torch.save(
+        {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+    )
+    return body
 
 
 def read_checkpoint(folder: Path, *, with_state: bool = True) -> Checkpoint:

@@ -14,7 +14,8 @@ from torch import Tensor
 from core import png, store
 from core.chips.channels import Channel
 from core.chips.display import to_pictures
-from core.errors import InputError, RefusedFileError
+from core.errors import InputError, RefusedFileError, TooLargeError
+from core.settings import settings
 from core.text import N_
 from models.arrays import Shape, opened_arrays
 from models.generate import Mixing, Pictures, as_bytes
@@ -24,8 +25,10 @@ from models.style_config import StyleNetworks
 
 KEYWORD, KIND, VERSION = "urban-pattern", "urban-pattern-generated", 1
 Image = NDArray[np.uint8]
-_GREATEST = 1 << 24
-"""Pixels of a PNG or of a GIF's frame."""
+_GREATEST = 1 << 26
+"""Pixels of a PNG, 8192 x 8192: more than most programs open."""
+_PIXEL_BYTES = 12
+"""Memory that a pixel takes while a sheet is laid out and packed."""
 _HEAD_BYTES = 1 << 20
 """Of a PNG: the settings stand before the pixels."""
 
@@ -77,33 +80,37 @@ def mixing_sheet(found: Mixing, channels: Sequence[Channel] = ()) -> Image:
     return tiled(np.concatenate([first, np.concatenate([left[:, None], cells], axis=1)]))
 
 
-def write_png(path: Path, image: Image, settings: dict[str, Any]) -> None:
-    """Write an image (H, W, 1 or 3) with what it was made of, as `settings_of` reads it.
+def check_sheet(rows: int, columns: int, *, size_px: int) -> None:
+    """Refuse a sheet that is too large, before its pictures are made.
 
     Raises:
-        InputError: It has more than 16 million pixels.
+        TooLargeError: It has more than 67 million pixels, or takes more memory than may be.
     """
-    if image.shape[0] * image.shape[1] > _GREATEST:
-        raise InputError(
+    width, height = columns * size_px, rows * size_px
+    if width * height > min(_GREATEST, (settings().memory_mb << 20) // _PIXEL_BYTES):
+        raise TooLargeError(
             N_("A picture of {width:,} x {height:,} pixels is too large for a sheet."),
-            hint=N_("Make fewer pictures, or smaller ones."),
-            width=image.shape[1], height=image.shape[0],
+            hint=N_("Make fewer pictures, or smaller ones."), width=width, height=height,
         )  # fmt: skip
+
+
+def write_png(path: Path, image: Image, told: dict[str, Any]) -> None:
+    """Write an image (H, W, 1 or 3) with what it was made of, as `settings_of` reads it."""
     with store.atomic_path(path) as tmp:
-        tmp.write_bytes(png_bytes(image, settings))
+        tmp.write_bytes(png_bytes(image, told))
 
 
-def png_bytes(image: Image, settings: dict[str, Any]) -> bytes:
+def png_bytes(image: Image, told: dict[str, Any]) -> bytes:
     """Return the bytes of the PNG that `write_png` writes.
 
     Raises:
         InputError: The settings are those of a preview, which is near the picture and not it.
     """
-    if settings.get("look", {}).get("way") == "preview":
+    if told.get("look", {}).get("way") == "preview":
         raise InputError(
             N_("A preview is to look at alone."), hint=N_("Make the picture itself for a file.")
         )
-    about = json.dumps({"kind": KIND, "version": VERSION, **settings}, sort_keys=True)
+    about = json.dumps({"kind": KIND, "version": VERSION, **told}, sort_keys=True)
     pixels = image[..., 0] if image.shape[-1] == 1 else image
     return png.truecolour(pixels, {KEYWORD: about})
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.chips.channels import Channel
-from core.errors import InputError
+from core.errors import InputError, TooLargeError
+from core.settings import settings
 from core.text import N_
 from models import exports, generate
 from models.generate import Look, Styles
@@ -27,7 +28,6 @@ from models.progressive import size_of_depth
 
 Picture = NDArray[np.uint8]
 _PREVIEW_LEAST_PX = 16
-_KEPT_BYTES = 96 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,14 @@ class Figure:
 
 
 class Finished:
-    """Finished pictures, at most so many bytes of them; the oldest is forgotten first."""
+    """Finished pictures, at most so many bytes of them; the oldest is forgotten first.
 
-    def __init__(self, limit_bytes: int = _KEPT_BYTES) -> None:
-        self.limit_bytes, self.num_bytes = limit_bytes, 0
+    By default an eighth of the memory that the settings allow.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self.limit_bytes = (settings().memory_mb << 17) if limit_bytes is None else limit_bytes
+        self.num_bytes = 0
         self._found: OrderedDict[bytes, Picture] = OrderedDict()
         self._pace: OrderedDict[tuple[str, int, bool], float] = OrderedDict()
         self._lock = Lock()
@@ -171,9 +175,12 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
 
 
 def depths(model: Loaded, latent: Latents, look: Look) -> Figure:
-    """Return the figure of one latent (Z,) at every depth that was trained, in one row."""
-    look = _checked(model, replace(look, depth=None), model.networks.depths)
-    known = trained_depths(model)
+    """Return the figure of one latent (Z,) at every depth that was trained, up to the look's, in
+    one row.
+    """
+    top = model.depth if look.depth is None else min(look.depth, model.depth)
+    look = _checked(model, replace(look, depth=top), model.networks.depths)
+    known = [at for at in trained_depths(model) if at <= top] or [top]
     styles = np.repeat(generate.styles_of(model, latent[None], look), len(known), axis=0)
     return Figure(styles, tuple(known), (tuple(range(len(known))),), look)
 
@@ -206,6 +213,23 @@ def preview(
     if sum(one or 0 for one in quick) > sum(one or math.inf for one in paces) / 2:
         return None
     return replace(figure, depths=depths, look=replace(figure.look, way="preview"))
+
+
+def check_room(model: Loaded, figure: Figure, finished: Finished) -> None:
+    """Refuse a figure that cannot be kept as a whole: it would be made anew at every look.
+
+    Raises:
+        TooLargeError: Its size.
+    """
+    pixels = sum(size_of_depth(depth) ** 2 for depth in figure.depths)
+    needed, limit = pixels * model.networks.channels, finished.limit_bytes
+    if needed > limit:
+        raise TooLargeError(
+            N_("{count:,} pictures of {size} px take {needed:.0f} MB; a figure can take"
+               " {limit:.0f} MB."),
+            hint=N_("Make fewer, or choose a smaller depth."),
+            count=len(figure), size=figure.size_px, needed=needed / 1e6, limit=limit / 1e6,
+        )  # fmt: skip
 
 
 def missing(model: Loaded, figure: Figure, finished: Finished) -> list[int]:

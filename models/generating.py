@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import InputError
 from core.record import code_version, record
 from core.settings import settings
+from core.store import file_digest
 from core.text import N_
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from models.loaded import Loaded
 
 _MOST = 4096
+_NEAR = 1e-6
+"""Of a step: so near its end a row of psis may come."""
 
 
 def add_commands(commands: Any, common: argparse.ArgumentParser) -> None:
@@ -106,24 +109,34 @@ def psis(text: str) -> list[float]:
     """Read psis written as from:to:step, both ends in, or as a list.
 
     Raises:
-        InputError: It is written otherwise, or there are too many.
+        InputError: It is written otherwise, there are too many, or the steps miss the end.
     """
+    misses = False
     try:
         if ":" not in text:
             found = [float(part) for part in text.replace("，", ",").split(",")]
         else:
             first, last, step = (float(part) for part in text.split(":"))
-            count = round((last - first) / step) + 1
-            if not 1 <= count <= _MOST:
+            steps = (last - first) / step
+            if not 0 <= round(steps) < _MOST:
                 raise ValueError(text)
-            found = [round(first + at * step, 9) for at in range(count)]
+            misses = abs(steps - round(steps)) > _NEAR
+            found = [round(first + at * step, 9) for at in range(round(steps) + 1)]
         if not all(math.isfinite(value) and abs(value) <= 10 for value in found):
+            raise ValueError(text)
+        if len(found) > _MOST:
             raise ValueError(text)
     except (ValueError, ZeroDivisionError, OverflowError):
         raise InputError(
             N_("{text!r} are no values of psi."),
             hint=N_("Write -1:1:0.2 or -1,0,0.7; each lies in -10 to 10."), text=text[:60],
         ) from None  # fmt: skip
+    if misses:
+        raise InputError(
+            N_("The steps of {text!r} do not come to its end."),
+            hint=N_("Choose a step that divides the way from one end to the other."),
+            text=text[:60],
+        )
     return found
 
 
@@ -168,13 +181,14 @@ def _sample(args: argparse.Namespace) -> dict[str, Any]:
         given: Latents = latents.of_seeds(facts["seeds"], model.networks.latent)
     else:
         given, _ = latents.read_latents(Path(args.latents), model.networks.latent)
-        facts["latents"] = Path(args.latents).name
-    made = generate.grid(model, given, look)
-    columns = args.columns or max(1, math.ceil(math.sqrt(len(made))))
+        facts["latents"] = latents.id_of(given)
+    columns = max(1, math.ceil(math.sqrt(len(given)))) if args.columns is None else args.columns
     if not 1 <= columns <= _MOST:
         raise InputError(N_("A sheet has 1 to {most:,} columns."), most=_MOST)
+    _check_sheet(look, -(-len(given) // columns), columns)
+    made = generate.grid(model, given, look)
     image = exports.grid_sheet(made, columns=columns, channels=channels)
-    told = _settings("sample", model, look, {**facts, "columns": columns})
+    told = _settings("sample", args, model, look, {**facts, "columns": columns})
     if args.save_latents:
         latents.write_latents(Path(args.save_latents), given, told)
     return _written(args, "model-sample", image, made, told)
@@ -187,9 +201,10 @@ def _truncation(args: argparse.Namespace) -> dict[str, Any]:
     look = _look(args, model)
     seeds, values = numbers(args.seeds), psis(args.psis)
     generate.bounded(model, look, len(seeds) * len(values))
+    _check_sheet(look, len(seeds), len(values))
     given = latents.of_seeds(seeds, model.networks.latent)
     made = generate.truncation(model, given, values, look)
-    told = _settings("truncation", model, look, {"seeds": seeds, "psis": values})
+    told = _settings("truncation", args, model, look, {"seeds": seeds, "psis": values})
     image = exports.tiled(exports.shown(made, channels))
     return _written(args, "model-truncation", image, made.reshape(-1, *made.shape[2:]), told)
 
@@ -205,6 +220,7 @@ def _mixing(args: argparse.Namespace) -> dict[str, Any]:
         name: _each(getattr(args, f"{name}_psi"), len(of)) for name, of in seeds.items()
     }  # fmt: skip
     generate.bounded(model, look, (len(seeds["src"]) + 1) * (len(seeds["dst"]) + 1))
+    _check_sheet(look, len(seeds["dst"]) + 1, len(seeds["src"]) + 1)
     size = model.networks.latent
     found = generate.mixing(
         model, latents.of_seeds(seeds["src"], size), latents.of_seeds(seeds["dst"], size), layers,
@@ -214,9 +230,17 @@ def _mixing(args: argparse.Namespace) -> dict[str, Any]:
         **seeds, "src_psi": drawn["src"], "dst_psi": drawn["dst"], "reading": args.reading,
         "layers": [list(one) for one in layers],
     }  # fmt: skip
-    told = _settings("mixing", model, look, facts)
+    told = _settings("mixing", args, model, look, facts)
     cells = found.cells.reshape(-1, *found.cells.shape[2:])
     return _written(args, "model-mixing", exports.mixing_sheet(found, channels), cells, told)
+
+
+def _check_sheet(look: "Look", rows: int, columns: int) -> None:
+    from models import exports
+    from models.progressive import size_of_depth
+
+    assert look.depth is not None  # `_look` fills it in
+    exports.check_sheet(rows, columns, size_px=size_of_depth(look.depth))
 
 
 def _each(text: str | None, count: int) -> list[float] | None:
@@ -226,9 +250,15 @@ def _each(text: str | None, count: int) -> list[float] | None:
     return found * count if len(found) == 1 else found
 
 
-def _settings(command: str, model: "Loaded", look: "Look", more: dict[str, Any]) -> dict[str, Any]:
+def _settings(
+    command: str, args: argparse.Namespace, model: "Loaded", look: "Look", more: dict[str, Any]
+) -> dict[str, Any]:
+    body = look.body()
+    if args.noise:  # in place of that of a seed
+        body["noise_seed"] = None
+        more = {**more, "noise": file_digest(Path(args.noise))}
     return {
-        "command": command, "model": model.digest, "look": look.body(), **more,
+        "command": command, "model": model.digest, "look": body, **more,
         "code": code_version("models"),
     }  # fmt: skip
 

@@ -103,6 +103,11 @@ def _check_about(shape: Shape, dtype: "np.dtype[np.generic]") -> None:
         raise ValueError("no text, or too long a one")
 
 
+def id_of(latents: Latents) -> str:
+    """Return by what latents (n, Z) are known: how the digest of their numbers begins."""
+    return hashlib.sha256(np.ascontiguousarray(latents).tobytes()).hexdigest()[:16]
+
+
 def keep_latents(root: Path, path: Path, size: int) -> str:
     """Keep a file of latents in a workspace and return its id, by which a link finds it again.
 
@@ -110,7 +115,7 @@ def keep_latents(root: Path, path: Path, size: int) -> str:
         RefusedFileError, InputError: See `read_latents`.
     """
     found, settings = read_latents(path, size)
-    kept_id = hashlib.sha256(found.tobytes()).hexdigest()[:16]
+    kept_id = id_of(found)
     write_latents(root / "latents" / f"{kept_id}.npz", found, settings)
     return kept_id
 

@@ -99,8 +99,6 @@ def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -
         InputError: It holds no StyleGAN generator.
         RefusedFileError: The file is damaged, or opening it could run its code.
     """
-    from core.store import file_digest
-
     if path.is_dir():
         return load(path, device=device, threads=threads)
     found = read_foreign(path)
@@ -112,8 +110,9 @@ def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -
         )
     own = {key.removeprefix("generator."): value for key, value in found.weights.items()}
     known = Entry(
-        id=path.name, title=path.name, kind="file", folder=path, digest=file_digest(path),
-        networks=found.networks, depth=int(found.facts["depth"]),
+        id=path.name, title=path.name, kind="file", folder=path,
+        digest=checkpoint.digest_of(found.weights), networks=found.networks,
+        depth=int(found.facts["depth"]),
     )  # fmt: skip
     return _made(known, own, device=device, threads=threads)
 

@@ -11,8 +11,8 @@ where it differs. Shape legend: S style, L layers, C channels of a picture, H he
 
 import copy
 import hashlib
+import heapq
 import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,12 +32,19 @@ _NORM_EPS = 1e-5
 
 
 class Kept:
-    """What layers put out lately, at most so many bytes of it; the oldest is forgotten first."""
+    """What layers put out lately, at most so many bytes of it.
+
+    What is large goes before what is small, and what is old before what is new: coarse layers cost
+    about as much as fine ones and take little room. Each has a rank, one over its bytes more than
+    that of the last to go (Cao and Irani 1997, GreedyDual-Size); the lowest goes first.
+    """
 
     def __init__(self, limit_bytes: int = _KEPT_BYTES) -> None:
         self.limit_bytes = limit_bytes
         self.num_bytes = 0
-        self._found: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._found: dict[bytes, tuple[Tensor, float]] = {}
+        self._ranks: list[tuple[float, bytes]] = []  # a heap; ranks that have changed stay in it
+        self._lowest = 0.0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -45,23 +52,37 @@ class Kept:
 
     def get(self, key: bytes) -> Tensor | None:
         with self._lock:
-            if key in self._found:
-                self._found.move_to_end(key)
-            return self._found.get(key)
+            if key not in self._found:
+                return None
+            value = self._found[key][0]
+            self._rank(key, value)
+            return value
 
     def put(self, key: bytes, value: Tensor) -> None:
         with self._lock:
             if key in self._found or _size(value) > self.limit_bytes:
                 return
-            self._found[key] = value
             self.num_bytes += _size(value)
+            self._rank(key, value)
             while self.num_bytes > self.limit_bytes:
-                self.num_bytes -= _size(self._found.popitem(last=False)[1])
+                rank, lowest = heapq.heappop(self._ranks)
+                if lowest in self._found and self._found[lowest][1] == rank:
+                    self._lowest = rank
+                    self.num_bytes -= _size(self._found.pop(lowest)[0])
 
     def clear(self) -> None:
         with self._lock:
             self._found.clear()
+            self._ranks.clear()
             self.num_bytes = 0
+
+    def _rank(self, key: bytes, value: Tensor) -> None:
+        rank = self._lowest + 1 / _size(value)
+        self._found[key] = value, rank
+        heapq.heappush(self._ranks, (rank, key))
+        if len(self._ranks) > 8 * len(self._found) + 64:
+            self._ranks = [(rank, key) for key, (_, rank) in self._found.items()]
+            heapq.heapify(self._ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,12 +159,12 @@ class QuickGenerator:
         """
         with torch.inference_mode():
             styles = styles.to(self.device)
-            begin, x, below = self._begun(styles, depth, kept, kept_as)
+            begin, x = self._begun(styles, depth, kept, kept_as)
             for at in range(begin, depth + 1):
                 below = x
                 pair = None if noises is None else noises[2 * at : 2 * at + 2]
                 x = self._staged(at, x, styles[2 * at : 2 * at + 2], pair)
-                if kept is not None:
+                if kept is not None and at < depth:  # of the last one a picture is made, and kept
                     kept.put(_key(styles, at, kept_as), x)
             out = self._coloured(x, depth)
             if depth and alpha < 1:
@@ -154,15 +175,14 @@ class QuickGenerator:
 
     def _begun(
         self, styles: Tensor, depth: int, kept: Kept | None, kept_as: str
-    ) -> tuple[int, Tensor, Tensor]:
-        """Return the first stage to compute, what enters it, and what enters the last one."""
+    ) -> tuple[int, Tensor]:
+        """Return the first stage to compute and what enters it."""
         if kept is not None:
-            for at in range(depth, -1, -1):
+            for at in range(depth - 1, -1, -1):
                 found = kept.get(_key(styles, at, kept_as))
-                before = kept.get(_key(styles, at - 1, kept_as)) if at else self._start
-                if found is not None and (at < depth or before is not None):
-                    return at + 1, found, found if before is None else before
-        return 0, self._start, self._start
+                if found is not None:
+                    return at + 1, found
+        return 0, self._start
 
     def _staged(
         self, at: int, x: Tensor, styles: Tensor, noises: Sequence[Tensor] | None

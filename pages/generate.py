@@ -36,6 +36,6 @@ with right:
 # Call and outputs
 if view.shown == "models":
     models_list(found, view)
-    remember_generate()
+    remember_generate(chosen)
 else:
     figure_panel(chosen)

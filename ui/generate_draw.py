@@ -60,6 +60,7 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
 
     Raises:
         InputError: It has more pictures than a page shows.
+        TooLargeError: They take more room than there is for finished pictures.
     """
     from models import figures
 
@@ -70,6 +71,7 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
             most=MOST_PAGE, count=len(figure),
         )  # fmt: skip
     finished = cached_models.finished()
+    figures.check_room(model, figure, finished)
     place, line = st.empty(), st.empty()
     missing = figures.missing(model, figure, finished)
     paces = {at: finished.seconds(model, figure.depths[at]) or _UNKNOWN_S for at in missing}

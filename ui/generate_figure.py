@@ -8,7 +8,7 @@ from ui.errors import shown_errors, stopping_errors
 from ui.generate_mixing import mixing_panel
 from ui.generate_panels import depths_panel, grid_panel, sum_panel, walk_panel
 from ui.generate_truncation import truncation_panel
-from ui.generate_view import GenerateView, address_of, fit_to
+from ui.generate_view import GenerateView, address_of, fit, resolved
 from ui.language import _
 from ui.state import app_state, set_widget, widget_value, write_address
 
@@ -51,15 +51,15 @@ def figure_panel(entry: Entry) -> None:
     view = app_state().generate
     if view.shown not in _PANELS:
         return
-    fit_to(view, trained=entry.depth, depths=entry.networks.depths)
+    fit(view, entry)
     with stopping_errors(), st.spinner(_("Loading the model")):
         model = cached_models.loaded(entry)
     with shown_errors():
         _PANELS[view.shown](model, entry, view)
-    remember_generate()
+    remember_generate(entry)
 
 
-def remember_generate() -> None:
+def remember_generate(entry: Entry) -> None:
     """Make the address restore what the page shows, to the pixel."""
     state = app_state()
-    write_address(**address_of(state.generate), lang=state.language)
+    write_address(**address_of(resolved(state.generate, entry)), lang=state.language)

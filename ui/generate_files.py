@@ -14,7 +14,7 @@ from core.text import N_
 from models.catalogue import Entry
 from ui.choose_file import choose_file
 from ui.errors import plain, show_error
-from ui.generate_view import MOST_TEXT, GenerateView, tidy
+from ui.generate_view import MOST_ID, MOST_TEXT, GenerateView, number_text, tidy
 from ui.language import _
 from ui.server import workspace
 from ui.state import app_state
@@ -109,6 +109,7 @@ def restore(entry: Entry, view: GenerateView, path: Path) -> None:
     """
     from models import exports, latents
 
+    kept_id = ""
     if path.suffix == ".png":
         settings = exports.settings_in(path)
     else:
@@ -120,28 +121,53 @@ def restore(entry: Entry, view: GenerateView, path: Path) -> None:
         apply_settings(found, settings)
     except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as err:
         raise InputError(N_("The settings in {name} cannot be read."), name=path.name) from err
-    if path.suffix != ".png":
+    if kept_id:
         found.shown, found.latents = "grid", kept_id
+    elif found.shown == "grid" and found.latents:
+        latents.kept_latents(workspace().root, found.latents, entry.networks.latent)
+    _check_shown(found, settings, path.name)
     tidy(found)
     for field in fields(view):  # only now: a file that is refused changes nothing
         setattr(view, field.name, getattr(found, field.name))
 
 
+def _check_shown(view: GenerateView, settings: dict[str, Any], name: str) -> None:
+    """Refuse what the page would draw otherwise than it was made."""
+    tame = replace(view)
+    tidy(tame)
+    wrong = [
+        f"{field} {getattr(view, field)}" for field in ("psi", "alpha", "noise", "frames", "one")
+        if getattr(view, field) != getattr(tame, field)
+    ]  # fmt: skip
+    if settings.get("noise"):
+        wrong.append(_("the noise of a file"))
+    if settings.get("command") == "mixing" and settings.get("look", {}).get("cutoff") is not None:
+        wrong.append(_("a mixing with a cutoff"))
+    if wrong:
+        raise InputError(
+            N_("{name} was made with what this page does not show: {wrong}."),
+            hint=N_("The command line makes it again: python -m models."),
+            name=name, wrong=", ".join(wrong)[:200],
+        )  # fmt: skip
+
+
 def apply_settings(view: GenerateView, settings: dict[str, Any]) -> None:
     """Set the view to settings that a PNG or a file of latents holds."""
+    command = settings.get("command")
     if digest := str(settings.get("model", "")):
-        view.model, view.digest = str(settings.get("model_id", "")), digest[:16]
+        view.model, view.digest = str(settings.get("model_id", ""))[:MOST_ID], digest[:16]
     if look := settings.get("look"):
-        view.psi = float(look["psi"])
+        if command not in ("truncation", "mixing"):  # these have psis of their own
+            view.psi = float(look["psi"])
         view.cutoff = None if look["cutoff"] is None else int(look["cutoff"])
         view.depth = None if look["depth"] is None else int(look["depth"])
+        view.alpha = None if look.get("alpha") is None else float(look["alpha"])
         view.noise = None if look["noise_seed"] is None else int(look["noise_seed"])
         view.way = "plain" if look["way"] == "plain" else "exact"
-    command = settings.get("command")
     view.picture = None
     if command == "sample":
         view.shown, view.columns = "grid", int(settings.get("columns", 0))
-        view.latents = str(settings.get("latents", "")).removesuffix(".npz")
+        view.latents = str(settings.get("latents", ""))
         view.seeds = _list(settings.get("seeds", [])) or view.seeds
     elif command == "truncation":
         view.shown, view.rows = "truncation", _list(settings["seeds"])
@@ -162,7 +188,8 @@ def apply_settings(view: GenerateView, settings: dict[str, Any]) -> None:
         view.shown = "sum"
         pairs = zip(settings["weights"], settings["seeds"], strict=True)
         view.terms = " ".join(
-            f"{'-' if weight < 0 else '+'} {abs(weight):g}*{int(seed)}" for weight, seed in pairs
+            f"{'-' if weight < 0 else '+'} {number_text(abs(weight))}*{int(seed)}"
+            for weight, seed in pairs
         ).removeprefix("+ ")
     elif command == "depths":
         view.shown, view.one = "depths", int(settings["seeds"][0])
@@ -191,4 +218,4 @@ def _typed(values: list[float]) -> str:
             parts.append(str(first) if first == last else f"{first}-{last}")
             first = last = int(value or 0)
         return ",".join(parts)
-    return ",".join(f"{value:g}" for value in values)
+    return ",".join(number_text(value) for value in values)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from models.catalogue import Entry
 from models.generating import numbers, psis
-from ui.generate_view import MOST_TEXT, GenerateView
+from ui.generate_view import MOST_TEXT, GenerateView, resolved
 from ui.generate_words import depth_words
 from ui.language import _
 from ui.state import set_widget, widget_value
@@ -72,9 +72,7 @@ def psi_slider(view: GenerateView) -> float:
     return found
 
 
-def more_settings(
-    entry: Entry, view: GenerateView, *, has_cutoff: bool = True, has_depth: bool = True
-) -> None:
+def more_settings(entry: Entry, view: GenerateView, *, has_cutoff: bool = True) -> None:
     """Draw what is seldom changed: depth, cutoff, noise, the way of computing."""
     with st.expander(_("More settings")):
         if entry.metres_per_px is None:
@@ -83,8 +81,8 @@ def more_settings(
                 min_value=0.01, max_value=10000.0, placeholder=_("not known"),
                 help=_("The file does not say it; scales in metres follow from it."),
             )  # fmt: skip
-        if has_depth:
-            _depth_input(entry, view)
+        _depth_input(entry, view)
+        _alpha_input(entry, view)
         if has_cutoff:
             _cutoff_input(entry, view)
         _noise_input(view)
@@ -105,12 +103,30 @@ def _depth_input(entry: Entry, view: GenerateView) -> None:
     def changed() -> None:
         found = widget_value("generate-depth")
         view.depth = None if found == entry.depth else found
+        view.alpha = None
 
-    set_widget("generate-depth", entry.depth if view.depth not in depths else view.depth)
+    set_widget("generate-depth", resolved(view, entry).depth)
     st.selectbox(
         _("Depth"), list(depths), key="generate-depth", on_change=changed,
         format_func=lambda at: depths[at] + ("" if at <= entry.depth else " · " + _("not trained")),
         help=_("How far layers are used, from 4 px up. At first as far as was trained."),
+    )  # fmt: skip
+
+
+def _alpha_input(entry: Entry, view: GenerateView) -> None:
+    now = resolved(view, entry)
+    if not now.depth:
+        return  # nothing lies below 4 px
+
+    def changed() -> None:
+        view.alpha = widget_value("generate-alpha") / 100
+
+    set_widget("generate-alpha", 100 * (now.alpha or 0.0))
+    st.slider(
+        _("Newest layers, how far in"), 0.0, 100.0, step=5.0, key="generate-alpha",
+        on_change=changed, format="%.0f %%",
+        help=_("100 %: the finest layers alone draw; 0 %: the size below them, enlarged. At first"
+               " as far as training had come."),
     )  # fmt: skip
 
 
@@ -120,7 +136,7 @@ def _cutoff_input(entry: Entry, view: GenerateView) -> None:
         view.cutoff = None if found == entry.networks.layers else found
 
     layers = entry.networks.layers
-    set_widget("generate-cutoff", layers if view.cutoff is None else min(view.cutoff, layers))
+    set_widget("generate-cutoff", layers if view.cutoff is None else view.cutoff)
     st.slider(
         _("Cutoff"), 0, layers, key="generate-cutoff", on_change=changed,
         help=_("psi moves the layers below this one; at the right end all of them."),
@@ -149,6 +165,7 @@ def look_of(view: GenerateView, *, has_psi: bool = True, has_cutoff: bool = True
         psi=view.psi if has_psi else 1.0,
         cutoff=view.cutoff if has_cutoff else None,
         depth=view.depth,
+        alpha=view.alpha,
         noise_seed=view.noise,
         way=cast("Way", view.way),
     )

@@ -138,7 +138,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
 
     def turned() -> None:
         view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
-        view.depth, view.picture = None, None
+        view.depth, view.alpha, view.picture = None, None, None
 
     set_widget(_MODEL, chosen.id)
     left.selectbox(
@@ -150,7 +150,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
 
     def stepped() -> None:
         view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
-        view.depth, view.picture = None, None
+        view.depth, view.alpha, view.picture = None, None, None
 
     set_widget(_STEP, int(chosen.id.rpartition("/")[2]))
     right.selectbox(

@@ -189,7 +189,7 @@ def depths_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     with left:
         held(st.number_input, _("Seed"), view, "one", min_value=0, max_value=2**32 - 1, step=1)
         psi_slider(view)
-        more_settings(entry, view, has_depth=False)
+        more_settings(entry, view)
     with right:
         z = latents.of_seeds([view.one], entry.networks.latent)[0]
         figure = figures.depths(model, z, look_of(view))

@@ -1,7 +1,13 @@
 """What the Generate page shows, and how it stands in the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from models.catalogue import Entry
 
 SHOWN = ("grid", "truncation", "mixing", "walk", "sum", "depths", "models")
 _OWN = {
@@ -14,11 +20,14 @@ _OWN = {
     "depths": ("one", "psi", "cutoff"),
     "models": (),
 }  # fmt: skip
-_ALWAYS = ("depth", "noise", "way", "metres")
+_ALWAYS = ("depth", "alpha", "noise", "way", "metres")
+MOST_ID = 160
+"""Characters of a model's id."""
 MOST_TEXT = 2000
 """Characters of a typed list of seeds."""
 _LIMITS: dict[str, tuple[float, float]] = {
     "noise": (0, 2**32 - 1), "one": (0, 2**32 - 1), "psi": (-2.0, 2.0), "metres": (0.01, 10_000.0),
+    "alpha": (0.0, 1.0),
     "columns": (0, 64), "frames": (1, 24),
 }  # fmt: skip
 
@@ -35,6 +44,8 @@ class GenerateView:
     """How the model's digest began when a link was made."""
     depth: int | None = None
     """None: the largest that was trained."""
+    alpha: float | None = None
+    """Share of the newest layers; None: as far as they have come in."""
     noise: int | None = 0
     """Seed of the noise; None: no noise."""
     way: str = "exact"
@@ -81,7 +92,7 @@ def address_of(view: GenerateView) -> dict[str, str]:
     """Return what the address holds of a view: all that the shown figure follows from."""
     own = {name: _written(getattr(view, name)) for name in (*_OWN[view.shown], *_ALWAYS)}
     first = GenerateView()
-    optional = {"picture", "frame", "written", "latents", "columns", "metres", "depth"}
+    optional = {"picture", "frame", "written", "latents", "columns", "metres", "depth", "alpha"}
     kept = {
         name: text for name, text in own.items()
         if name not in optional or getattr(view, name) != getattr(first, name)
@@ -95,12 +106,33 @@ def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
         view.shown = found["show"]
     if "model" not in found and "digest" not in found:
         return  # the names below are those of other pages too
-    view.model, view.digest = found.get("model", "")[:160], found.get("digest", "")[:64]
+    view.model, view.digest = found.get("model", "")[:MOST_ID], found.get("digest", "")[:64]
     kinds = {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(GenerateView)}
     for name in (*_OWN[view.shown], *_ALWAYS):
         if name in found:
             _take(view, name, kinds[name], found[name])
     tidy(view)
+
+
+def fit(view: GenerateView, entry: "Entry") -> None:
+    """Bring what another model or a link said into what this model has."""
+    if view.depth is not None:
+        view.depth = min(view.depth, entry.networks.depths - 1)
+    if view.depth == entry.depth:
+        view.depth = None
+    if view.alpha == resolved(replace(view, alpha=None), entry).alpha:
+        view.alpha = None
+    if view.cutoff is not None and view.cutoff >= entry.networks.layers:
+        view.cutoff = None
+    view.last = min(view.last, 2 * (entry.depth if view.depth is None else view.depth) + 1)
+    view.first = min(view.first, view.last)
+
+
+def resolved(view: GenerateView, entry: "Entry") -> GenerateView:
+    """Return a view that names depth and share: the same weights may lie elsewhere with others."""
+    depth = entry.depth if view.depth is None else view.depth
+    alpha = entry.alpha if depth == entry.depth else 1.0
+    return replace(view, depth=depth, alpha=alpha if view.alpha is None else view.alpha)
 
 
 def tidy(view: GenerateView) -> None:
@@ -113,27 +145,15 @@ def tidy(view: GenerateView) -> None:
             setattr(view, name, type(value)(min(max(value, least), most)))
 
 
-def fit_to(view: GenerateView, *, trained: int, depths: int) -> None:
-    """Bring depth, cutoff and layers into what a model has, as its inputs show them.
-
-    Args:
-        view: Of this session, perhaps set for another model.
-        trained: The largest depth that was trained.
-        depths: How many the model has.
-    """
-    if view.depth is not None and view.depth >= depths:
-        view.depth = None
-    if view.cutoff is not None and view.cutoff >= 2 * depths:
-        view.cutoff = None
-    last = 2 * (trained if view.depth is None else view.depth) + 1
-    view.last = min(view.last, last)
-    view.first = min(view.first, view.last)
-
-
 def _written(value: float | str | None) -> str:
     if value is None:
         return "off"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)
+
+
+def number_text(value: float) -> str:
+    """Write a number so that it is read as the very same, without an exponent."""
+    return np.format_float_positional(value, trim="-")
 
 
 def _take(view: GenerateView, name: str, kind: str, text: str) -> None:

@@ -7,10 +7,10 @@ import pytest
 from PIL import Image
 
 from core import png
-from core.errors import StoreError
+from core.errors import StoreError, TooLargeError
 from core.workspace import Workspace
 from models import catalogue
-from tests.models.test_models_cli import said
+from tests.models.test_models_cli import refused, said
 from tests.pages.tiny_model import make_model
 
 
@@ -75,3 +75,36 @@ def test_the_command_line_draws_classes_in_their_colours(capsys, workspace, tmp_
             found = opened.convert("RGB").getcolors(99)
         shown = {f"#{bytes(one).hex().upper()}" for _, one in found}
         assert shown <= {*colours, "#FFFFFF", "#000000"}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["sample", "--seeds", "0-11", "--columns", "2000"],
+        ["truncation", "--seeds", "0-3", "--psis", "0,1"],
+        ["mixing", "--src", "0-3", "--dst", "0-1", "--layers", "0-1"],
+    ],
+)
+def test_row_28_a_sheet_that_is_too_large_is_refused_before_any_picture_is_made(
+    capsys, workspace, tmp_path, monkeypatch, argv
+):
+    """Row 28: not after minutes, and without a half result."""
+    from models import exports, generate
+
+    name = make_model(workspace)
+    monkeypatch.setattr(exports, "_GREATEST", 7 * 256)
+    monkeypatch.setattr(generate, "pictures", lambda *rest: pytest.fail("made one"))
+    out = tmp_path / "a.png"
+    words = refused(capsys, argv[0], name, *argv[1:], "--out", str(out))
+    assert "too large for a sheet" in words
+    assert not out.exists()
+
+
+def test_the_studys_figures_of_1024_px_fit_on_a_sheet():
+    from models.exports import check_sheet
+
+    check_sheet(2, 11, size_px=1024)
+    check_sheet(3, 6, size_px=1024)
+    check_sheet(16, 16, size_px=256)
+    with pytest.raises(TooLargeError):
+        check_sheet(9, 8, size_px=1024)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from core.errors import InputError
+from core.errors import InputError, TooLargeError
+from core.settings import settings
 from models import exports, figures, generate, latents
 from models.figures import Finished
 from models.generate import Look, as_bytes
@@ -67,8 +68,9 @@ def test_walks_and_sums_are_generates(model):
 
 
 def test_depths_are_those_whose_colours_were_learnt(model):
-    figure = figures.depths(model, z(1)[0], Look(depth=1))
-    assert figure.depths == (0, 1, 2)
+    for depth, found in ((1, (0, 1)), (2, (0, 1, 2)), (None, (0, 1, 2))):
+        figure = figures.depths(model, z(1)[0], Look(depth=depth))
+        assert (figure.depths, figure.look.depth) == (found, found[-1])
     expected = generate.depths(model, z(1)[0], Look())
     for picture, wanted in zip(made(model, figure), expected, strict=True):
         assert np.array_equal(picture, as_bytes(wanted))
@@ -175,6 +177,21 @@ def test_row_25_finished_pictures_are_bounded_by_their_bytes():
     assert finished.num_bytes == 72
     assert finished.get(bytes([0])) is None
     assert finished.get(bytes([4])) is not None
+
+
+def test_row_28_a_figure_that_cannot_be_kept_whole_is_refused(model, monkeypatch):
+    """Row 28: by its bytes; up to there a second look makes no picture."""
+    monkeypatch.setenv("URBAN_PATTERN_MEMORY_MB", "256")
+    settings.cache_clear()
+    assert Finished().limit_bytes == 32 << 20
+    finished = Finished(limit_bytes=4 * 16 * 16)
+    figure = figures.grid(model, z(1, 2, 3, 4), Look(), columns=2)
+    figures.check_room(model, figure, finished)
+    made(model, figure, finished)
+    assert figures.missing(model, figure, finished) == []
+    figure = figures.grid(model, z(1, 2, 3, 4, 5), Look(), columns=2)
+    with pytest.raises(TooLargeError, match="5 pictures of 16 px take"):
+        figures.check_room(model, figure, finished)
 
 
 def test_row_28_a_figure_of_too_many_pictures_is_refused_before_any_is_made(model):

@@ -362,6 +362,30 @@ def test_the_moving_average_is_what_pictures_are_made_of(tmp_path):
     assert found.depth == 2
 
 
+def test_a_file_and_what_is_imported_of_it_have_one_digest(tmp_path):
+    from models.catalogue import at_folder
+    from models.imports import bring
+
+    generator, _ = lively(TINY)
+    torch.save(generator.state_dict(), tmp_path / "GAN_GEN_1_3.pth")
+    bring(tmp_path / "GAN_GEN_1_3.pth", tmp_path / "imported")
+    found = loaded.load_file(tmp_path / "GAN_GEN_1_3.pth", device="cpu")
+    assert found.digest == at_folder(tmp_path / "imported").digest
+
+
+def test_values_of_psi_end_where_it_is_written():
+    assert generating.psis("-1:1:0.5") == [-1, -0.5, 0, 0.5, 1]
+    assert generating.psis("1:0:-0.25") == [1, 0.75, 0.5, 0.25, 0]
+    assert len(generating.psis("-1:1:0.1")) == 21
+    assert generating.psis("0.5:0.5:1") == [0.5]
+    for wrong in ("-1:1:0.3", "0:1:0.4", "0:1:0.99"):
+        with pytest.raises(InputError, match="do not come to its end"):
+            generating.psis(wrong)
+    for wrong in ("0:1:-1", "0:1:1e-9", "nan", "0:1", "0:nan:1", "11", "0:1:0"):
+        with pytest.raises(InputError, match="no values of psi"):
+            generating.psis(wrong)
+
+
 def test_the_reference_opens_as_a_file():
     from tests.models.style import shared
 

@@ -93,8 +93,36 @@ def test_layers_below_a_changed_one_are_not_computed_again(monkeypatch):
     styles = styles.clone()
     styles[4:] += 1
     quick.picture(styles, noise, depth=2, kept=kept)
+    styles[2:] += 1
     quick.picture(styles, noise, depth=2, kept=kept)
-    assert stages == [2]
+    assert stages == [2, 1, 2]
+
+
+def test_coarse_layers_of_many_pictures_stay_where_fine_ones_have_no_room(monkeypatch):
+    """A mixing of 3 x 2: its last layer is moved, so the finest stage alone is computed."""
+    quick = QuickGenerator(lively(shape(64))[0])
+    kept = Kept(limit_bytes=11 * 16 * 4 * (16 + 64 + 256) + 16 * 4 * 1024 * 4)
+    noise = fixed_noises(4, DEVICE)
+    draws = torch.Generator().manual_seed(0)
+    sources, own = torch.randn(3, 10, 12, generator=draws), torch.randn(2, 10, 12, generator=draws)
+    stages = []
+    inner = quick._staged
+    monkeypatch.setattr(quick, "_staged", lambda at, *rest: stages.append(at) or inner(at, *rest))
+
+    def mixed(last):
+        for row in own:
+            for source in sources:
+                cell = row.clone()
+                cell[: last + 1] = source[: last + 1]
+                quick.picture(cell, noise, depth=4, kept=kept)
+
+    for alone in (*sources, *own):
+        quick.picture(alone, noise, depth=4, kept=kept)
+    mixed(5)
+    stages.clear()
+    mixed(6)
+    assert sorted(stages) == [3] * 6 + [4] * 6
+    assert kept.num_bytes <= kept.limit_bytes
 
 
 def test_other_noise_is_kept_apart():
@@ -107,7 +135,7 @@ def test_other_noise_is_kept_apart():
 
 
 def test_row_25_what_is_kept_is_bounded():
-    """Row 25: the oldest goes first, and what is larger than the whole room is not kept."""
+    """Row 25: the oldest goes first, large ones before, and what has no room is not kept."""
     kept = Kept(limit_bytes=100)
     for name in (b"a", b"b", b"c"):
         kept.put(name, torch.zeros(10))
@@ -117,8 +145,23 @@ def test_row_25_what_is_kept_is_bounded():
     assert kept.get(b"c") is None
     kept.put(b"large", torch.zeros(100))
     assert kept.get(b"large") is None
+    kept.put(b"small", torch.zeros(1))
+    kept.put(b"e", torch.zeros(10))
+    assert kept.get(b"small") is not None
+    for number in range(100):  # what nobody asks for goes in the end, however small
+        kept.put(b"%d" % number, torch.zeros(10))
+    assert kept.get(b"small") is None
+    assert kept.num_bytes <= 100
     kept.clear()
     assert (len(kept), kept.num_bytes) == (0, 0)
+
+
+def test_what_was_asked_for_often_leaves_no_trace():
+    kept = Kept()
+    kept.put(b"a", torch.zeros(10))
+    for _ in range(1000):
+        kept.get(b"a")
+    assert len(kept._ranks) < 100
 
 
 def test_the_preview_is_near():

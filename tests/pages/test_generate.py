@@ -129,7 +129,7 @@ def test_what_is_changed_stands_in_the_address_and_restores_the_pixels(tiny, ope
     link = {name: values[0] if isinstance(values, list) else values
             for name, values in app.query_params.items()}  # fmt: skip
     assert link["psi"] == "-0.5"
-    assert link["way"] == "exact"
+    assert (link["way"], link["depth"], link["alpha"]) == ("exact", "2", "1")
     assert len(link["digest"]) == 16
     assert np.array_equal(pictures(open_page("generate", **link)), changed)
 
@@ -302,6 +302,29 @@ def test_numbers_of_a_link_that_no_input_could_show_are_brought_into_range(tiny,
 
 
 @needs_torch
+def test_pictures_of_the_command_line_open_as_they_were_made(space, open_page, tmp_path):
+    """With a share of the newest layers, a psi to the last digit, latents of a file."""
+    from models import catalogue, latents
+    from models.__main__ import main
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView, address_of
+
+    tiny = make_model(space.root, alpha=0.5)
+    entry = catalogue.entry(space.root, tiny)
+    np.save(tmp_path / "z.npy", latents.of_seeds([4, 5], 8))
+    latents.keep_latents(space.root, tmp_path / "z.npy", 8)
+    common = ["--out", str(tmp_path / "a.png"), "--alpha", "0.25", "--psi", "0.123456789"]
+    for given in (["--seeds", "4,5"], ["--latents", str(tmp_path / "z.npy")]):
+        assert main(["sample", tiny, *given, *common]) == 0
+        found = GenerateView()
+        restore(entry, found, tmp_path / "a.png")
+        app = open_page("generate", **address_of(found))
+        wanted = expected(space.root, tiny, [4, 5], psi=0.123456789, alpha=0.25)
+        assert np.array_equal(pictures(app), wanted)
+        assert not app.warning
+
+
+@needs_torch
 def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
     from core.errors import InputError
     from models import catalogue, exports
@@ -310,11 +333,30 @@ def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
 
     entry = catalogue.entry(space.root, tiny)
     image = np.zeros((4, 4, 3), np.uint8)
-    look = {"psi": 99, "cutoff": None, "depth": None, "noise_seed": -5, "way": "boom"}
-    exports.write_png(tmp_path / "a.png", image, {"command": "sample", "look": look})
+    look = {"psi": 1.5, "cutoff": None, "depth": None, "noise_seed": 5, "way": "boom"}
+    told = {"command": "sample", "look": look, "columns": 999}
+    exports.write_png(tmp_path / "a.png", image, told)
     found = GenerateView()
     restore(entry, found, tmp_path / "a.png")
-    assert (found.psi, found.noise, found.way) == (2.0, 0, "exact")
+    assert (found.psi, found.noise, found.way, found.columns) == (1.5, 5, "exact", 64)
+    for words, wrong in (
+        ("psi 9.5", {"look": {**look, "psi": 9.5}}),
+        ("psi nan", {"look": {**look, "psi": float("nan")}}),
+        ("noise -5", {"look": {**look, "noise_seed": -5}}),
+        ("alpha 7.0", {"look": {**look, "alpha": 7}}),
+        ("the noise of a file", {"noise": "0f" * 32}),
+        ("a mixing with a cutoff", {"command": "mixing", "src": [1], "dst": [2], "layers": [[0]],
+                                    "look": {**look, "cutoff": 2}}),
+    ):  # fmt: skip
+        exports.write_png(tmp_path / "b.png", image, {**told, **wrong})
+        found = GenerateView()
+        with pytest.raises(InputError, match="does not show") as refused:
+            restore(entry, found, tmp_path / "b.png")
+        assert words in str(refused.value)
+        assert found == GenerateView()
+    exports.write_png(tmp_path / "b.png", image, {**told, "latents": "0123456789abcdef"})
+    with pytest.raises(InputError, match="There are no latents"):
+        restore(entry, GenerateView(), tmp_path / "b.png")
     for wrong in (
         {"command": "mixing"},
         {"command": "depths", "seeds": []},

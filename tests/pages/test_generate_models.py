@@ -59,10 +59,3 @@ def test_what_was_set_for_a_larger_model_fits_the_next(space, open_page):
     app = open_page("generate", model=small, seeds="1", depth="9", cutoff="99")
     assert not app.error
     assert pictures(app)[0].shape == (8, 8, 3)
-
-
-@needs_torch
-def test_depths_offers_no_choice_of_one_depth(space, open_page):
-    app = open_page("generate", model=make_model(space.root), show="depths", depth="1")
-    assert "Depth" not in [one.label for one in app.selectbox]
-    assert [len(one) for one in pictures(app)] == [4, 8, 16]

@@ -1,12 +1,25 @@
 """What the Generate page's address holds: read back as written, hostile values passed over."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError
+from models.catalogue import Entry
+from models.style_config import StyleNetworks
 from ui.generate_files import apply_settings
-from ui.generate_view import SHOWN, GenerateView, address_of, fit_to, read_address, sum_read
+from ui.generate_view import (
+    SHOWN,
+    GenerateView,
+    address_of,
+    fit,
+    number_text,
+    read_address,
+    resolved,
+    sum_read,
+)
 
 
 def again(view):
@@ -18,13 +31,13 @@ def again(view):
 @pytest.mark.parametrize("shown", SHOWN)
 def test_an_address_restores_what_the_figure_follows_from(shown):
     view = GenerateView(shown=shown, model="run/a/10", digest="12ab", noise=None, way="plain",
-                        depth=3, metres=0.5)  # fmt: skip
+                        depth=3, alpha=0.375, metres=0.5)  # fmt: skip
     assert again(view) == view
 
 
 def test_every_figure_keeps_its_own_values():
     for view in (
-        GenerateView(model="m", seeds="3,5", psi=-0.5, cutoff=4, columns=2, picture=1),
+        GenerateView(model="m", seeds="3,5", psi=0.123456789012345, cutoff=4, columns=2, picture=1),
         GenerateView(model="m", shown="truncation", rows="7", psis="-2:2:0.5", measured=64),
         GenerateView(model="m", shown="mixing", sources="1", destinations="2", source_psis="-0.5",
                      destination_psis="0.7", first=2, last=5, written="0-4,5-9", reading="tuples"),
@@ -49,25 +62,9 @@ def test_links_of_other_pages_are_not_read():
     assert view == GenerateView(shown="walk")
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"depth": 9, "cutoff": 99, "first": 50, "last": 90}, (None, None, 5, 5)),
-        ({"depth": 3, "cutoff": 8, "first": 2, "last": 8}, (3, None, 2, 7)),
-        ({"depth": 0, "cutoff": 7, "first": 1, "last": 3}, (0, 7, 1, 1)),
-        ({}, (None, None, 0, 3)),
-    ],
-)
-def test_a_view_is_brought_into_what_a_model_has(before, after):
-    """A model of four depths, so eight layers, of which three depths were trained."""
-    view = GenerateView(**before)
-    fit_to(view, trained=2, depths=4)
-    assert (view.depth, view.cutoff, view.first, view.last) == after
-
-
 @given(st.dictionaries(
-    st.sampled_from(["model", "show", "psi", "depth", "noise", "way", "metres", "seeds", "cutoff",
-                     "columns", "picture", "reading", "first", "frames", "latents"]),
+    st.sampled_from(["model", "show", "psi", "depth", "alpha", "noise", "way", "metres", "seeds",
+                     "cutoff", "columns", "picture", "reading", "first", "frames", "latents"]),
     st.text(max_size=300),
 ))  # fmt: skip
 def test_row_4_hostile_addresses_leave_a_view_that_can_be_written(found):
@@ -81,6 +78,7 @@ def test_row_4_hostile_addresses_leave_a_view_that_can_be_written(found):
     assert view.noise is None or 0 <= view.noise < 2**32
     assert view.metres is None or 0.01 <= view.metres <= 10_000
     assert -2 <= view.psi <= 2
+    assert view.alpha is None or 0 <= view.alpha <= 1
     assert 0 <= view.columns <= 64
     assert 1 <= view.frames <= 24
     assert all(isinstance(text, str) for text in address_of(view).values())
@@ -106,3 +104,44 @@ def test_the_settings_of_the_command_line_are_shown_again():
     assert (view.depth, view.noise, view.digest, view.reading) == (2, 7, "ab" * 8, "tuples")
     apply_settings(view, {"command": "truncation", "seeds": [0, 1], "psis": [-1.0, 0.0]})
     assert (view.shown, view.rows, view.psis) == ("truncation", "0-1", "-1,0")
+
+
+@pytest.mark.parametrize("value", [1 / 3, 0.1 + 0.2, 1e-7, -1.0, 123456.789, 0.7])
+def test_numbers_are_written_so_that_they_are_read_as_the_same(value):
+    assert float(number_text(value)) == value
+    assert "e" not in number_text(value)
+
+
+def entry(depth=2, alpha=0.25):
+    networks = StyleNetworks(size_px=32, widths=(8,) * 4, critic_widths=(8,) * 4)
+    return Entry(id="import/a", title="a", kind="import", folder=Path("a"), digest="0f",
+                 networks=networks, depth=depth, alpha=alpha)  # fmt: skip
+
+
+def test_a_link_names_depth_and_share_though_the_view_leaves_them_to_the_model():
+    found = address_of(resolved(GenerateView(model="m"), entry()))
+    assert (found["depth"], found["alpha"]) == ("2", "0.25")
+    found = address_of(resolved(GenerateView(model="m", depth=1), entry()))
+    assert (found["depth"], found["alpha"]) == ("1", "1")
+    view = again(resolved(GenerateView(model="m"), entry()))
+    fit(view, entry())
+    assert (view.depth, view.alpha) == (None, None)
+    view = again(resolved(GenerateView(model="m"), entry()))
+    fit(view, entry(depth=3, alpha=1.0))  # the same weights, kept with another depth
+    assert (view.depth, view.alpha) == (2, 0.25)
+
+
+def test_what_another_model_had_is_brought_into_what_this_one_has():
+    view = GenerateView(depth=9, cutoff=18)
+    fit(view, entry())
+    assert (view.depth, view.cutoff) == (3, None)
+
+
+def test_layers_that_a_model_has_not_are_left_out():
+    """Three of its four depths were trained: six layers, the last is 5."""
+    view = GenerateView(first=2, last=8)
+    fit(view, entry())
+    assert (view.first, view.last) == (2, 5)
+    view = GenerateView(first=90, last=99, depth=3)
+    fit(view, entry())
+    assert (view.first, view.last) == (7, 7)
