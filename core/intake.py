@@ -65,6 +65,12 @@ def discard_upload(root: Path, path: Path) -> None:
         shutil.rmtree(path.parent, ignore_errors=True)
 
 
+def uploads(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """List the uploads that are still there, in order of their names."""
+    found = (path for path in (root / "uploads").glob("*/*") if path.name.endswith(suffixes))
+    return sorted(found, key=lambda path: (path.name, path))
+
+
 def data_files(suffixes: tuple[str, ...]) -> list[str]:
     """List files of the server's data folder, as paths below it, in order; at most 500.
 

@@ -196,7 +196,8 @@ def cut_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop) -
     """Cut a set of chips.
 
     `config` holds `workspace`, and `request` with the fields of `chips.requests.Request` that are
-    to differ from the defaults, its `options` those of `chips.options.CutOptions`.
+    to differ from the defaults, its `options` those of `chips.options.CutOptions`. Uploads among
+    its files stay: more may be cut from them, and places looked at.
     """
     from core.chips import requests
     from core.chips.options import CutOptions
@@ -213,7 +214,7 @@ def import_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
     """Take in a folder of images or an IDX file as a set of chips.
 
     `config` holds `workspace`, `out` (the set), `source` (a path), and if need be `size_px`,
-    `labels` (a path) and `replace`. An upload is deleted afterwards.
+    `labels` (a path) and `replace`. Uploads are deleted afterwards.
     """
     from core.chips.imports import import_set
 
@@ -230,7 +231,8 @@ def import_chips(config: dict[str, Any], report: Report, should_stop: ShouldStop
         on_progress=_part(report, 0, 1),
         should_stop=should_stop,
     )
-    intake.discard_upload(space.root, source)
+    for upload in (source, *([Path(labels)] if labels else [])):
+        intake.discard_upload(space.root, upload)
     return {"set": info.id, "count": info.count, "notes": [list(note) for note in info.notes]}
 
 

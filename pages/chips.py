@@ -75,9 +75,9 @@ if shown == "gallery" and index is not None:
     with left:
         gallery(chips, index, view, bands)
     with right:
+        if info.crs:  # above what grows and shrinks, so that it stays under the pointer
+            set_map(chips, index, own, view, height_px=360)
         chip_panel(chips, view, bands)
-        if info.crs:
-            set_map(chips, index, own, view, height_px=420)
 elif shown == "scales" and index is not None:
     scales(chips, index, view, bands)
 elif shown == "statistics":

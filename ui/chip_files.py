@@ -8,7 +8,7 @@ import streamlit as st
 from core import jobs
 from core.chips.display import is_classes
 from core.chips.export import QUALITY, zips_of
-from core.chips.options import LARGEST_PX
+from core.chips.options import LARGEST_PX, SMALLEST_PX
 from core.chips.sets import ChipSets, SetInfo
 from core.store import checked_id
 from core.text import N_
@@ -20,7 +20,7 @@ from ui.choice import choice, switch
 from ui.choose_file import choose_file
 from ui.errors import plain, shown_errors
 from ui.language import _
-from ui.progress import is_watched
+from ui.progress import is_running
 from ui.quantities import size_text
 from ui.server import workspace
 from ui.state import app_state
@@ -56,9 +56,14 @@ def import_panel(infos: list[SetInfo]) -> None:
         help=_("Small letters, digits, '_' and '-'."),
     )
     size = right.number_input(
-        _("Side (px)"), 0, LARGEST_PX, 0, help=_("0: the shorter side of the first image.")
+        _("Side (px)"),
+        SMALLEST_PX,
+        LARGEST_PX,
+        None,
+        placeholder=_("as the first image"),
+        help=_("Empty: the shorter side of the first image."),
     )
-    if st.button(_("Take the images in"), type="primary", disabled=is_watched("import")):
+    if st.button(_("Take the images in"), type="primary", disabled=is_running("import")):
         with shown_errors():
             set_id = checked_id(title.strip(), what=N_("chip set"))
             root = workspace().root
@@ -67,7 +72,7 @@ def import_panel(infos: list[SetInfo]) -> None:
                 "workspace": str(root.resolve()),
                 "out": set_id,
                 "source": str(path.resolve()),
-                "size_px": int(size) or None,
+                "size_px": size,
                 "labels": str(labels[0].resolve()) if labels else None,
             }
             app_state().jobs["import"] = jobs.submit(root / "jobs", "import-chips", config)
@@ -110,7 +115,7 @@ def export_panel(info: SetInfo, area: Area | None) -> None:
     most = count * sum(size**2 for size in sizes) * (1 if len(bands) == 1 else 3)
     said = _("{count:,} files, at most {size}.")
     st.caption(said.format(count=count * len(sizes), size=size_text(most)))
-    if st.button(_("Write the images"), type="primary", disabled=not sizes or is_watched("export")):
+    if st.button(_("Write the images"), type="primary", disabled=not sizes or is_running("export")):
         root = workspace().root
         config = {"workspace": str(root.resolve()), "set": info.id, "options": options}
         app_state().jobs["export"] = jobs.submit(root / "jobs", "export-chips", config)

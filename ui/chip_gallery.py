@@ -17,7 +17,7 @@ from core.chips.tables import SHARE
 from core.workspace import Area
 from ui import cached_chips
 from ui.chip_grid import Sheet, chip_grid, inline, picture_html
-from ui.chip_map import chip_ring, ring_bounds
+from ui.chip_map import Ring, chip_ring, ring_bounds
 from ui.chip_view import ChipView
 from ui.chip_words import (
     band_choices,
@@ -32,12 +32,13 @@ from ui.choice import choice, switch
 from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import share_text
-from ui.server import base_path, workspace
+from ui.server import base_path
 from ui.state import app_state
 
 PAGE = 60
 _PAGE_PX = 1_000_000
 _ON_SCALES = 8
+_SOME = 0.01
 
 
 def picture_panel(info: SetInfo, area: Area | None, view: ChipView) -> tuple[int, ...]:
@@ -105,11 +106,12 @@ def _cover_filter(chips: ChipSet, wanted: Wanted, key: str) -> Wanted:
     text = choice(_("Land cover"), names, value=value, key=f"fc-{key}")
     if not text:
         return replace(wanted, cover=None, low=0.0, high=1.0)
+    low = _SOME if wanted.cover is None else wanted.low  # who chooses a class wants to see it
     span = st.slider(
         _("Its share of the chip (%)"),
         0,
         100,
-        (round(100 * wanted.low), round(100 * wanted.high)),
+        (round(100 * low), round(100 * wanted.high)),
         key=f"fr-{key}",
     )
     return replace(wanted, cover=int(text), low=span[0] / 100, high=span[1] / 100)
@@ -157,9 +159,7 @@ def _choose(number: int) -> None:
 
 
 def _pager(view: ChipView, pages: int, count: int, all_of_them: int) -> None:
-    said = _("All {count:,} chips").format(count=count)
-    if count < all_of_them:
-        said = _("{count:,} of {all:,} chips").format(count=count, all=all_of_them)
+    said = _count_text(count, all_of_them)
     if pages > 1:
         said += " · " + _("page {page} of {pages}").format(page=view.page + 1, pages=pages)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -170,6 +170,12 @@ def _pager(view: ChipView, pages: int, count: int, all_of_them: int) -> None:
             view.page += 1
             st.rerun()
         st.markdown(said)
+
+
+def _count_text(count: int, all_of_them: int) -> str:
+    if count == all_of_them:
+        return _("All {count:,} chips").format(count=count)
+    return _("{count:,} of {all:,} chips").format(count=count, all=all_of_them)
 
 
 def _titles(chips: ChipSet, some: NDArray[np.int64]) -> list[tuple[int, str]]:
@@ -205,6 +211,10 @@ def scales(chips: ChipSet, index: NDArray[np.int64], view: ChipView,
     if not len(some):
         st.info(_("No chip is like that."))
         return
+    said = _count_text(len(index), info.count)
+    if len(some) < len(index):
+        said += " · " + _("{count} are drawn").format(count=len(some))
+    st.markdown(said)
     titles = tuple(_titles(chips, some))
     numbers = [int(n) for n in some]
     sheets = [
@@ -247,14 +257,16 @@ def chip_panel(chips: ChipSet, view: ChipView, bands: tuple[int, ...]) -> None:
     codes = covers_of(chips.table.iloc[[view.chip]])
     st.markdown(_("**Chip {number}**").format(number=view.chip))
     _facts(info, url, facts, {code: float(row[f"{SHARE}{code}"]) for code in codes})
-    if ring and st.button(_("Go there on the map"), width="stretch"):
-        view.go = (uuid.uuid4().hex, ring_bounds(ring))
+    if ring:
+        st.button(_("Go there on the map"), width="stretch", on_click=_go, args=(ring,))
+
+
+def _go(ring: Ring) -> None:
+    app_state().chips.go = (uuid.uuid4().hex, ring_bounds(ring))
 
 
 def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) -> None:
-    stamp = workspace().stamp(info.area) if info.area else 0
-    given = (info.id, info.digest, stamp)
-    found = cached_chips.place_chip(*given, *place)
+    found = cached_chips.place_chip(info.id, info.digest, *place)
     facts = {
         _("Cut from"): _(found.source),
         _("Date"): found.date,
@@ -262,7 +274,7 @@ def _place(info: SetInfo, place: tuple[float, float], bands: tuple[int, ...]) ->
         _("Centre"): f"{place[0]:.5f}°, {place[1]:.5f}°",
     }
     st.markdown(_("**This place as a chip**"))
-    picture = cached_chips.place_picture(*given, place, bands)
+    picture = cached_chips.place_picture(info.id, info.digest, place, bands)
     _facts(info, inline(picture), facts, found.shares)
 
 

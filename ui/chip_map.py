@@ -173,9 +173,9 @@ def _place_ring(info: SetInfo, place: tuple[float, float]) -> Ring | None:
     """Return the outline of a place as a chip; None where it cannot be one, as is said beside."""
     from core.errors import AppError
 
-    stamp = workspace().stamp(info.area) if info.area else 0
     try:
-        return _ring(cached_chips.place_chip(info.id, info.digest, stamp, *place).outline)
+        with st.spinner(_("Looking for places")):  # a large file may have to be told by its bytes
+            return _ring(cached_chips.place_chip(info.id, info.digest, *place).outline)
     except AppError:
         return None
 

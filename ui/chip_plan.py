@@ -6,7 +6,7 @@ from typing import Any, Literal, cast
 import streamlit as st
 
 from core import intake
-from core.chips.options import LARGEST_PX, MOST_CHIPS, SMALLEST_PX, CutOptions
+from core.chips.options import LARGEST_PX, LARGEST_SIDE_M, MOST_CHIPS, SMALLEST_PX, CutOptions
 from core.chips.preview import TRIALS, Preview
 from core.chips.requests import Request
 from core.chips.sets import ChipSets, SetInfo
@@ -19,14 +19,14 @@ from core.workspace import Area
 from ui import cached_chips
 from ui.chip_grid import inline, picture_html
 from ui.chip_map import plan_map
-from ui.chip_sets import free_name, simulated_seed, start_cut
+from ui.chip_sets import cut_name, simulated_seed, start_cut
 from ui.chip_words import metres_text
 from ui.choice import choice, switch
 from ui.choose_file import choose_file
 from ui.errors import show_error, shown_errors
 from ui.language import _
 from ui.layer_words import layer_title
-from ui.progress import is_watched
+from ui.progress import is_running
 from ui.quantities import share_text, size_text
 from ui.server import workspace
 
@@ -59,7 +59,7 @@ def _request(area: Area | None, infos: list[SetInfo]) -> Request | None:
     stem = area.id if area and source == "layers" else str(source)
     name = st.text_input(
         _("Name of the set"),
-        value=free_name(f"{stem[:40]}-chips", [info.id for info in infos]),
+        value=cut_name(stem, [info.id for info in infos]),
         max_chars=64,
         key=f"cut-name-{key}-{source}-{len(infos)}",  # proposed anew once a set is made
         help=_("Small letters, digits, '_' and '-'."),
@@ -110,6 +110,11 @@ def _files(area: Area | None, key: str) -> dict[str, Any] | None:
     uploaded = choose_file(
         f"chips-{key}", intake.RASTER_SUFFIXES, label=_("Or upload one"), is_upload_only=True
     )
+    if uploaded:
+        text = _(
+            "An upload is kept for a day. To look at places of the set later, upload it again."
+        )
+        st.caption(text)
     paths = tuple(dict.fromkeys([*chosen, *([str(uploaded[0].resolve())] if uploaded else [])]))
     if not paths:
         st.caption(_("Choose one file or several of one kind: other places, or other dates."))
@@ -128,24 +133,31 @@ def _options(key: str, *, is_place_known: bool) -> CutOptions:
     """Draw sizes, number and, folded, all else."""
     left, right = st.columns(2)
     size = int(_number(left, _("Side (px)"), (SMALLEST_PX, LARGEST_PX), 64, key="px", step=16))
-    said = _("0: as many of the source's pixels as the side in px.")
-    metres = _number(right, _("Side (m)"), (0.0, 1e6), 0.0, key="m", said=said)
+    metres = _number_or_none(
+        right, _("Side (m)"), (0.01, LARGEST_SIDE_M), _("auto"), key="m",
+        said=_("Empty: as many of the source's pixels as the side in px."),
+    )  # fmt: skip
     ways = {"random": _("At random"), "grid": _("Side by side")}
     way = switch(_("Places"), ways, value="random", key=f"cut-way-{key}", is_kept=True)
     is_grid = way == "grid"
     left, right = st.columns(2)
-    count = _number(
-        left, _("Number"), (0 if is_grid else 1, MOST_CHIPS), 0 if is_grid else 2000,
-        key=f"count-{way}", step=100, said=_("On a grid 0 is all that fit."),
-    )  # fmt: skip
+    label, limits = _("Number"), (1, MOST_CHIPS)
+    count: float | None
+    if is_grid:
+        said = _("Empty: all that fit.")
+        count = _number_or_none(
+            left, label, limits, _("all"), key="count-grid", step=100, said=said
+        )
+    else:
+        count = _number(left, label, limits, 2000, key="count-random", step=100)
     said = _("The same seed, the same set.")
     seed = int(_number(right, _("Seed"), (0, 2**31 - 1), 0, key="seed", said=said))
     with st.expander(_("More choices")):
         more = _more(way, key, is_place_known)
     return CutOptions(
         size_px=size,
-        metres=metres or None,
-        count=int(count) or None,
+        metres=metres,
+        count=None if count is None else int(count),
         grid=is_grid,
         seed=seed,
         **more,
@@ -157,7 +169,7 @@ def _more(way: str, key: str, is_place_known: bool) -> dict[str, Any]:
     left, right = st.columns(2)
     valid = _number(left, _("Least valid pixels (%)"), (0, 100), 100, key="valid")
     label = _("Least distance of centres (m)")
-    distance = _number(right, label, (0.0, 1e6), 0.0, key="apart", step=10.0)
+    distance = _number(right, label, (0.0, LARGEST_SIDE_M), 0.0, key="apart", step=10.0)
     overlap = _number(
         left, _("Overlap, at most (%)"), (0, 90 if is_grid else 100), 0 if is_grid else 100,
         key=f"overlap-{way}", said=_("Share of a chip that another one may repeat."),
@@ -184,10 +196,12 @@ def _more(way: str, key: str, is_place_known: bool) -> dict[str, Any]:
     if split == "place":
         first, second, third = st.columns(3)
         share = _number(first, _("For the test (%)"), (1, 90), 20, key="share")
-        said = _("0: from 2 to 8 chips a side.")
-        block = _number(second, _("Block (m)"), (0.0, 1e6), 0.0, key="block", said=said)
-        gap = _number(third, _("Gap (m)"), (0.0, 1e6), 0.0, key="gap", step=10.0)
-        options |= {"test_share": share / 100, "block_m": block or None, "gap_m": gap}
+        block = _number_or_none(
+            second, _("Block (m)"), (0.01, LARGEST_SIDE_M), _("auto"), key="block",
+            said=_("Empty: from 2 to 8 chips a side."),
+        )  # fmt: skip
+        gap = _number(third, _("Gap (m)"), (0.0, LARGEST_SIDE_M), 0.0, key="gap", step=10.0)
+        options |= {"test_share": share / 100, "block_m": block, "gap_m": gap}
     return options
 
 
@@ -203,9 +217,33 @@ def _number(
 ) -> float:
     """Draw a number that stays while another view is looked at."""
     found: float = place.number_input(
-        label, *limits, value, step, key=f"cut-{key}", help=said, persist_state="session"
-    )
+        label, *limits, value, step, _plain_format(limits), key=f"cut-{key}", help=said,
+        persist_state="session",
+    )  # fmt: skip
     return found
+
+
+def _number_or_none(
+    place: Any,
+    label: str,
+    limits: tuple[float, float],
+    empty: str,
+    *,
+    key: str,
+    step: float = 10.0,
+    said: str | None = None,
+) -> float | None:
+    """Draw a number as `_number` does, which may be left out; `empty` says what that means."""
+    found: float | None = place.number_input(
+        label, *limits, None, step, _plain_format(limits), key=f"cut-{key}", help=said,
+        placeholder=empty, persist_state="session",
+    )  # fmt: skip
+    return found
+
+
+def _plain_format(limits: tuple[float, float]) -> str | None:
+    """Return a format that writes 100 and 0.5 and not 100.00; None for whole numbers."""
+    return "%g" if isinstance(limits[1], float) else None
 
 
 def _start(request: Request | None, infos: list[SetInfo]) -> None:
@@ -214,7 +252,7 @@ def _start(request: Request | None, infos: list[SetInfo]) -> None:
     taken = request.out in [info.id for info in infos]
     if taken and st.checkbox(_("Replace the set of that name")):
         request = replace(request, replace=True)
-    if st.button(_("Cut the set"), type="primary", width="stretch", disabled=is_watched("cut")):
+    if st.button(_("Cut the set"), type="primary", width="stretch", disabled=is_running("cut")):
         checked_id(request.out, what=N_("chip set"))
         ChipSets(workspace().root).check_free(request.out, is_replaced=request.replace)
         start_cut(request)
@@ -223,11 +261,10 @@ def _start(request: Request | None, infos: list[SetInfo]) -> None:
 def _preview(request: Request, area: Area | None) -> None:
     """Draw what would come out; what cannot be cut is said here, before it is tried."""
     asked = replace(request, out="preview", replace=False)
-    stamp = workspace().stamp(request.area) if request.area else 0
     try:
         with st.spinner(_("Looking for places")):
-            found = cached_chips.chip_preview(asked, stamp)
-            picture = cached_chips.trial_picture(asked, stamp)
+            found = cached_chips.chip_preview(asked)
+            picture = cached_chips.trial_picture(asked)
     except AppError as err:
         show_error(err)
         return

@@ -11,18 +11,22 @@ from core.chips.sets import ChipSets, SetInfo
 from core.errors import AppError
 from core.store import slug
 from core.workspace import Area
+from models import runs
+from models.sets import is_set
 from ui.chip_view import ChipView
 from ui.chip_words import channels_text, metres_text, split_names
 from ui.choice import choice, switch
 from ui.errors import plain, shown_errors
 from ui.frame import area_title
 from ui.language import _
-from ui.progress import is_watched
+from ui.progress import is_running
 from ui.quantities import size_text
 from ui.server import workspace
 from ui.state import app_state
+from ui.train_words import run_line
 
 FIRST_COUNT = 2000
+_MOST_RUNS = 5
 
 
 def all_sets() -> list[SetInfo]:
@@ -96,9 +100,14 @@ def key_figures(info: SetInfo, area: Area | None) -> None:
         _("A pixel means"): _("no place") if metres is None else f"{metres_text(metres)} m",
         _("On the disk"): size_text(info.num_bytes),
     }
-    for column, (name, value) in zip(st.columns([2, 3, 3, 2, 2]), figures.items(), strict=True):
+    for column, (name, value) in zip(st.columns([4, 6, 6, 5, 5]), figures.items(), strict=True):
         column.metric(name, value)
-    st.caption(_("Channels: {names}").format(names=plain(channels_text(info.channels, area))))
+    said = _("Channels: {names}").format(names=plain(channels_text(info.channels, area)))
+    if info.made == "import" and "test" not in info.splits:
+        said += " · " + _(
+            "All are for training: images without a place are split by folders *train* and *test*."
+        )
+    st.caption(said)
 
 
 def first_set(area: Area | None) -> None:
@@ -109,7 +118,7 @@ def first_set(area: Area | None) -> None:
             " layers; networks learn from thousands of them."
         )
     )
-    if is_watched("cut"):
+    if is_running("cut"):
         return
     label = _("Cut {count:,} chips of the simulated imagery").format(count=FIRST_COUNT)
     if st.button(label, type="primary", help=_("64 px of 1 m, train and test in blocks apart.")):
@@ -120,7 +129,7 @@ def first_request(area: Area | None, taken: list[str]) -> Request:
     """Return what the one click cuts: the simulated city's imagery, inside its area if chosen."""
     seed = simulated_seed(area)
     return Request(
-        out=free_name("simulated-64", taken),
+        out=cut_name("simulated", taken),
         area=area.id if area and seed is not None else "",
         simulated=0 if seed is None else seed,
     )
@@ -139,6 +148,11 @@ def free_name(name: str, taken: list[str]) -> str:
     return next(found for found in names if found not in taken)
 
 
+def cut_name(source: str, taken: list[str]) -> str:
+    """Return a name for a set that is to be cut from a source."""
+    return free_name(f"{source[:40]}-chips", taken)
+
+
 def start_cut(request: Request) -> None:
     """Start cutting a set as a job."""
     root = workspace().root
@@ -153,8 +167,10 @@ def made_set(job: jobs.Job) -> str:
     view = app_state().chips
     view.choose(info.id)
     view.shown = "gallery"
-    text = _("{name} is there: {count:,} chips.")
-    return text.format(name=plain(info.id), count=info.count)
+    said = _("{name} is there: {count:,} chips.").format(name=plain(info.id), count=info.count)
+    if left := info.options.get("left_out"):
+        said += " " + _("Images left out: {count:,}. See Sets for the reason.").format(count=left)
+    return said
 
 
 def sets_panel(infos: list[SetInfo], info: SetInfo, area: Area | None, view: ChipView) -> None:
@@ -231,9 +247,10 @@ def _facts(info: SetInfo, area: Area | None) -> dict[str, str]:
 
 
 def _translated(values: dict[str, object]) -> dict[str, object]:
-    """Translate the names of splits among a note's values."""
+    """Translate the reason and the names of splits among a note's values."""
     names = split_names()
-    return {key: names.get(str(value), value) for key, value in values.items()}
+    found = {key: names.get(str(value), value) for key, value in values.items()}
+    return found | ({"reason": _(str(found["reason"]))} if "reason" in found else {})
 
 
 def _verify(info: SetInfo) -> None:
@@ -245,6 +262,7 @@ def _verify(info: SetInfo) -> None:
 
 def _delete(set_id: str, view: ChipView) -> None:
     with st.popover(_("Delete"), width="stretch"):
+        _warn_of_runs(set_id)
         sure = st.checkbox(
             _("Yes, delete {name} with all its chips").format(name=plain(set_id)),
             key=f"sure-set-{set_id}",
@@ -252,6 +270,22 @@ def _delete(set_id: str, view: ChipView) -> None:
         if st.button(_("Delete the set"), key=f"delete-set-{set_id}", disabled=not sure):
             with shown_errors():
                 _deleted(set_id, view)
+
+
+def _warn_of_runs(set_id: str) -> None:
+    """Name the runs that learn from a set: the files alone would let it go without a word."""
+    found = [
+        run
+        for run in runs.runs(workspace().root / "runs")
+        if run.config.data == set_id and is_set(set_id)
+    ]
+    if not found:
+        return
+    lines = [plain(run_line(run)) for run in found[:_MOST_RUNS]]
+    if len(found) > _MOST_RUNS:
+        lines.append(_("{count} more").format(count=len(found) - _MOST_RUNS))
+    said = _("These runs learn from it. Without it they can be looked at, but not go on:")
+    st.warning("\n".join([said, "", *(f"- {line}" for line in lines)]))
 
 
 def _deleted(set_id: str, view: ChipView) -> None:

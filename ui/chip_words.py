@@ -113,8 +113,8 @@ def cover_colour(info: SetInfo, code: int) -> str:
 def warning_names() -> dict[str, str]:
     """Return the warnings and their visible names."""
     return {
-        "blurred": _("Far less detail than most"),
-        "alike": _("Nearly like another chip"),
+        "blurred": _("Little detail"),
+        "alike": _("Nearly like another"),
         "across": _("Alike in train and test"),
         "gaps": _("Missing pixels"),
     }

@@ -393,6 +393,9 @@ html, body {{ margin: 0; }}
 .ups-legend details:not(:first-child) {{ margin-top: 8px; }}
 @media (max-width: 640px) {{ .ups-legend {{ max-width: 190px; max-height: 190px;
   font-size: 11px; padding: 5px 7px; }} .ups-legend .bar, .ups-legend .ends {{ width: 170px; }} }}
+/* No room beside the scale: above it. */
+@media (max-width: 340px) {{ .leaflet-bottom .ups-legend.leaflet-control {{ margin-bottom: 52px;
+  max-height: 150px; }} }}
 .ups-legend .row {{ display: flex; gap: 7px; align-items: center; }}
 .ups-legend .box {{ width: 14px; height: 14px; border-radius: 2px; flex: none;
   border: 1px solid rgba(0,0,0,.25); }}

@@ -80,6 +80,17 @@ def is_watched(*purposes: str) -> bool:
     return any(app_state().jobs.get(purpose) for purpose in purposes)
 
 
+def is_running(purpose: str) -> bool:
+    """Tell whether a job that this session watches runs; one that failed keeps nobody waiting."""
+    job_id = app_state().jobs.get(purpose)
+    if not job_id:
+        return False
+    try:
+        return jobs.job(workspace().root / "jobs", job_id).state == "running"
+    except AppError:
+        return False
+
+
 def _running_job(purpose: str, area: str | None) -> str:
     """Return the id of the running job of a purpose, on an area unless None; "" for none."""
     root = workspace().root / "jobs"
@@ -134,15 +145,12 @@ def _ended(
         else:
             error = AppError(found.problem, hint=found.hint, **found.values)
             st.error(f"{plain(title)}: {plain(error.message(_))}")
-        again, away, _rest = st.columns([1, 1, 4])
-        if retry and again.button(
-            _("Go on") if is_kept else _("Try again"),
-            key=f"again-{purpose}",
-            type="primary",
-            width="stretch",
-        ):
-            app_state().jobs[purpose] = retry()
-            st.rerun()
-        if away.button(_("Dismiss"), key=f"dismiss-{purpose}", width="stretch"):
-            app_state().jobs.pop(purpose)
-            st.rerun()
+        with st.container(horizontal=True):
+            if retry and st.button(
+                _("Go on") if is_kept else _("Try again"), key=f"again-{purpose}", type="primary"
+            ):
+                app_state().jobs[purpose] = retry()
+                st.rerun()
+            if st.button(_("Dismiss"), key=f"dismiss-{purpose}"):
+                app_state().jobs.pop(purpose)
+                st.rerun()

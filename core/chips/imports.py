@@ -14,9 +14,10 @@ otherwise. Links are followed inside the folder only.
 
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,9 @@ class _Making:
 class _Told:
     """What happened to images on the way."""
 
-    unread: list[str] = field(default_factory=list)
-    num_unread: int = 0
+    unread: dict[str, list[str]] = field(default_factory=dict)
+    """Names of images that could not be read, by the reason; some of each."""
+    num_unread: Counter[str] = field(default_factory=Counter)
     smaller: int = 0
     cropped: int = 0
     recoloured: int = 0
@@ -72,29 +74,36 @@ class _Told:
     def notes(self, size_px: int) -> list[tuple[str, dict[str, Any]]]:
         """Return sentences on what was not zero."""
         found: list[tuple[str, dict[str, Any]]] = []
-        if self.num_unread:
+        for reason, names in self.unread.items():
+            count = self.num_unread[reason]
+            some = "; ".join([*names, "…"] if count > len(names) else names)
             found.append(
                 (
-                    N_("{count:,} images could not be read: {names}"),
-                    {"count": self.num_unread, "names": "; ".join(self.unread)},
+                    N_("Images left out: {count:,} ({reason}): {names}"),
+                    {"count": count, "reason": reason, "names": some},
                 )
             )
         for count, text in (
-            (self.smaller, N_("{count:,} images are smaller than {size} px and were left out.")),
-            (self.cropped, N_("{count:,} images are not square; their middle was taken.")),
-            (self.recoloured, N_("{count:,} images are grey among coloured ones, or the reverse.")),
-            (self.others, N_("{count:,} files are no PNG or JPEG and were left out.")),
+            (self.smaller, N_("Images left out: {count:,} (smaller than {size} px)")),
+            (self.cropped, N_("Images that are not square: {count:,}. Their middle was taken.")),
+            (self.recoloured, N_("Grey images among coloured ones, or the reverse: {count:,}")),
+            (self.others, N_("Files left out: {count:,} (no PNG or JPEG)")),
             (
                 self.jpeg,
                 N_(
-                    "{count:,} images are JPEG: blocks and lost detail are in them and a model"
-                    " learns them. Compare generated images with images that were packed alike."
+                    "JPEG images: {count:,}. Blocks and lost detail are in them and a model learns"
+                    " them. Compare generated images with images that were packed alike."
                 ),
             ),
         ):
             if count:
                 found.append((text, {"count": count, "size": size_px}))
         return found
+
+    @property
+    def left_out(self) -> int:
+        """Return how many images did not come in."""
+        return self.smaller + self.num_unread.total()
 
 
 def import_set(
@@ -133,14 +142,16 @@ def import_set(
     sets.check_free(set_id, is_replaced=is_replaced)
     told = _Told()
     folder = workspace.scratch()
+    is_numbered = False
     try:
         if source.suffix.lower() == ".zip" and source.is_file():
             on_progress(0.0, N_("Unpacking"))
             source = _unpacked(source, folder, lambda _share: stop_if(should_stop, set_id))
+            is_numbered = True
         return _keep(
             workspace,
             _Making(set_id, folder, is_replaced),
-            _parts(source, size_px, labels, told),
+            _parts(source, size_px, labels, told, is_numbered=is_numbered),
             told,
             on_progress,
             should_stop,
@@ -176,13 +187,17 @@ class _Parts:
     name: str
 
 
-def _parts(source: Path, size_px: int | None, labels: Path | None, told: _Told) -> _Parts:
+def _parts(
+    source: Path, size_px: int | None, labels: Path | None, told: _Told, *, is_numbered: bool
+) -> _Parts:
     if source.is_dir():
         files = [
             path for path in sorted(source.iterdir()) if "images" in path.name and path.is_file()
         ]
         digits = [path for path in files if idx.is_idx(within(source.resolve(), path))]
-        return _idx_parts(digits, size_px, None) if digits else _folder_parts(source, size_px, told)
+        if digits:
+            return _idx_parts(digits, size_px, None)
+        return _folder_parts(source, size_px, told, is_numbered=is_numbered)
     if not source.is_file():
         raise InputError(N_("There is no folder or file {path}."), path=str(source)[:200])
     return _idx_parts([source], size_px, labels)
@@ -215,12 +230,15 @@ def _idx_parts(paths: list[Path], size_px: int | None, labels: Path | None) -> _
                 done += len(images)
                 yield chips, rows
 
-    return _Parts(sum(shape[0] for shape in shapes), size, 1, batches(), paths[0].parent.name)
+    name = paths[0].name if len(paths) == 1 else paths[0].parent.name
+    return _Parts(sum(shape[0] for shape in shapes), size, 1, batches(), name)
 
 
-def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:
+def _folder_parts(source: Path, size_px: int | None, told: _Told, *, is_numbered: bool) -> _Parts:
     skipped: list[str] = []
     images = list(list_images(source, skipped))
+    if is_numbered:
+        images = [replace(image, name=_own_name(image.name)) for image in images]
     told.others = len(skipped)
     readable = _first_readable(images, told)
     if readable is None:
@@ -228,7 +246,7 @@ def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:
             N_("{name} holds no image that can be read. {reason}"),
             hint=N_("Give a folder with PNG or JPEG files, or folders of them."),
             name=source.name,
-            reason="; ".join(told.unread),
+            reason="; ".join(f"{names[0]}: {why}" for why, names in told.unread.items()),
         )
     first = readable
     size = size_px or min(first.shape[:2])
@@ -237,7 +255,7 @@ def _folder_parts(source: Path, size_px: int | None, told: _Told) -> _Parts:
 
     def batches() -> Iterator[tuple[NDArray[np.uint8], list[tuple[str, str, str]]]]:
         told.unread.clear()
-        told.num_unread = 0
+        told.num_unread.clear()
         chips, rows, begun = [], [], time.monotonic()
         for image in images:
             found = _read(image, told)
@@ -307,7 +325,7 @@ def _keep(
         channels=tuple(image_channels(parts.channels)),
         labels=tuple(labels[:_MOST_LABELS]),
         sources=({"name": parts.name, "images": len(rows)},),
-        options={"size_px": parts.size_px},
+        options={"size_px": parts.size_px, "left_out": told.left_out},
         notes=tuple(told.notes(parts.size_px)),
         code=code_version(),
         digest=store.file_digest(pixels),
@@ -331,10 +349,17 @@ def _read(image: Image, told: _Told) -> NDArray[np.uint8] | None:
     try:
         return read_picture(image.path)
     except RefusedFileError as err:
-        told.num_unread += 1
-        if len(told.unread) < _MOST_NAMED:
-            told.unread.append(f"{image.name[-80:]} ({err.values['reason']})")
+        reason = str(err.values["reason"])
+        told.num_unread[reason] += 1
+        if len(names := told.unread.setdefault(reason, [])) < _MOST_NAMED:
+            names.append(image.name[-80:])
         return None
+
+
+def _own_name(name: str) -> str:
+    """Return a name without the number that `unpack_images` put before it."""
+    path = PurePosixPath(name)
+    return str(path.with_name(path.name.partition("-")[2]))
 
 
 def _channels_of(found: NDArray[np.uint8], is_grey: bool, size: int) -> NDArray[np.uint8]:

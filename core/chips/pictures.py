@@ -49,7 +49,10 @@ def read_picture(path: Path, *, most_px: int = _LARGEST_PX) -> NDArray[np.uint8]
     except (
         OSError, ValueError, SyntaxError, EOFError, MemoryError, struct.error, zlib.error,
     ) as err:  # fmt: skip
-        raise _refused(path, str(err).split("\n", 1)[0][:120] or N_("it is damaged")) from err
+        # Pillow's words name objects and paths. What the system says, such as of a permission,
+        # has a number.
+        said = err.strerror if isinstance(err, OSError) and err.errno else None
+        raise _refused(path, said or N_("it is no whole PNG or JPEG")) from err
 
 
 def _check_header(path: Path, image: Any, most_px: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from core import rasters
+from core import intake, rasters, store
 from core.chips.cut import chip_at, window_at
 from core.chips.drawn import DrawnSource
 from core.chips.material import Material
@@ -51,10 +52,10 @@ def chip_of(
         info: The set.
         lon: Longitude of the middle, degrees.
         lat: Latitude.
-        files: Where the files may lie that the set was cut from; told by name and size.
+        files: Where the files may lie that the set was cut from; told by name and content.
 
     Raises:
-        InputError: The set was imported, or what it was cut from is gone.
+        InputError: The set was imported, or what it was cut from is gone or has changed.
         ExtentError: No source holds the place.
     """
     options = CutOptions(size_px=info.size_px, metres=info.options.get("metres"))
@@ -137,8 +138,11 @@ def _material(workspace: Workspace, info: SetInfo, files: Sequence[Path]) -> Mat
     there = tuple(source for source in sources if source is not None)
     if not there:
         raise InputError(
-            N_("The files that {name} was cut from are not here any more."),
-            hint=N_("Bring them back to the study area's images or the server's data folder."),
+            N_("The files that {name} was cut from are not here any more, or have changed."),
+            hint=N_(
+                "Bring them back to the study area's images or the server's data folder, or upload"
+                " them again where sets are cut."
+            ),
             name=info.id,
         )
     return Material(sources=there, channels=info.channels)
@@ -163,7 +167,19 @@ def _layers(workspace: Workspace, info: SetInfo) -> Source:
 
 def _file(entry: dict[str, Any], files: Sequence[Path]) -> Source | None:
     for path in files:
-        is_it = rasters.source_name(path) == entry["name"] and path.is_file()
-        if is_it and path.stat().st_size == entry["bytes"]:
+        if (
+            rasters.source_name(path) == entry["name"]
+            and path.is_file()
+            and path.stat().st_size == entry["bytes"]
+            # Files of one grid often have one size: another year's must not pass for this one.
+            and _digest(path, intake.stamp(path)) == entry["sha256"]
+        ):
             return RasterSource(path, date=str(entry["date"]), bands=entry["bands"])
     return None
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, stamp: int) -> str:
+    """Return the digest of a file; `stamp` is the file's. A second for half a gigabyte."""
+    del stamp
+    return store.file_digest(path)

@@ -73,17 +73,19 @@ class Preview:
 def preview(workspace: Workspace, request: Request) -> Preview:
     """Look at a request without cutting its set; about two seconds at most.
 
-    What is balanced is not looked at: it decides which of the places are taken.
+    What is balanced is not looked at: it decides which of the places are taken. Large files are
+    not read through: the range of their values, or their classes, are told from a part of them.
 
     Raises:
-        AppError: What `requests.run` refuses before it cuts, but for the name.
+        AppError: What `requests.run` refuses before it cuts, but for the name, and for what only
+            a file's every pixel tells.
     """
     check_request(request)
     check_room(workspace.root, request.options, 1, 1)
     around = surroundings(workspace, request)
     material = None
     try:
-        material = material_of(workspace, request)
+        material = material_of(workspace, request, is_rough=True)
         if not request.cover:
             around = with_truth(around, material)
         return _look(workspace.root, request, material, around)

@@ -84,8 +84,11 @@ def run(
             material.close()
 
 
-def material_of(workspace: Workspace, request: Request) -> Material:
-    """Open the layers, files or drawn imagery of a request."""
+def material_of(workspace: Workspace, request: Request, *, is_rough: bool = False) -> Material:
+    """Open the layers, files or drawn imagery of a request.
+
+    With `is_rough`, for a look beforehand, large files are not read through.
+    """
     if request.simulated is not None:
         return simulated_material(request.simulated)
     if request.files:
@@ -95,9 +98,15 @@ def material_of(workspace: Workspace, request: Request) -> Material:
             bands=request.bands or None,
             dates=request.dates or None,
             value_range=request.value_range,
+            is_rough=is_rough,
         )
-    area = workspace.area(request.area)
-    return layer_material(workspace, area, request.layers, value_range=request.value_range)
+    return layer_material(
+        workspace,
+        workspace.area(request.area),
+        request.layers,
+        value_range=request.value_range,
+        is_rough=is_rough,
+    )
 
 
 def surroundings(workspace: Workspace, request: Request) -> Surroundings:

@@ -92,6 +92,9 @@ class RasterSource:
             if len(set(self.bands)) < len(self.bands):
                 raise InputError(N_("A band can be taken only once."))
             self.dtype = np.dtype(dataset.dtypes[self.bands[0] - 1])
+            self.block_px = dataset.block_shapes[self.bands[0] - 1]
+            # Bands may lie pixel by pixel: who reads one unpacks all.
+            self.pixel_bytes = dataset.count * self.dtype.itemsize
             self.descriptions = tuple(dataset.descriptions[band - 1] or "" for band in self.bands)
             self._nodata = [rasters.nodata_of(dataset, band) for band in self.bands]
             # Infrared as the fourth band of a GeoTIFF is often declared as alpha by mistake: who

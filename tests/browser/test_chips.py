@@ -88,6 +88,13 @@ def test_the_gallery_shows_its_chips_and_nothing_overflows(visit, corner, size, 
     sheet = loaded(page, sheet_of(page))
     first = np.moveaxis(corner.read([0])[0, :3], 0, -1)
     np.testing.assert_array_equal(sheet[:32, :32], first)
+    legend, scale = frame_of_map(page).evaluate(
+        "() => ['.ups-legend', '.leaflet-control-scale'].map(name => {"
+        " const box = document.querySelector(name).getBoundingClientRect();"
+        " return [box.left, box.top, box.right, box.bottom]; })"
+    )
+    is_narrow = size[0] < 1000  # the legend may take the whole width
+    assert legend[3] <= scale[1] if is_narrow else legend[0] >= scale[2]
 
 
 def test_a_set_is_cut_as_a_job_that_survives_a_reload(visit, server, corner):
@@ -123,9 +130,12 @@ def test_a_cut_can_be_cancelled_and_leaves_nothing(visit, server, corner):
 
 def test_a_chip_tells_what_is_known_of_it_and_its_link_restores_it(visit, corner):
     page = visit.open("chips", area=AREA, set=SET)
+    frame_of_map(page)
+    before = page.locator(FRAME).bounding_box()
     chips_of(page).nth(7).click()
     expect(page.get_by_text("Chip 7", exact=True)).to_be_visible()
     wait_settled(page)
+    assert page.locator(FRAME).bounding_box() == before  # the map stays where it was
     assert "chip=7" in page.url
     page.goto(page.url)
     expect(page.get_by_text("Chip 7", exact=True)).to_be_visible()
@@ -206,6 +216,7 @@ def test_a_zip_of_images_is_taken_in_with_its_classes(visit, server, corner, tmp
     page.get_by_role("button", name="Take the images in").click()
     expect(page.get_by_text("All 6 chips")).to_be_visible()
     wait_settled(page)
+    expect(chips_of(page)).to_have_count(6)
     assert "set=fields" in page.url
     titles = [chip.get_attribute("title") for chip in chips_of(page).all()]
     assert [title.split(" · ")[-1] for title in titles] == ["Crops"] * 3 + ["Forest"] * 3

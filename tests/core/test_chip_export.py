@@ -1,12 +1,16 @@
 """Chips as image files, what JPEG does to them, and what is wrong with chips."""
 
 import csv
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image, ImageFilter
 
+from core.chips import quality
 from core.chips.channels import Channel
 from core.chips.display import mosaic, shown_channels, to_pictures
 from core.chips.export import export_set, jpeg_effect
@@ -198,6 +202,39 @@ def test_near_duplicates_are_those_of_brute_force(odd_set):
         assert difference == pytest.approx(apart[one, other], rel=1e-5)
     nearest = apart + np.diag(np.full(40, np.inf))
     assert set(np.flatnonzero(nearest.min(axis=1) <= 2.5)) <= set(found.pairs.ravel())
+
+
+class _Many:
+    """A set of many small chips of noise, of which some are alike."""
+
+    info = SimpleNamespace(sizes=(4,), channels=tuple(image_channels(3)), dtype="uint8")
+
+    def __init__(self, count):
+        self._pixels = np.random.default_rng(0).integers(0, 255, (count, 3, 4, 4)).astype(np.uint8)
+        self._pixels[-2:] = self._pixels[:2]
+        self.table = pd.DataFrame({"split": ["train"] * (count - 1) + ["test"]})
+
+    def __len__(self):
+        return len(self._pixels)
+
+    def pixels(self, size_px=4):
+        return self._pixels
+
+    def read(self, index, size_px=4):
+        return self._pixels[index]
+
+
+def test_all_chips_are_copied_once_to_be_compared_and_in_parts(monkeypatch):
+    monkeypatch.setattr(quality, "_PART_BYTES", 1 << 16)
+    monkeypatch.setattr(quality, "_ASKED_AT_ONCE", 3000)
+    chips = _Many(40_000)
+    tracemalloc.start()
+    found = near_duplicates(chips, limit=1.0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.pairs.tolist() == [[0, 39_998], [1, 39_999]]
+    assert found.across.tolist() == [False, True]
+    assert peak < 1.4 * chips.pixels().size * 8
 
 
 def test_a_hundred_equal_chips_do_not_make_five_thousand_pairs(tmp_path):

@@ -1,6 +1,7 @@
 """Sets that others made: folders, MNIST, and whatever hostile thing may lie in a folder."""
 
 import gzip
+import io
 import os
 import struct
 import time
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from PIL import Image
 
+from core import intake, works
 from core.chips import idx
 from core.chips.imports import import_set
 from core.chips.pictures import read_picture
@@ -64,7 +66,7 @@ def test_a_folder_a_class_gives_labels(tmp_path):
     )
     names = [chips.info.labels[number] for number in chips.labels()]
     assert names == ["Forest"] * 3 + ["River"] * 3
-    assert "6 images are JPEG" in told(chips)
+    assert "JPEG images: 6." in told(chips)
 
 
 def test_the_largest_size_of_a_pyramid_is_taken(tmp_path):
@@ -92,7 +94,7 @@ def test_larger_images_give_their_middle_averaged_down(tmp_path):
     chips = taken(tmp_path, tmp_path / "in", size_px=16)
     middle = body[:, 4:36].reshape(16, 2, 16, 2).mean(axis=(1, 3))
     assert_array_equal(chips.pixels()[0, 0], np.floor(middle + 0.5))
-    assert "1 images are not square" in told(chips)
+    assert "Images that are not square: 1." in told(chips)
 
 
 def test_grey_among_coloured_is_made_alike_and_told(tmp_path):
@@ -100,7 +102,7 @@ def test_grey_among_coloured_is_made_alike_and_told(tmp_path):
     body = picture(tmp_path / "in" / "b.png", mode="L")
     chips = taken(tmp_path, tmp_path / "in")
     assert_array_equal(chips.pixels()[1], np.stack([body] * 3))
-    assert "1 images are grey among coloured ones" in told(chips)
+    assert "Grey images among coloured ones, or the reverse: 1" in told(chips)
 
 
 def test_row_10_damaged_and_small_images_are_left_out_by_name(tmp_path):
@@ -116,9 +118,18 @@ def test_row_10_damaged_and_small_images_are_left_out_by_name(tmp_path):
     chips = taken(tmp_path, tmp_path / "in")
     assert chips.table["source"].tolist() == ["a.png"]
     text = told(chips)
-    assert "2 images could not be read: b.jpg" in text and "c.png" in text
-    assert "1 images are smaller than 16 px" in text
-    assert "1 files are no PNG or JPEG" in text
+    assert "Images left out: 2 (it is no whole PNG or JPEG): b.jpg; c.png" in text
+    assert "Images left out: 1 (smaller than 16 px)" in text
+    assert "Files left out: 1 (no PNG or JPEG)" in text
+    assert chips.info.options["left_out"] == 3
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read all")
+def test_a_file_that_may_not_be_read_is_told_in_the_systems_words(tmp_path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0)
+    with pytest.raises(RefusedFileError, match="Permission denied"):
+        read_picture(tmp_path / "a.png")
 
 
 def png_of(width, height):
@@ -275,6 +286,23 @@ def test_idx_files_come_in_with_the_labels_beside_them(tmp_path, packed):
     assert_array_equal(chips.pixels()[:, 0], DIGITS)
     assert [chips.info.labels[n] for n in chips.labels()] == ["3", "1", "4", "1", "5", "9", "2"]
     assert chips.info.splits == {"train": 7}
+
+
+def test_uploads_that_were_taken_in_are_discarded_with_their_labels(tmp_path):
+    paths = [
+        intake.save_upload(tmp_path, path.name, io.BytesIO(path.read_bytes()))
+        for path in (
+            idx_file(tmp_path / "digits-ubyte", DIGITS),
+            label_file(tmp_path / "names-ubyte", [3, 1, 4, 1, 5, 9, 2]),
+        )
+    ]
+    source, labels = map(str, paths)
+    config = {"workspace": str(tmp_path), "out": "set", "source": source, "labels": labels}
+    works.import_chips(config, lambda *_, **__: None, lambda: False)
+    assert not list((tmp_path / "uploads").iterdir())
+    info = ChipSets(tmp_path).info("set")
+    assert len(info.labels) == 6
+    assert info.sources[0]["name"] == "digits-ubyte"  # not the folder that the upload lay in
 
 
 def test_a_folder_with_both_halves_of_mnist_is_split(tmp_path):

@@ -254,7 +254,7 @@ def test_a_place_outside_and_a_layer_that_changed_are_refused(town, tmp_path):
     town.remove_layer("town", "again")
 
 
-def test_files_are_found_again_by_name_and_size(town, tmp_path):
+def test_files_are_found_again_by_name_and_content(town, tmp_path):
     rgb = np.random.default_rng(0).integers(1, 255, (3, 60, 60)).astype("u1")
     path = write_tif(tmp_path / "a_20200831.tif", rgb)
     request = Request(
@@ -267,6 +267,13 @@ def test_files_are_found_again_by_name_and_size(town, tmp_path):
         chip_of(town, info, lon=centre.x, lat=centre.y, files=[tmp_path / "other.tif"])
     found = chip_of(town, info, lon=centre.x, lat=centre.y, files=[path])
     assert found.date == "2020-08-31"
+    np.testing.assert_array_equal(found.pixels, chips.read([0])[0])
+    (tmp_path / "other").mkdir()
+    other = write_tif(tmp_path / "other" / path.name, 255 - rgb)  # of another year, say
+    assert other.stat().st_size == path.stat().st_size
+    with pytest.raises(InputError, match="are not here any more, or have changed"):
+        chip_of(town, info, lon=centre.x, lat=centre.y, files=[other])
+    found = chip_of(town, info, lon=centre.x, lat=centre.y, files=[other, path])
     np.testing.assert_array_equal(found.pixels, chips.read([0])[0])
 
 

@@ -87,7 +87,17 @@ def test_pixels_are_those_of_the_images_and_names_stay_known(tmp_path):
     import_set(Workspace(tmp_path), "taken", path)
     chips = ChipSets(tmp_path).open("taken")
     assert chips.read([0, 1])[:, 0, 0, 0].tolist() == [200, 9]  # in the order of the names
-    assert chips.table["source"].tolist() == ["a/000000-z.png", "b/000001-x y.png"]
+    assert chips.table["source"].tolist() == ["a/z.png", "b/x y.png"]
+
+
+def test_an_image_that_cannot_be_read_is_told_by_its_own_name_and_no_path(tmp_path):
+    bad = [(f"b/{number}.png", b"no image") for number in range(4)]
+    for count, names in ((1, "b/0.png"), (4, "b/0.png; b/1.png; b/2.png; …")):
+        path = packed(tmp_path / "set.zip", [("a.png", picture()), *bad[:count]])
+        info = import_set(Workspace(tmp_path), f"taken-{count}", path)
+        said = " ".join(text.format(**values) for text, values in info.notes)
+        assert said == f"Images left out: {count} (it is no whole PNG or JPEG): {names}"
+        assert info.options["left_out"] == count
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/a.png", "C:/a.png", "a/../../b.png",

@@ -74,6 +74,16 @@ def test_uploads_of_yesterday_are_deleted_and_todays_stay(data, tmp_path):
     assert (old.exists(), new.exists()) == (False, True)
 
 
+def test_uploads_are_listed_by_name_while_they_are_there(data, tmp_path):
+    assert intake.uploads(tmp_path, (".tif",)) == []
+    b, a, _ = (
+        intake.save_upload(tmp_path, n, io.BytesIO(b"x")) for n in ("b.tif", "a.tif", "c.zip")
+    )
+    assert intake.uploads(tmp_path, (".tif",)) == [a, b]
+    intake.discard_upload(tmp_path, a)
+    assert intake.uploads(tmp_path, (".tif",)) == [b]
+
+
 def test_only_uploads_are_discarded(data, tmp_path):
     kept = data / "a.tif"
     kept.write_bytes(b"x")

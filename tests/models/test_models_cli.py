@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_every_model_trains_from_the_command_line(capsys, pictures, model):
     body = said(capsys, "train", "--model", model, "--data", pictures, "--out", "first", *QUICK)
     (run,) = body["runs"]
     assert (body["kind"], run["state"], run["step"], run["model"]) == ("run", "done", 2, model)
-    assert body["versions"]["torch"] == torch.__version__
+    assert body["versions"]["torch"] == version("torch")  # without what it was built for
     assert (Path(run["folder"]) / "result.json").exists()
 
 

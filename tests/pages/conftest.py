@@ -9,7 +9,7 @@ import streamlit as st
 from rasterio.transform import from_origin
 from streamlit.testing.v1 import AppTest
 
-from core import prepare
+from core import jobs, prepare
 from core import settings as core_settings
 from core.legends import LegendClass
 from core.workspace import Workspace
@@ -81,3 +81,11 @@ def open_page(space):
 @pytest.fixture
 def data_folder(tmp_path):
     return tmp_path / "data"
+
+
+@pytest.fixture
+def handed_in(monkeypatch):
+    """Jobs that the page hands in; none is started."""
+    found = []
+    monkeypatch.setattr(jobs, "submit", lambda _root, work, config: found.append((work, config)))
+    return found

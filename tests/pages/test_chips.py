@@ -1,7 +1,9 @@
 """Chips: the first set, planning, links, filters, warnings, verifying, deleting, hostile names."""
 
 import json
+from dataclasses import replace
 
+import geopandas as gpd
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,19 +14,13 @@ from core.chips.options import CutOptions
 from core.chips.requests import Request, run
 from core.chips.sets import ChipSets
 from core.workspace import Workspace
+from models import runs
+from tests.models.fake_run import config
 from tests.pages.said import button, clean, marked, only, tables, text
 
 FIRST = "Cut 2,000 chips of the simulated imagery"
 PICTURE = "![x](https://evil.example/p) <i>"
 VIEWS = ("gallery", "scales", "statistics", "sets", "export", "cut", "import")
-
-
-@pytest.fixture
-def handed_in(monkeypatch):
-    """Jobs that the page hands in; none is started."""
-    found = []
-    monkeypatch.setattr(jobs, "submit", lambda _root, work, config: found.append((work, config)))
-    return found
 
 
 def cut_cover(space, name="covers", **options):
@@ -61,7 +57,8 @@ def test_without_a_set_one_click_cuts_the_first(space, open_page, handed_in):
     work, config = handed_in[0]
     assert work == "cut-chips"
     assert config["request"]["simulated"] == 0
-    assert config["request"]["out"] == "simulated-64"
+    assert config["request"]["out"] == "simulated-chips"
+    assert only(app.text_input, "Name of the set").value == "simulated-chips"
     assert config["request"]["options"]["count"] == 2000
     assert Request(**{**config["request"], "options": CutOptions()}).area == ""
 
@@ -85,9 +82,8 @@ def test_all_that_fit_on_a_grid(town, open_page):
     only(app.number_input, "Side (px)").set_value(8)
     only(app.button_group, "Places").set_value("grid")
     only(app.selectbox, "Train and test").set_value("none")
-    app.run()
-    only(app.number_input, "Number").set_value(0)
     said = text(clean(app.run()))
+    assert only(app.number_input, "Number").value is None
     info = cut_cover(town, "grid", grid=True, count=None, split="none", block_m=None)
     assert f"**{info.count:,} chips fit.**" in said
 
@@ -174,6 +170,20 @@ def test_a_link_to_a_set_that_is_gone_says_so(covers, open_page):
     assert view(app).set_id == "covers"
 
 
+def test_choosing_a_land_cover_filters_at_once(covers, open_page):
+    path = covers.root / "chips" / "covers" / ChipSets(covers.root).info("covers").table
+    frame = gpd.read_parquet(path)
+    frame["cover_2"] = 0.0
+    frame.loc[:10, "cover_2"] = 0.5
+    frame.to_parquet(path)
+    app = open_page("chips", view="scales")
+    assert "All 30 chips · 8 are drawn" in text(app)
+    only(app.selectbox, "Land cover").set_value("2").run()
+    assert "11 of 30 chips · 8 are drawn" in text(clean(app))
+    only(app.slider, "Its share of the chip (%)").set_range(0, 100).run()
+    assert "All 30 chips" in text(clean(app))
+
+
 def test_filters_narrow_the_gallery_and_can_be_let_go(covers, open_page):
     chips = ChipSets(covers.root).open("covers")
     app = open_page("chips", split="test")
@@ -238,6 +248,30 @@ def test_a_set_is_deleted_only_when_that_is_confirmed(covers, open_page):
     assert "There is no set of chips yet." in text(clean(app))
 
 
+def test_runs_that_learn_from_a_set_are_named_before_it_is_deleted(covers, open_page):
+    cut_cover(covers, "second")
+    folder = covers.root / "runs"
+    for number, data in enumerate(["covers", "digits", *["covers"] * 5, "second"]):
+        runs.create(folder, replace(config(f"Run *{number}*"), data=data))
+    app = open_page("chips", view="sets", set="covers")
+    said = of_runs(app)
+    assert "not go on" in said and "1 more" in said
+    assert [f"Run *{number}* · DCGAN" in said for number in range(8)] == [
+        False, False, True, True, True, True, True, False,
+    ]  # fmt: skip
+    app.checkbox(key="sure-set-covers").check().run()
+    app.button(key="delete-set-covers").click().run()
+    assert ChipSets(covers.root).ids() == ["second"]  # warned, not forbidden
+    assert "Run *7*" in of_runs(open_page("chips", view="sets"))
+
+
+def of_runs(app):
+    """Return the one warning that names runs."""
+    found = [said.value for said in app.warning if "learn from it" in said.value]
+    assert len(found) == 1
+    return found[0].replace("\\", "")
+
+
 def test_verifying_tells_of_a_byte_that_changed(covers, open_page):
     """Row 11."""
     app = open_page("chips", view="sets")
@@ -295,7 +329,6 @@ def test_names_are_text_on_every_view(town, open_page, tmp_path, shown):
 def test_names_of_classes_are_text_on_every_view(space, open_page, town_template, monkeypatch):
     """Row 8."""
     import shutil
-    from dataclasses import replace
 
     shutil.copytree(town_template, space.root)
 
