@@ -5,6 +5,7 @@ learnt and on one made to fail; the others are rules of thumb. They warn, they s
 that is no number stops the run by itself).
 """
 
+from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ _CLIPPED = 0.5
 _FLAT = 0.02
 _FLAT_EPOCHS = 5
 _VANISHED = 1e-3
+_USUAL_ROWS = 5
 _COPIED = 0.5
 _PATIENCE = 2
 
@@ -61,7 +63,7 @@ def collapse(rows: Sequence[Row]) -> Alarm | None:
         "collapse",
         N_(
             "The generator makes nearly the same picture again and again: two of its samples are"
-            " only {share:.0%} as far apart as two real chips."
+            " only {share:.0%} as far apart as two real pictures."
         ),
         N_(
             "Go back to a checkpoint before step {step} and try a smaller learning rate, a larger"
@@ -78,9 +80,8 @@ def saturation(rows: Sequence[Row]) -> Alarm | None:
     clipped = next((row for row in reversed(rows) if row.get("clipped") is not None), None)
     if clipped is None or clipped["clipped"] < _CLIPPED or len(ends) <= _FLAT_EPOCHS:
         return None
-    last = [row["critic_smooth"] for row in ends[-_FLAT_EPOCHS - 1 :]]
-    reach = max(abs(value) for value in last)
-    if not reach or max(last) - min(last) > _FLAT * reach:
+    still = _still(ends)
+    if len(still) <= _FLAT_EPOCHS:
         return None
     return Alarm(
         "saturation",
@@ -88,19 +89,46 @@ def saturation(rows: Sequence[Row]) -> Alarm | None:
            " the estimated distance has stayed at {distance:.3g} for {epochs} epochs."),
         N_("The estimate is the limit's, no longer the pictures'. Try a larger limit, or WGAN-GP,"
            " which needs none."),
-        ends[-_FLAT_EPOCHS - 1]["step"],
-        {"share": clipped["clipped"], "distance": -last[-1], "epochs": _FLAT_EPOCHS},
+        still[0]["step"],
+        {
+            "share": clipped["clipped"], "distance": -ends[-1]["critic_smooth"],
+            "epochs": len(still) - 1,
+        },
     )  # fmt: skip
 
 
+def _still(ends: Sequence[Row]) -> Sequence[Row]:
+    """Return the newest epochs in which the estimate has not moved by more than 2 %."""
+    lowest = highest = ends[-1]["critic_smooth"]
+    first = len(ends) - 1
+    for at in range(len(ends) - 2, -1, -1):
+        loss = ends[at]["critic_smooth"]
+        lowest, highest = min(lowest, loss), max(highest, loss)
+        reach = max(abs(lowest), abs(highest))
+        if not reach or highest - lowest > _FLAT * reach:
+            break
+        first = at
+    return ends[first:]
+
+
 def vanishing(rows: Sequence[Row]) -> Alarm | None:
-    """The generator's gradient is tiny beside what it was: the critic gives no direction."""
-    seen = [row for row in rows if row.get("generator_gradient") is not None]
-    if len(seen) < 2 * _PATIENCE:
-        return None
-    usual = sorted(row["generator_gradient"] for row in seen)[len(seen) // 2]
-    low = [row for row in seen[-_PATIENCE:] if row["generator_gradient"] < _VANISHED * usual]
-    if len(low) < _PATIENCE or not usual:
+    """The generator's gradient is tiny beside what it was: the critic gives no direction.
+
+    What was usual is the median of all rows before that are not tiny themselves, five at least.
+    """
+    before: list[float] = []
+    low: list[Row] = []
+    for row in rows:
+        size = row.get("generator_gradient")
+        if size is None:
+            continue
+        usual = before[len(before) // 2] if len(before) >= _USUAL_ROWS else 0.0
+        if size < _VANISHED * usual:
+            low.append(row)
+        else:
+            insort(before, size)
+            low = []
+    if len(low) < _PATIENCE:
         return None
     return Alarm(
         "vanishing",
@@ -124,10 +152,10 @@ def memorising(rows: Sequence[Row]) -> Alarm | None:
     return Alarm(
         "memorising",
         N_(
-            "The generator repeats training chips: its samples lie at {share:.0%} of the distance"
-            " that chips keep from their nearest."
+            "The generator repeats training pictures: its samples lie at {share:.0%} of the"
+            " distance that these keep from their nearest."
         ),
-        N_("Train on more chips, mirror them, or stop at the checkpoint before step {step}."),
+        N_("Train on more pictures, mirror them, or stop at the checkpoint before step {step}."),
         since["step"],
         {"share": since["nearest_ratio"], "step": since["step"]},
     )

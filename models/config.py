@@ -23,6 +23,12 @@ Row = dict[str, Any]
 """A line of a run's figures."""
 
 SIZES = (32, 64, 128)
+WIDTHS = (1, 2048)
+"""Least and most of the latent's and the layers' widths; below of a batch, and so on."""
+BATCHES = (2, 4096)
+SAMPLES = (4, 256)
+SEEDS = (0, 2**53 - 1)
+INTERVALS = (0, 1_000_000)
 _LONGEST = 1_000_000
 
 
@@ -54,12 +60,8 @@ class NetworkConfig:
             )
         for name in ("latent", "generator_width", "critic_width"):
             value = getattr(self, name)
-            if not 1 <= value <= 2048:
-                raise InputError(N_("{name} must lie in 1 to 2048, not {value}."),
-                                 name=name, value=value)  # fmt: skip
-        if not 0 <= self.extra_layers <= 8:
-            raise InputError(N_("{name} must lie in 0 to 8, not {value}."),
-                             name="extra_layers", value=self.extra_layers)  # fmt: skip
+            _in_range(name, value, WIDTHS)
+        _in_range("extra_layers", self.extra_layers, (0, 8))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,18 +131,23 @@ class TrainConfig:
                 fits=", ".join(map(str, self.fits)) or "-",
             )
         for batch in (self.batch, *self.batches):
-            if not 2 <= batch <= 4096:
-                raise InputError(N_("A batch holds 2 to 4,096 pictures, not {batch}."), batch=batch)
+            if not BATCHES[0] <= batch <= BATCHES[1]:
+                raise InputError(
+                    N_("A batch holds {least} to {most:,} pictures, not {batch}."),
+                    least=BATCHES[0], most=BATCHES[1], batch=batch,
+                )  # fmt: skip
         if not 0 < self.lr <= 1:
             raise InputError(
                 N_("The learning rate lies above 0 and up to 1, not {lr}."), lr=self.lr
             )
-        if min(self.log_every, self.sample_every, self.measure_every, self.checkpoint_every) < 0:
-            raise InputError(N_("An interval is a number of steps of at least 0."))
-        if not 4 <= self.samples <= 256:
+        for name in ("log_every", "sample_every", "measure_every", "checkpoint_every"):
+            _in_range(name, getattr(self, name), INTERVALS)
+        _in_range("seed", self.seed, SEEDS)
+        if not SAMPLES[0] <= self.samples <= SAMPLES[1]:
             raise InputError(
-                N_("A sample sheet holds 4 to 256 pictures, not {num}."), num=self.samples
-            )
+                N_("A sample sheet holds {least} to {most} pictures, not {num}."),
+                least=SAMPLES[0], most=SAMPLES[1], num=self.samples,
+            )  # fmt: skip
 
     def batch_of(self, fit: int) -> int:
         """Return the pictures of a batch in a fit."""
@@ -174,7 +181,7 @@ class RunConfig:
         for name, known in (("model", get_args(Model)), ("precision", get_args(Precision))):
             if getattr(self, name) not in known:
                 raise _unknown(name, str(getattr(self, name)), known)
-        if not re.fullmatch(r"auto|cpu|cuda(:\d{1,2})?", self.device):
+        if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", self.device):
             raise InputError(
                 N_("There is no device {device!r}."),
                 hint=N_("Choose auto, cpu, or cuda:0 and so on."),
@@ -268,6 +275,19 @@ def field_names(kind: type[Any]) -> tuple[str, ...]:
 
 def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
+
+
+def _in_range(name: str, value: int, bounds: tuple[int, int]) -> None:
+    """Refuse a number outside of its bounds.
+
+    Raises:
+        InputError: It is.
+    """
+    if not bounds[0] <= value <= bounds[1]:
+        raise InputError(
+            N_("{name} must lie in {least:,} to {most:,}, not {value}."),
+            name=name, least=bounds[0], most=bounds[1], value=value,
+        )  # fmt: skip
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> InputError:

@@ -20,6 +20,8 @@ from models.sets import Chips
 _AHEAD = 2
 # Share of the device's free memory that pictures may take; the rest is for the networks.
 _RESIDENT_SHARE = 0.3
+# Numbers of 16 bits take seven times as much for a moment while they are brought to 8.
+_PART_BYTES = 32 << 20
 
 
 def epoch_order(num: int, *, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -59,8 +61,7 @@ class Feeder:
         self._resident: Tensor | None = None
         size = len(chips) * chips.channels * chips.size_px**2
         if size <= _resident_limit(self._device):
-            everything = torch.from_numpy(chips.batch(np.arange(len(chips))))
-            self._resident = everything.to(self._device)
+            self._resident = _held(chips, self._device)
 
     @property
     def is_resident(self) -> bool:
@@ -101,6 +102,18 @@ class Feeder:
 
     def _finished(self, batch: Tensor) -> Tensor:
         return as_pictures(batch).contiguous(memory_format=self._layout)
+
+
+def _held(chips: Chips, device: torch.device) -> Tensor:
+    """Return all pictures on the device, brought there part by part: uint8 (n, C, H, W)."""
+    shape = (len(chips), chips.channels, chips.size_px, chips.size_px)
+    out = torch.empty(shape, dtype=torch.uint8, device=device)
+    step = max(1, _PART_BYTES // (chips.channels * chips.size_px**2))
+    for first in range(0, len(chips), step):
+        numbers = np.arange(first, min(first + step, len(chips)))
+        part = torch.from_numpy(np.ascontiguousarray(chips.batch(numbers)))
+        out[first : first + step].copy_(part)
+    return out
 
 
 def _resident_limit(device: torch.device) -> float:

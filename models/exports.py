@@ -1,7 +1,6 @@
 """Generated pictures as files: PNG with its settings inside, GIF of a walk, noise read from NPZ."""
 
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from core import png, store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
 from models.generate import Mixing, Pictures, as_bytes
+from models.npy import DAMAGED
 from models.progressive import size_of_depth
 from models.style_config import StyleNetworks
 
@@ -141,7 +141,7 @@ def read_noises(path: Path, networks: StyleNetworks) -> list[Tensor]:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             given = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as err:
+    except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no NPZ file of noise."), name=path.name) from err
     for layer, size in enumerate(sizes):
         noise = given.get(str(layer))

@@ -76,8 +76,15 @@ class Follower:
 
 
 def _thinned(rows: list[Row], most: int) -> list[Row]:
-    """Leave out every second row of the older half until there are at most `most`."""
+    """Leave out every second row of the older half until there are at most `most`.
+
+    Ends of epochs are left out once there is little else, those of the best ones last of all.
+    """
     while len(rows) > most:
         half = len(rows) // 2
-        rows = [*rows[:half:2], *rows[half:]]
+        older = rows[:half]
+        ranks = [bool(row.get("ends_epoch")) + bool(row.get("is_best")) for row in older]
+        alike = ([at for at in range(half) if ranks[at] == rank] for rank in range(3))
+        out = next((set(one[1::2]) for one in alike if len(one) > 1), {0})
+        rows = [*(row for at, row in enumerate(older) if at not in out), *rows[half:]]
     return rows

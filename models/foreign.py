@@ -62,9 +62,11 @@ def read_foreign(path: Path) -> Foreign:
     model = body.get("model", body) if isinstance(body, dict) else None
     if not isinstance(model, dict) or not model:
         raise _not_networks(path)
-    weights = {str(key): value for key, value in model.items() if isinstance(value, Tensor)}
+    weights = {str(key): value for key, value in model.items() if _is_plain(value)}
     if len(weights) != len(model):
         raise _not_networks(path)
+    # A tensor may show one number as many times as its shape asks for.
+    _check_size(path, sum(one.numel() * one.element_size() for one in weights.values()))
     if (style := foreign_style.read(weights, path.name)) is not None:
         return Foreign(
             what=style.what, networks=style.networks, weights=style.weights, model="stylegan",
@@ -82,23 +84,18 @@ def read_foreign(path: Path) -> Foreign:
         what = N_("generator of fastai")
     elif has == ["critic"]:
         what = N_("critic of fastai")
-    return Foreign(what, config, weights, state)
+    return Foreign(what, config, weights, state, facts={"has": has})
 
 
 def _loaded(path: Path) -> Any:
     if not path.is_file():
         raise InputError(N_("There is no file {path}."), path=str(path)[:200])
-    limit = settings().memory_mb << 20
     size = path.stat().st_size
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 size = max(size, sum(entry.file_size for entry in archive.infolist()))
-        if size > limit:
-            raise TooLargeError(
-                N_("{name} unpacks to {needed:.1f} GB; the limit is {limit:.1f} GB."),
-                name=path.name, needed=size / 1e9, limit=limit / 1e9,
-            )  # fmt: skip
+        _check_size(path, size)
         with warnings.catch_warnings(), torch.serialization.safe_globals(_STAND_INS):
             warnings.simplefilter("ignore")  # of pickles by other writers than PyTorch
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -114,6 +111,25 @@ def _loaded(path: Path) -> Any:
         raise RefusedFileError(
             N_("{name} is not a whole file of PyTorch weights."), name=path.name
         ) from err
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a value is a tensor that holds its numbers, one beside the other."""
+    return (
+        isinstance(value, Tensor)
+        and value.device.type == "cpu"
+        and value.layout is torch.strided
+        and not value.is_quantized
+    )
+
+
+def _check_size(path: Path, size: int) -> None:
+    limit = settings().memory_mb << 20
+    if size > limit:
+        raise TooLargeError(
+            N_("{name} unpacks to {needed:.1f} GB; the limit is {limit:.1f} GB."),
+            name=path.name, needed=size / 1e9, limit=limit / 1e9,
+        )  # fmt: skip
 
 
 def _not_networks(path: Path) -> InputError:

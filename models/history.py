@@ -4,6 +4,7 @@ old-runs/<id>.json   title, rows, and the lines in which it named a better model
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,6 +19,7 @@ from models.plan import Best
 
 KIND, VERSION = "urban-pattern-old-run", 1
 _NUMBER = r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?"
+_TIME = r"(\d+:)?\d+:\d\d"
 _MOST_CHARACTERS = 2_000_000
 _LONGEST_ROW = 2_000
 
@@ -28,22 +30,29 @@ def read_log(text: str) -> list[Row]:
     Columns: epoch, train_loss, gen_loss, crit_loss, time, divided by anything but numbers (tabs,
     commas, bars, HTML tags). Several tables may follow one another: an epoch that starts again at
     0, or goes back, begins a new fit. Lines that are no row of the table are passed over, gaps
-    (`...`) too.
+    (`...`) too; a row with a word in a number's place is refused.
 
     Returns:
         One row an epoch with `fit`, `epoch` (through all fits), `epoch_in_fit`, `train_smooth`,
         `generator_smooth`, `critic_smooth` and `seconds` (of the epoch).
 
     Raises:
-        InputError: There is no row of such a table.
+        InputError: There is no row of such a table, or one that cannot be read.
     """
     line = re.compile(
-        rf"\W*(\d+)[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})"
-        r"[^\d.+-]+(?:(\d+):)?(\d+):(\d\d)\D*"
+        rf"\W*(\d{{1,7}})[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})[^\d.+-]+({_NUMBER})"
+        r"[^\d.+-]+(?:(\d{1,4}):)?(\d{1,4}):(\d\d)\D*"
     )
     rows: list[Row] = []
     fit, before, last = 0, 0, -1
-    for found in filter(None, map(line.fullmatch, _lines(text))):
+    for number, words in _lines(text):
+        found = line.fullmatch(words)
+        if found is None:
+            cells = re.findall(r"[^\s|,;]+", words)
+            if len(cells) == 5 and cells[0].isdecimal() and re.fullmatch(_TIME, cells[4]):
+                _check_numbers(number, cells[1:4])
+            continue
+        _check_numbers(number, found.groups()[1:4])
         epoch = int(found[1])
         if epoch <= last:
             fit, before = fit + 1, before + last + 1
@@ -63,17 +72,32 @@ def read_log(text: str) -> list[Row]:
     return rows
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Yield the lines of a table, of HTML or plain, without tags.
+def _check_numbers(line: int, words: Sequence[str]) -> None:
+    """Refuse a row of the table in which a word stands for a number; dots are a gap."""
+    for word in words:
+        is_number = re.fullmatch(_NUMBER, word) and math.isfinite(float(word))
+        if word.strip(".") and not is_number:
+            raise InputError(
+                N_("Line {line} of the table holds {word!r}, which is no number."),
+                hint=N_("Leave the line out, or put the number in."),
+                line=line,
+                word=word[:40],
+            )
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a table, of HTML or plain, numbered from 1, without tags.
 
     Longer ones than a row can be are left out: a pattern may take the square of a line's length.
     """
     # Every second part is a tag; blanks beside one, line ends too, belong to the HTML.
-    parts = re.split(r"(</?t[dhr][^>]{0,200}>)", text)
+    parts = re.split(r"(</?t[dhr][^<>]{0,200}>)", text)
     if len(parts) > 1:
         parts[::2] = [part.strip() for part in parts[::2]]
         parts[1::2] = ["\n" if tag.startswith("</tr") else " " for tag in parts[1::2]]
-    return (line for line in "".join(parts).splitlines() if len(line) <= _LONGEST_ROW)
+    for number, line in enumerate("".join(parts).splitlines(), 1):
+        if line.strip() and len(line) <= _LONGEST_ROW:
+            yield number, line
 
 
 def printed_better(text: str) -> list[tuple[int, float]]:

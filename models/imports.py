@@ -14,7 +14,8 @@ from core.errors import AppError, InputError, JobError
 from core.jobs import Report, ShouldStop
 from core.record import code_version
 from core.text import N_
-from models.config import NetworkConfig, made_of
+from models.config import NetworkConfig, networks_of
+from models.style_config import StyleNetworks
 
 _KIND, _VERSION = "urban-pattern-checkpoint", 1
 
@@ -29,7 +30,9 @@ class Imported:
     """Of the file they came in."""
     what: str
     """What the file was, in words (marked with `N_`)."""
-    networks: NetworkConfig
+    networks: NetworkConfig | StyleNetworks
+    has: tuple[str, ...]
+    """Which networks it holds: generator, critic."""
 
 
 def bring(source: Path, out: Path) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def bring(source: Path, out: Path) -> dict[str, Any]:
         "source": {"name": source.name, "digest": store.file_digest(source)},
         "code": code_version("models"),
     }
+    size = sum(one.numel() * one.element_size() for one in found.weights.values())
+    store.require_space(out.parent, 2 * size, what=source.name)  # an optimiser's state at most
     checkpoint.write_checkpoint(out, facts, found.weights, found.state)
     return facts
 
@@ -97,9 +102,12 @@ def imported(root: Path) -> list[Imported]:
     for path in sorted((root / "weights").glob("[a-z0-9]*/checkpoint.json")):
         with suppress(AppError, KeyError, TypeError):
             body = store.read_json(path, kind=_KIND, version=_VERSION)
-            networks = made_of(NetworkConfig, body["networks"])
-            name, folder = str(body["source"]["name"]), path.parent
-            found.append(Imported(folder.name, folder, name, str(body["what"]), networks))
+            networks = networks_of(str(body["model"]), body["networks"])
+            name, what, folder = str(body["source"]["name"]), str(body["what"]), path.parent
+            # Earlier versions wrote it for StyleGAN alone.
+            both = tuple(part for part in ("generator", "critic") if part in what)
+            has = tuple(map(str, body.get("has", both or ("generator", "critic"))))
+            found.append(Imported(folder.name, folder, name, what, networks, has))
     return found
 
 

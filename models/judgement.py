@@ -104,7 +104,8 @@ class Judge:
             metres = real.chips.metres_per_px
             scales = metrics.sliced_wasserstein(real.pictures, fake, rng=rng, metres_per_px=metres)
         nearest = metrics.nearest_chips(fake[:_COPIES], real.chips)
-        shown = np.argsort(nearest.distances, kind="stable")[:_SHOWN]
+        chosen, far = nearest.indices[:, 0], nearest.distances[:, 0]
+        shown = np.argsort(far, kind="stable")[:_SHOWN]
         chips = as_pictures(torch.from_numpy(real.pictures))
         real_scores = self._task.scores(chips).cpu().numpy()
         fake_scores = self._task.scores(pictures).cpu().numpy()
@@ -116,14 +117,12 @@ class Judge:
             ],
             "swd_mean": float(np.mean([one.distance for one in scales])) if scales else None,
             "diversity": _number(metrics.diversity(real.pictures, fake, rng=rng)),
-            "nearest_ratio": _number(float(np.median(nearest.distances)) / real.usual)
-            if real.usual
-            else None,
+            "nearest_ratio": _number(float(np.median(far)) / real.usual) if real.usual else None,
             "nearest": [
                 {
                     "sample": int(at),
-                    "chip": int(nearest.indices[at]),
-                    "distance": float(nearest.distances[at]),
+                    "chip": int(chosen[at]),
+                    "distance": float(far[at]),
                 }
                 for at in shown
             ],
@@ -133,7 +132,7 @@ class Judge:
             "score_distance": metrics.wasserstein_1d(real_scores, fake_scores),
             "clipped": self._task.clipped_share(),
         }
-        return row, np.concatenate([fake[shown], real.chips.batch(nearest.indices[shown])])
+        return row, np.concatenate([fake[shown], real.chips.batch(chosen[shown])])
 
 
 def _number(value: float) -> float | None:

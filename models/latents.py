@@ -6,7 +6,6 @@ numbers of `RandomState(seed)`, as the published figures have it.
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from core import store
 from core.errors import InputError, RefusedFileError
 from core.text import N_
+from models.npy import DAMAGED
 
 KIND, VERSION = "urban-pattern-latents", 1
 MOST_LATENTS = 1024
@@ -63,7 +63,7 @@ def read_latents(path: Path, size: int) -> tuple[Latents, dict[str, Any]]:
                 settings, latents = dict(about["settings"]), found["latents"]
         else:
             latents = found
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as err:
+    except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no file of latents."), name=path.name) from err
     if latents.ndim != 2 or latents.shape[1] != size or latents.dtype.kind != "f":
         raise InputError(

@@ -142,37 +142,49 @@ def _pair_distance(pictures: Pictures, rng: np.random.Generator) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Nearest:
-    """The training chip nearest to each picture."""
+    """The training chips nearest to each picture, nearest first."""
 
     indices: NDArray[np.int64]
-    """(n,) numbers of chips."""
+    """(n, k) numbers of chips."""
     distances: NDArray[np.float64]
-    """(n,) root mean square difference of pixels, 0 to 255."""
+    """(n, k) root mean square difference of pixels, 0 to 255."""
 
 
-def nearest_chips(pictures: Pictures, chips: Chips) -> Nearest:
-    """Find the chip of a set nearest to each picture, streaming through the set.
+def nearest_chips(pictures: Pictures, chips: Chips, *, count: int = 1) -> Nearest:
+    """Find the chips of a set nearest to each picture, streaming through the set.
 
     A generator that has learnt by heart repeats chips: distances then are far below those between
     one chip and its own nearest (`nearest_other`).
+
+    Args:
+        pictures: (n, C, s, s) as the chips are.
+        chips: All of the set are looked at.
+        count: How many for each; fewer where the set holds fewer.
     """
     wanted = pictures.reshape(len(pictures), -1).astype(np.float32)
     squares = np.square(wanted, dtype=np.float64).sum(axis=1)
-    best = np.full(len(wanted), np.inf)
-    indices = np.zeros(len(wanted), np.int64)
+    best = np.zeros((len(wanted), 0))
+    indices = np.zeros((len(wanted), 0), np.int64)
     for first in range(0, len(chips), _CHUNK):
         numbers = np.arange(first, min(first + _CHUNK, len(chips)))
         part = chips.batch(numbers).reshape(len(numbers), -1).astype(np.float32)
         own = np.square(part, dtype=np.float64).sum(axis=1)
         apart = squares[:, None] + own - 2.0 * (wanted @ part.T)
-        at = apart.argmin(axis=1)
-        least = apart[np.arange(len(wanted)), at]
-        closer = least < best
-        best[closer], indices[closer] = least[closer], numbers[at[closer]]
+        best = np.concatenate([best, apart], axis=1)
+        indices = np.concatenate([indices, np.broadcast_to(numbers, apart.shape)], axis=1)
+        best, indices = _ordered(best, indices, count)
     # Large sums of float32 lose the small differences that matter most: those are taken again.
-    found = chips.batch(indices).reshape(wanted.shape).astype(np.float64)
-    exact = np.sqrt(np.square(found - wanted).mean(axis=1))
-    return Nearest(indices, exact)
+    found = chips.batch(indices.ravel()).reshape(*indices.shape, -1).astype(np.float64)
+    exact = np.sqrt(np.square(found - wanted[:, None]).mean(axis=2))
+    return Nearest(*_ordered(exact, indices, count)[::-1])
+
+
+def _ordered(
+    distances: NDArray[np.float64], indices: NDArray[np.int64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the `count` smallest of each row, in order; of equal ones those that came first."""
+    order = np.argsort(distances, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(distances, order, 1), np.take_along_axis(indices, order, 1)
 
 
 def nearest_other(chips: Chips, *, num: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -62,6 +62,12 @@ def fitting_batch(batch: int, group: int) -> int:
     return batch if batch <= group else batch - batch % group
 
 
+def largest_batch(config: RunConfig) -> int:
+    """Return the pictures of the largest batch of a run's fits."""
+    training = corrected(config)[0].training
+    return max(training.batch_of(fit) for fit in range(len(training.fits)))
+
+
 def corrected(config: RunConfig) -> tuple[RunConfig, list[Note]]:
     """Return settings of a run that can be followed, and a word on each that was changed.
 

@@ -13,6 +13,7 @@ from models.config import networks_of
 from models.data import as_pictures
 from models.engine import engine
 from models.foreign import read_foreign
+from models.npy import DAMAGED
 from models.style_config import StyleNetworks
 from models.stylegan import StyleDiscriminator
 
@@ -36,7 +37,7 @@ def score_file(model: Path, images: Path, *, alpha: float = 1.0) -> NDArray[np.f
     try:
         found = np.load(images, allow_pickle=False)
         pictures = torch.from_numpy(np.ascontiguousarray(found))
-    except (OSError, ValueError, EOFError, TypeError) as err:
+    except DAMAGED as err:
         raise RefusedFileError(N_("{name} is no NPY file of pictures."), name=images.name) from err
     shape = network.config
     sizes = [4 << depth for depth in range(shape.depths)]

@@ -9,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import AdversaryConfig, Row, Schedule
-from models.plan import learning_rate
+from models.plan import Plan, learning_rate
 from models.style_config import StyleAdversary
 
 By = Literal["step", "epoch", "images", "minutes"]
 Numbers = NDArray[np.float64]
 _MOST_POINTS = 400
 _PACE_ROWS = 20
+_SURE_ROWS = 8
+"""Rows of a session after which its own pace is taken: its first steps are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +36,14 @@ class Ideal:
     value: float
 
 
-def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1) -> Curve:
+def curve(rows: Sequence[Row], name: str, *, by: By = "step", plan: Plan | None = None) -> Curve:
     """Return a quantity over the rows that have it, against the step or another clock.
 
     Args:
         rows: Rows of a run in order of their steps, or of an old table (which counts epochs).
         name: Of the figure. `distance` is minus the critic's loss.
         by: `step`; `epoch` (a fraction within one); `images` shown; `minutes` of training.
-        per_epoch: Steps of an epoch.
+        plan: How the steps of the run are laid out; without it steps tell no epochs.
     """
     key, sign = ("critic", -1.0) if name == "distance" else (name, 1.0)
     if name == "distance_smooth":
@@ -49,8 +51,10 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     having = [row for row in rows if row.get(key) is not None]
     if by == "step":  # what a live page asks for again and again
         x = [row.get("step") for row in having]
+    elif by == "epoch" and plan is not None:
+        x = list(plan.epochs_at([row["step"] for row in having]))
     else:
-        x = [clock(row, by, per_epoch) for row in having]
+        x = [clock(row, by) for row in having]
     y = [row[key] for row in having]
     if None in x:
         y = [value for value, at in zip(y, x, strict=True) if at is not None]
@@ -58,12 +62,10 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", per_epoch: int = 1
     return Curve(np.array(x, float), sign * np.array(y, float))
 
 
-def clock(row: Row, by: By, per_epoch: int) -> float | None:
+def clock(row: Row, by: By) -> float | None:
     """Return where a row stands; None where it does not tell."""
-    if by == "epoch":
-        if "step" in row:
-            return float(row["step"] / max(per_epoch, 1))
-        return float(row["epoch"] + 1) if "epoch" in row else None
+    if by == "epoch":  # of a table; steps of a run need its plan
+        return float(row["epoch"] + 1) if "epoch" in row and "step" not in row else None
     if by == "minutes":
         return row["seconds"] / 60 if "seconds" in row else None
     found = row.get(by)
@@ -134,9 +136,9 @@ def distributions(*quantiles: Sequence[float], bins: int = 48) -> tuple[Distribu
 
 
 def at_step(rows: Sequence[Row], step: int) -> Row | None:
-    """Return the newest row at or before a step; the first one where all come later."""
+    """Return the newest row at or before a step; None where all come later."""
     before = [row for row in rows if row["step"] <= step]
-    return before[-1] if before else (rows[0] if rows else None)
+    return before[-1] if before else None
 
 
 def at_or_before(steps: Sequence[int], step: int) -> int | None:
@@ -152,7 +154,8 @@ class Pace:
     images_per_s: float | None
     """While it trains, measuring and saving left out; None before two rows."""
     seconds_left: float | None
-    """To the end of its last fit, at the pace since it was started, measuring and all."""
+    """To the end of its last fit, at the pace since it was started, measuring and all; at first,
+    while that tells little, at the pace of the newest steps."""
 
 
 def pace(rows: Sequence[Row], *, from_step: int, total: int, elapsed_s: float) -> Pace:
@@ -169,10 +172,13 @@ def pace(rows: Sequence[Row], *, from_step: int, total: int, elapsed_s: float) -
     if len(last) > 1 and last[-1]["seconds"] > last[0]["seconds"]:
         shown = last[-1]["images"] - last[0]["images"]
         images = shown / (last[-1]["seconds"] - last[0]["seconds"])
-    done = rows[-1]["step"] - from_step if rows else 0
-    if done <= 0 or elapsed_s <= 0:
+    left = max(0, total - rows[-1]["step"]) if rows else 0
+    if sum(row["step"] > from_step for row in rows[-_SURE_ROWS:]) == _SURE_ROWS:
+        return Pace(images, left * elapsed_s / (rows[-1]["step"] - from_step))
+    steps = last[-1]["step"] - last[0]["step"] if last else 0
+    if not steps:
         return Pace(images, None)
-    return Pace(images, max(0.0, (total - rows[-1]["step"]) * elapsed_s / done))
+    return Pace(images, left * (last[-1]["seconds"] - last[0]["seconds"]) / steps)
 
 
 def rates(schedule: Schedule, peak: float, fits: Sequence[int], *, points: int = 60) -> Curve:

@@ -3,10 +3,7 @@
 A set hands out uint8 batches by index, (n, C, H, W), and knows its scale.
 """
 
-import gzip
 import hashlib
-import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,16 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import store
+from core.chips.idx import idx_shape, read_images
 from core.chips.sets import ChipSet, ChipSets
 from core.errors import InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from core.text import N_
 from models.config import SIZES
+from models.npy import DAMAGED
 
 DIGITS = "digits"
-"""Name of the set that comes with scikit-learn: 1,797 digits of 8 x 8 pixels."""
+"""Name of the set that comes with scikit-learn: digits of 8 x 8 pixels."""
+NUM_DIGITS = 1797
 
-_IDX_PICTURES = 0x0803
 _TRAIN = "train"
 
 
@@ -104,7 +103,8 @@ class SetChips:
     def __init__(self, found: ChipSet, size_px: int) -> None:
         info = found.info
         self._set = found
-        self._numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        self.numbers = found.indices(_TRAIN if _TRAIN in info.splits else None)
+        """Which of the set they are."""
         self.size_px = size_px
         self.channels = len(info.channels)
         self.bands = tuple(channel.name for channel in info.channels)
@@ -113,10 +113,10 @@ class SetChips:
         found.pixels(size_px)  # refuses a size that the pyramid has not
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self.numbers)
 
     def batch(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
-        pixels = self._set.read(self._numbers[indices], self.size_px)
+        pixels = self._set.read(self.numbers[indices], self.size_px)
         if pixels.dtype == np.uint8:
             return pixels
         return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
@@ -136,6 +136,7 @@ def open_chips(source: str, *, size_px: int) -> Chips:
     Raises:
         InputError: There is no such file, or it holds pictures of another size.
         RefusedFileError: The file is neither.
+        TooLargeError: IDX pictures, brought to that size, take more than the memory limit.
     """
     if source == DIGITS:
         return ArrayChips(framed(_digits(), size_px))
@@ -147,7 +148,7 @@ def open_chips(source: str, *, size_px: int) -> Chips:
     if path.suffix == ".npy":
         chips = ArrayChips(_mapped(path))
     else:
-        chips = ArrayChips(framed(read_idx(path), size_px))
+        chips = ArrayChips(_read_idx(path, size_px))
     if chips.size_px > size_px and chips.size_px % size_px == 0:
         return ShrunkChips(chips, size_px)
     if chips.size_px != size_px:
@@ -210,11 +211,12 @@ class SetFacts:
 
 
 def facts(source: str) -> SetFacts:
-    """Return what is known of a set, at the cost of its description or of one reading of the file.
+    """Return what is known of a set, read off its description or the head of its file alone.
 
     Raises:
         InputError: There is no such set, or no network takes pictures of its size.
         RefusedFileError: The file holds no pictures.
+        TooLargeError: See `open_chips`.
     """
     largest = size_of(source)
     if is_set(source):
@@ -222,10 +224,10 @@ def facts(source: str) -> SetFacts:
         count = info.splits.get(_TRAIN, info.count)
         sizes = tuple(size for size in SIZES if size in info.sizes)
         return SetFacts(source, count, len(info.channels), sizes, info.side_m)
-    chips = open_chips(source, size_px=largest)
+    sizes = tuple(size for size in SIZES if size >= largest)
+    chips = _outline(source, largest)
     is_fixed = Path(source).suffix == ".npy"
-    sizes = (largest,) if is_fixed else tuple(size for size in SIZES if size >= largest)
-    return SetFacts(source, len(chips), chips.channels, sizes, None)
+    return SetFacts(source, len(chips), chips.channels, sizes[:1] if is_fixed else sizes, None)
 
 
 def keep_pictures(root: Path, source: Path) -> Path:
@@ -235,9 +237,13 @@ def keep_pictures(root: Path, source: Path) -> Path:
 
     Raises:
         InputError: Its pictures are larger than any network.
-        RefusedFileError: It holds no pictures.
+        RefusedFileError: It holds no pictures, or is not whole.
+        TooLargeError: See `open_chips`.
     """
     facts(str(source))
+    if source.suffix != ".npy":
+        for _part in read_images(source):  # its end may be missing
+            pass
     place = root / "pictures" / f"{store.file_digest(source)[:12]}-{source.name[-60:]}"
     place.parent.mkdir(parents=True, exist_ok=True)
     store.move_into_place(source, place)
@@ -278,8 +284,8 @@ def size_of(source: str, sizes: tuple[int, ...] = SIZES) -> int:
     path = Path(source)
     if not path.is_file():
         raise InputError(N_("There is no set of chips at {path}."), path=source[:200])
-    pictures = _mapped(path) if path.suffix == ".npy" else read_idx(path)
-    side = max(pictures.shape[2:], default=0)
+    sides = _mapped(path).shape[2:] if path.suffix == ".npy" else idx_shape(path)[1:]
+    side = max(sides, default=0)
     for size in sizes:
         if side <= size:
             return size
@@ -299,45 +305,48 @@ def _digits() -> NDArray[np.uint8]:
 
 def _mapped(path: Path) -> NDArray[np.uint8]:
     try:
-        found: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as err:
+        found: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except DAMAGED as err:
         raise RefusedFileError(
             N_("{name} is not a whole NPY file of numbers."), name=path.name
         ) from err
     return found
 
 
-def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Read pictures (n, 1, H, W) from an IDX file, packed with gzip or not.
+def _outline(source: str, size_px: int) -> Chips:
+    """Return a set as `open_chips` does, without the pictures of digits and IDX files."""
+    path = Path(source)
+    if source == DIGITS:
+        count = NUM_DIGITS
+    elif is_set(source) or path.suffix == ".npy" or not path.is_file():
+        return open_chips(source, size_px=size_px)
+    else:
+        count = _idx_count(path, size_px)
+    return ArrayChips(np.broadcast_to(np.uint8(0), (count, 1, size_px, size_px)))
 
-    Raises:
-        RefusedFileError: It is no whole IDX file of pictures.
-        TooLargeError: It unpacks to more than the memory limit.
-    """
-    limit = settings().memory_mb << 20
-    try:
-        with path.open("rb") as raw:
-            is_packed = raw.read(2) == b"\x1f\x8b"
-        opener = gzip.open if is_packed else open
-        with opener(path, "rb") as file:
-            magic, num, rows, columns = struct.unpack(">4I", file.read(16))
-            if magic != _IDX_PICTURES or not num * rows * columns:
-                raise ValueError("not an IDX file of pictures")
-            if num * rows * columns > limit:
-                raise TooLargeError(
-                    N_("{name} holds {needed:.1f} GB of pictures; the limit is {limit:.1f} GB."),
-                    name=path.name, needed=num * rows * columns / 1e9, limit=limit / 1e9,
-                )  # fmt: skip
-            body = file.read(num * rows * columns)
-            if file.read(1):  # this also makes gzip compare its checksum
-                raise ValueError("more than the pictures it names")
-        return np.frombuffer(body, np.uint8).reshape(num, 1, rows, columns)
-    except (OSError, EOFError, ValueError, struct.error, zlib.error) as err:
-        raise RefusedFileError(
-            N_("{name} is not a whole IDX file of pictures."),
-            hint=N_("Give a set of chips, an NPY file of uint8 or MNIST's IDX file."),
-            name=path.name,
-        ) from err
+
+def _read_idx(path: Path, size_px: int) -> NDArray[np.uint8]:
+    """Read the pictures of an IDX file, framed as they come: (n, 1, size_px, size_px)."""
+    out = np.empty((_idx_count(path, size_px), 1, size_px, size_px), np.uint8)
+    first = 0
+    for part in read_images(path):
+        out[first : first + len(part)] = framed(part[:, None], size_px)
+        first += len(part)
+    return out
+
+
+def _idx_count(path: Path, size_px: int) -> int:
+    """Return how many pictures an IDX file names; refuse those that do not fit once framed."""
+    count, rows, columns = idx_shape(path)
+    _times(rows, columns, size_px)
+    limit, needed = settings().memory_mb << 20, count * size_px**2
+    if needed > limit:  # pictures of a few pixels grow a thousandfold
+        raise TooLargeError(
+            N_("{num:,} pictures of {size} pixels take {needed:.1f} GB; the limit is"
+               " {limit:.1f} GB."),
+            num=count, size=size_px, needed=needed / 1e9, limit=limit / 1e9,
+        )  # fmt: skip
+    return count
 
 
 def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
@@ -347,6 +356,16 @@ def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
         InputError: The pictures are larger than that.
     """
     height, width = pictures.shape[2:]
+    times = _times(height, width, size_px)
+    large = pictures.repeat(times, axis=2).repeat(times, axis=3)
+    top, left = (size_px - large.shape[2]) // 2, (size_px - large.shape[3]) // 2
+    out = np.zeros((*pictures.shape[:2], size_px, size_px), np.uint8)
+    out[:, :, top : top + large.shape[2], left : left + large.shape[3]] = large
+    return out
+
+
+def _times(height: int, width: int, size_px: int) -> int:
+    """Return how many times pictures are enlarged to fit into a square."""
     times = min(size_px // max(height, 1), size_px // max(width, 1))
     if times < 1:
         raise InputError(
@@ -354,18 +373,18 @@ def framed(pictures: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
             hint=N_("Choose networks of a larger size."),
             width=width, height=height, size=size_px,
         )  # fmt: skip
-    limit, needed = settings().memory_mb << 20, len(pictures) * pictures.shape[1] * size_px**2
-    if needed > limit:  # pictures of a few pixels grow a thousandfold
-        raise TooLargeError(
-            N_("{num:,} pictures of {size} pixels take {needed:.1f} GB; the limit is"
-               " {limit:.1f} GB."),
-            num=len(pictures), size=size_px, needed=needed / 1e9, limit=limit / 1e9,
-        )  # fmt: skip
-    large = pictures.repeat(times, axis=2).repeat(times, axis=3)
-    top, left = (size_px - large.shape[2]) // 2, (size_px - large.shape[3]) // 2
-    out = np.zeros((*pictures.shape[:2], size_px, size_px), np.uint8)
-    out[:, :, top : top + large.shape[2], left : left + large.shape[3]] = large
-    return out
+    return times
+
+
+def check_source(source: str, *, batch: int, size_px: int, channels: int) -> None:
+    """Do what `check_chips` does, without reading pictures.
+
+    Raises:
+        InputError: There is no such set, or no step could be made with it.
+        RefusedFileError: The file holds no pictures.
+        TooLargeError: See `open_chips`.
+    """
+    check_chips(_outline(source, size_px), batch=batch, size_px=size_px, channels=channels)
 
 
 def check_chips(chips: Chips, *, batch: int, size_px: int, channels: int) -> None:

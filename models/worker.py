@@ -22,17 +22,17 @@ import torch
 from torch import Tensor
 
 from core import store
-from core.errors import AppError, BusyError, InputError, JobError
+from core.errors import AppError, BusyError, JobError
 from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
-from models import checkpoint, pictures, runs, slots
+from models import checkpoint, pictures, resuming, runs, slots
 from models.adversary import Adversary
 from models.config import AdversaryConfig, Row, RunConfig
 from models.data import Feeder
 from models.engine import Engine, engine
 from models.judgement import Judge
 from models.plan import Best, Plan
-from models.progressive import corrected
+from models.progressive import corrected, largest_batch
 from models.sets import Chips, bands_of, check_chips, open_chips
 from models.stop import Stop
 from models.style_config import StyleAdversary, StyleNetworks
@@ -71,10 +71,9 @@ def check(config: RunConfig) -> tuple[Engine, Chips]:
     """
     place = engine(config.device, config.precision, config.threads, exact=config.exact)
     chips = open_chips(config.data, size_px=config.networks.size_px)
-    training = corrected(config)[0].training
     check_chips(
         chips,
-        batch=max(training.batch_of(fit) for fit in range(len(training.fits))),
+        batch=largest_batch(config),
         size_px=config.networks.size_px,
         channels=config.networks.channels,
     )
@@ -280,7 +279,7 @@ class _Session(Watcher):
                     N_("None of the {count} checkpoints of this run can be read: {reason}"),
                     hint=N_("Nothing was changed. Start a new run, or bring the files back."),
                     count=len(refused),
-                    reason=str(refused[0]),
+                    reason=refused[0].problem.format(**refused[0].values),
                 )
             if self._config.start_from:
                 self._begin_from(Path(self._config.start_from))
@@ -325,16 +324,8 @@ class _Session(Watcher):
 
     def _check_data(self) -> None:
         """Refuse other pictures than those that the run began with, unless they were chosen."""
+        resuming.check_same(self._folder, self._config.data, self._chips.digest)
         path = self._folder / "data.json"
-        if path.exists():
-            before = store.read_json(path, kind="run-data", version=runs.VERSION)
-            same_source = before["source"] == self._config.data
-            if same_source and before["digest"] != self._chips.digest:
-                raise InputError(
-                    N_("The chips at {source} are not those that the run {id} began with."),
-                    hint=N_("Put the old ones back, or name the new ones as another set."),
-                    source=self._config.data, id=self._folder.name,
-                )  # fmt: skip
         store.write_json(path, self._data_facts(), kind="run-data", version=runs.VERSION)
 
     def _need_space(self) -> None:
@@ -362,7 +353,7 @@ class _Session(Watcher):
             "resident": self._feeder.is_resident,
             "from_step": self._memory.step,
             "total": self._plan.total,
-            "per_epoch": self._plan.batches_of(self._plan.place(self._memory.step).fit),
+            "per_epoch": [self._plan.batches_of(fit) for fit in range(len(self._plan.fits))],
             "versions": versions(),
         }
         store.write_json(self._folder / "slot.json", body, kind="run-slot", version=runs.VERSION)

@@ -49,7 +49,7 @@ elif view.see == "old":
     old_work(found, view)
 elif chosen is None:
     st.info(_("There are no runs yet."))
-    if st.button(_("Start the first run"), type="primary"):
+    if st.button(_("Set up the first run"), type="primary"):
         view.see = "new"
         st.rerun()
 else:

@@ -299,9 +299,12 @@ def drawn_image(path: str, written: int) -> drawing.Drawn:
     return drawing.drawn(Path(path))
 
 
-@st.cache_resource(max_entries=6, show_spinner=False)
+@st.cache_resource(max_entries=12, show_spinner=False)
 def follower(folder: str) -> Follower:
-    """Return what reads the figures of a run as they come, shared by all who watch it."""
+    """Return what reads the figures of a run as they come, shared by all who watch it.
+
+    Eight runs are compared at once: with fewer entries than these each drawing reads all anew.
+    """
     return Follower(Path(folder))
 
 

@@ -99,9 +99,7 @@ def square_panel(area: Area, view: QuadratView, *, is_open: bool) -> None:
         with shown_errors():
             count = cached.estimated_quadrats(area.id, stamp, side)
             is_possible = True
-            st.caption(
-                _("About {count} squares.").format(count=f"{count:,}".replace(",", "\u202f"))
-            )
+            st.caption(_("About {count} squares.").format(count=f"{count:,}"))
         rule = choice(_("Squares that count"), rule_names(), value=area.rule, key=f"rule-{area.id}")
         methods = {"recommended": _("Recommended"), "document": _("As in the document")}
         method = choice(

@@ -29,10 +29,10 @@ def value_text(value: float | None, unit: str = "") -> str:
     if value is None or not math.isfinite(value):
         return _("missing")
     if value == int(value) and abs(value) < 1e7:
-        text = f"{int(value):,}".replace(",", "\u202f")
+        text = f"{int(value):,}"
     elif 1e-3 <= abs(value) < 1e7:
         digits = max(0, 3 - math.floor(math.log10(abs(value))))
-        text = f"{value:,.{digits}f}".replace(",", "\u202f")
+        text = f"{value:,.{digits}f}"
     else:
         text = f"{value:.3g}"
     return f"{text} {unit}".strip()
@@ -49,4 +49,4 @@ def share_text(share: float) -> str:
 
 def area_text(km2: float) -> str:
     """Write an area: 4.2 km², 606 km²."""
-    return f"{km2:,.0f} km²".replace(",", "\u202f") if km2 >= 100 else f"{km2:.3g} km²"
+    return f"{km2:,.0f} km²" if km2 >= 100 else f"{km2:.3g} km²"

@@ -144,7 +144,7 @@ def sliced(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> g
         )  # fmt: skip
     charts.frame(
         figure,
-        title=_("Distance to real chips, by scale"),
+        title=_("Distance to real pictures, by scale"),
         x=_("Step"),
         y=_("Sliced Wasserstein (thousandths)"),
     )
@@ -162,11 +162,11 @@ def scale_words(scale: Mapping[str, Any]) -> str:
 
 
 def ratios(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> go.Figure:
-    """Draw diversity and nearness to training chips over time; 1 is as among real chips."""
+    """Draw diversity and nearness to training pictures over time; 1 is as among real ones."""
     figure = go.Figure()
     for name, title, colour, dash in (
         ("diversity", _("Diversity"), COLOURS[0], "solid"),
-        ("nearest_ratio", _("Distance to the nearest chip"), COLOURS[5], "dash"),
+        ("nearest_ratio", _("Distance to the nearest training picture"), COLOURS[5], "dash"),
     ):
         found = thinned(curve(measured, name))
         _line(figure, found, title, colour, is_named=True, dash=dash, markers=True)
@@ -174,15 +174,15 @@ def ratios(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> g
         figure,
         title=_("Do samples vary, and are they new?"),
         x=_("Step"),
-        y=_("Ratio to real chips"),
+        y=_("Ratio to real pictures"),
     )
     figure.update_yaxes(rangemode="tozero")
-    level = Level(1, _("as among real chips"), "#6B7676", is_above=True)
+    level = Level(1, _("as among real pictures"), "#6B7676", is_above=True)
     return _finished(figure, at, ends, levels=[level])
 
 
 def spectrum(real: Sequence[float], row: Row, *, side_m: float | None) -> go.Figure:
-    """Draw the mean power of each spatial frequency of real chips and of samples."""
+    """Draw the mean power of each spatial frequency of real pictures and samples."""
     figure = go.Figure()
     for values, (_name, title, colour, dash) in zip(
         (real, row["spectrum"]), _both_kinds(), strict=True
@@ -261,6 +261,9 @@ def compared(
             dash=DASHES[number % 4], markers=len(found.x) < 40,
         )  # fmt: skip
     charts.frame(figure, title=title, x=x, y=y, height=height)
+    places = [at for _name, found in curves for at in found.x]
+    if all(at == int(at) for at in places) and max(places, default=0) <= 12:
+        figure.update_xaxes(dtick=1)  # a table of two epochs has no epoch 1.2
     _finished(figure, None, ())
     figure.update_layout(legend={**_LEGEND, "y": -0.18, "yanchor": "top"}, margin_t=44)
     return figure
@@ -277,7 +280,7 @@ def x_words(by: By) -> str:
 
 
 def _both_kinds() -> tuple[tuple[str, str, str, str], ...]:
-    return ("real", _("Real chips"), REAL, "solid"), ("fake", _("Generated"), FAKE, "dash")
+    return ("real", _("Real pictures"), REAL, "solid"), ("fake", _("Generated"), FAKE, "dash")
 
 
 def _dash(name: str) -> str:

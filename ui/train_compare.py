@@ -7,8 +7,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import store
-from core.errors import AppError
 from models import history, runs
 from models.config import Row
 from models.series import By, Curve, at_or_before, curve
@@ -19,7 +17,7 @@ from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, set_widget, widget_value
-from ui.train_words import run_line, setting_words, unlike_note, value_words
+from ui.train_words import run_line, setting_words, told_apart, unlike_note
 
 _MOST = 8
 _STEP = "compare-step"
@@ -45,7 +43,7 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
     for name in chosen:
         if name in by_id:
             rows: Sequence[Row] = _rows(by_id[name], figure)
-            found_curve = curve(rows, figure, by=by, per_epoch=_per_epoch(by_id[name]))
+            found_curve = curve(rows, figure, by=by, plan=runs.plan_of(by_id[name]))
         else:
             found_curve = curve(old[name].rows, figure, by=by)
         curves.append((titles[name], found_curve))
@@ -72,8 +70,8 @@ def _figures() -> dict[str, str]:
         "generator_smooth": _("Generator's loss, smoothed"),
         "distance_smooth": _("Estimated earth mover's distance, smoothed"),
         "swd_mean": _("Sliced Wasserstein distance (thousandths)"),
-        "diversity": _("Diversity (1: as real chips)"),
-        "nearest_ratio": _("Distance to the nearest chip (1: as among chips)"),
+        "diversity": _("Diversity (1: as real pictures)"),
+        "nearest_ratio": _("Distance to the nearest training picture (1: as among these)"),
         "score_distance": _("Distance of the scores"),
         "lr": _("Learning rate"),
     }
@@ -121,13 +119,6 @@ def _rows(run: runs.Run, figure: str) -> list[Row]:
     return found
 
 
-def _per_epoch(run: runs.Run) -> int:
-    with suppress(AppError, KeyError):
-        slot = store.read_json(run.folder / "slot.json", kind="run-slot", version=runs.VERSION)
-        return int(slot["per_epoch"])
-    return 1
-
-
 def _curves(curves: Sequence[tuple[str, Curve]], title: str, x: str) -> None:
     without = [name for name, found in curves if not len(found.x)]
     figure = train_charts.compared(
@@ -173,12 +164,13 @@ def _settings(ours: Sequence[runs.Run], titles: dict[str, str]) -> None:
     if len(ours) < 2:
         return
     settings = {titles[one.id]: runs.settings_of(one.config) for one in ours}
-    names = [name for name in next(iter(settings.values())) if name != "title"]
+    names = dict.fromkeys(name for found in settings.values() for name in found if name != "title")
     rows: list[dict[str, Any]] = []
     for name in names:
-        values = {title: value_words(found.get(name)) for title, found in settings.items()}
-        if len(set(values.values())) > 1:
-            rows.append({_("Setting"): setting_words(name), **values})
+        values = [found.get(name) for found in settings.values()]
+        if any(value != values[0] for value in values):
+            words = dict(zip(settings, told_apart(values), strict=True))
+            rows.append({_("Setting"): setting_words(name), **words})
     st.markdown(_("Settings in which they differ"))
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")

@@ -8,14 +8,15 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import AppError
-from models import runs
+from models import resuming, runs
 from models.config import Precision, RunConfig, Schedule
 from ui.choice import choice, distinct
 from ui.errors import plain, show_error, shown_errors
 from ui.language import _
 from ui.server import workspace
 from ui.state import TrainView, app_state, set_widget, widget_value
-from ui.train_words import run_line, setting_words, value_words
+from ui.train_fields import device_choice, read_number
+from ui.train_words import run_line, setting_words, told_apart, value_words
 
 _RUN, _SEE = "train-run", "train-see"
 
@@ -117,7 +118,7 @@ def ended_panel(found: runs.Run, view: TrainView) -> None:
 
 
 def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
-    """Draw the settings that a run may go on with, and return them; None if one is wrong."""
+    """Draw the settings that a run may go on with, and return them; None if it cannot."""
     before, training = found.config, found.config.training
     boxes = st.columns(5, vertical_alignment="bottom")
     more = boxes[0].number_input(
@@ -138,36 +139,23 @@ def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
         setting_words("precision"), precisions, value=before.precision,
         place=boxes[3], key=f"re-precision-{found.id}",
     )  # fmt: skip
-    device = boxes[4].text_input(
-        setting_words("device"), before.device, key=f"re-device-{found.id}",
-        help=_("For example auto, cpu or cuda:0"),
-    )  # fmt: skip
+    device = device_choice(place=boxes[4], key=f"re-device-{found.id}", value=before.device)
     with shown_errors():
-        changed = replace(training, lr=read_rate(rate), schedule=cast(Schedule, schedule))
+        changed = replace(training, lr=read_number(rate), schedule=cast(Schedule, schedule))
         config = replace(
-            before,
-            training=changed,
-            precision=cast(Precision, precision),
-            device=device.strip(),
+            before, training=changed, precision=cast(Precision, precision), device=device
         )
-        return runs.extended(config, int(more)) if more else config
+        resuming.check_pictures(found.folder, config)
+        return resuming.extended(config, int(more)) if more else config
     return None
-
-
-def read_rate(text: str) -> float:
-    """Read a learning rate; one that is no number is refused by the settings themselves."""
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return -1.0
 
 
 def _resumed(found: runs.Run, config: RunConfig, *, is_sure: bool) -> bool:
     """Go on with a run unless the user has to be asked; tell whether that is settled."""
     try:
-        if not is_sure and runs.differences(found.folder, config):
+        if not is_sure and resuming.differences(found.folder, config):
             return False
-        runs.resume(found.folder, config)
+        resuming.resume(found.folder, config)
     except AppError as err:
         show_error(err)
     else:
@@ -177,7 +165,7 @@ def _resumed(found: runs.Run, config: RunConfig, *, is_sure: bool) -> bool:
 
 
 def _ask(found: runs.Run, config: RunConfig, view: TrainView) -> None:
-    changes = runs.differences(found.folder, config)
+    changes = resuming.differences(found.folder, config)
     if not changes:
         view.asked = ""
         return
@@ -192,16 +180,12 @@ def _ask(found: runs.Run, config: RunConfig, view: TrainView) -> None:
         st.rerun()
 
 
-def changes_table(changes: list[runs.Change]) -> pd.DataFrame:
+def changes_table(changes: list[resuming.Change]) -> pd.DataFrame:
     """Return settings that differ, as people read them."""
-    rows: list[dict[str, Any]] = [
-        {
-            _("Setting"): setting_words(one.name),
-            _("Before"): value_words(one.before),
-            _("Now"): value_words(one.after),
-        }
-        for one in changes
-    ]
+    rows: list[dict[str, Any]] = []
+    for one in changes:
+        before, after = told_apart([one.before, one.after])
+        rows.append({_("Setting"): setting_words(one.name), _("Before"): before, _("Now"): after})
     return pd.DataFrame(rows)
 
 

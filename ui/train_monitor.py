@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from ui.train_address import remember_train
 from ui.train_panels import PANELS, Seen, panel_names
 from ui.train_words import device_words, state_of, state_words
 
-_LOOKS_EVERY_S = 1.0
+_LOOKS_EVERY_S = 0.5
 _DRAWS_EVERY_S = 2.0
 _STEP, _PANEL = "train-step", "train-panel"
 
@@ -56,6 +57,7 @@ def _monitor(run_id: str) -> None:
         run=found,
         figures=figures,
         slot=_facts(found.folder, "slot.json", "run-slot"),
+        plan=runs.plan_of(found),
         reals=_facts(found.folder, "reals.json", "run-reals"),
         data=_facts(found.folder, "data.json", "run-data"),
         step=None,
@@ -63,7 +65,7 @@ def _monitor(run_id: str) -> None:
     _key_figures(seen)
     _alarms(seen)
     step = _slider(list(sheets))
-    seen = Seen(seen.run, figures, seen.slot, seen.reals, seen.data, step)
+    seen = replace(seen, step=step)
     if step is None:
         if not found.is_active and not figures.training:
             st.info(_("This run has no pictures yet: it ended before its first step."))
@@ -88,14 +90,15 @@ def _state_line(found: runs.Run, figures: Figures) -> None:
     words = [f"**{plain(found.config.title)}**", state_words(state)]
     if slot:
         words.append(plain(device_words(slot)))
+    step = int(found.result.get("step", figures.step))  # a stop is not at a row of figures
     if total:
         words.append(_("step {step} of {total}").format(
-            step=value_text(figures.step), total=value_text(total)
+            step=value_text(step), total=value_text(total)
         ))  # fmt: skip
     if found.state == "running" and total:
         left = _pace(found, figures, slot).seconds_left
         words.append(left_text(left) if state == "running" else _("saving a checkpoint"))
-        text.progress(min(figures.step / total, 1.0), text=" · ".join(w for w in words if w))
+        text.progress(min(step / total, 1.0), text=" · ".join(w for w in words if w))
     else:
         text.markdown(" · ".join(words))
     if found.is_active:
@@ -139,27 +142,27 @@ def _key_figures(seen: Seen) -> None:
     if not rows:
         return
     at = app_state().train.step  # None: the newest figures
-    last = rows[-1] if at is None else at_step(rows, at) or rows[-1]
+    last = (rows[-1] if at is None else at_step(rows, at)) or {}  # nothing before the first row
     boxes = st.columns(5)
     epochs = sum(seen.run.config.training.fits)
-    boxes[0].metric(_("Epoch"), f"{last['epoch'] + 1} / {epochs}")
+    boxes[0].metric(_("Epoch"), f"{last.get('epoch', -1) + 1} / {epochs}")
     if seen.run.config.adversary.objective == "wasserstein":
-        value = last["critic_smooth"]
+        value = last.get("critic_smooth")
         boxes[1].metric(
             _("Estimated distance"), _number(None if value is None else -value),
             help=_("Minus the critic's smoothed loss: the earth mover's distance up to a factor."),
         )  # fmt: skip
     else:
-        text = " / ".join(_number(last[f"{name}_smooth"]) for name in ("critic", "generator"))
+        text = " / ".join(_number(last.get(f"{name}_smooth")) for name in ("critic", "generator"))
         boxes[1].metric(_("Loss, critic / generator"), text)
     newest = at_step(measured, seen.figures.step if at is None else at) or {}
     boxes[2].metric(
         _("Sliced Wasserstein"), _number(newest.get("swd_mean")),
-        help=_("Mean over the scales, in thousandths; smaller is nearer to real chips."),
+        help=_("Mean over the scales, in thousandths; smaller is nearer to real pictures."),
     )  # fmt: skip
     boxes[3].metric(
         _("Diversity"), _number(newest.get("diversity")),
-        help=_("Mean distance of two samples over that of two real chips: 1 is as varied."),
+        help=_("Mean distance of two samples over that of two real pictures: 1 is as varied."),
     )  # fmt: skip
     speed = _pace(seen.run, seen.figures, seen.slot).images_per_s
     memory = last.get("memory_mb")
@@ -204,7 +207,7 @@ def _slider(steps: Sequence[int]) -> int | None:
         list(steps),
         key=_STEP,
         on_change=moved,
-        format_func=lambda step: f"{step:,}".replace(",", "\u202f"),
+        format_func=lambda step: f"{step:,}",
         help=_("At its right end it follows the run."),
     )
     return shown

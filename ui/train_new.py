@@ -6,10 +6,8 @@ import streamlit as st
 
 from core import intake
 from core.chips.sets import ChipSets
-from models import estimate, runs, sets
-from models.config import (
-    RunConfig,
-)
+from models import estimate, resuming, runs, sets
+from models.config import RunConfig
 from ui import cached, charts, train_charts
 from ui.choice import held_choice
 from ui.choose_file import choose_file
@@ -20,9 +18,7 @@ from ui.server import workspace
 from ui.state import TrainView, app_state
 from ui.train_list import has_pytorch
 from ui.train_settings import settings_form
-from ui.train_words import (
-    setting_words,
-)
+from ui.train_words import setting_words
 
 _SUFFIXES = (".npy", ".gz", ".idx", "idx3-ubyte")
 _UPLOAD = "upload"
@@ -52,10 +48,13 @@ def new_run(found: list[runs.Run], view: TrainView) -> None:
     with side:
         if config is not None:
             _expected(config, facts, found)
-            if st.button(
-                _("Start the run"), type="primary", width="stretch", disabled=not has_pytorch()
-            ):
-                _start(config, view)
+        is_possible = config is not None and _is_possible(config)
+        pressed = st.button(
+            _("Start the run"), type="primary", width="stretch",
+            disabled=not (is_possible and has_pytorch()),
+        )  # fmt: skip
+        if pressed and config is not None:
+            _start(config, view)
 
 
 def _pictures(view: TrainView) -> str | None:
@@ -123,13 +122,16 @@ def _expected(config: RunConfig, facts: sets.SetFacts, found: list[runs.Run]) ->
     if speed is not None:
         expected = estimate.estimate(config, facts.count, speed)
         boxes = st.columns(3)
-        boxes[0].metric(_("Time, about"), duration_text(expected.seconds))
-        boxes[1].metric(_("Memory, about"), size_text(expected.memory_mb * (1 << 20)))
-        boxes[2].metric(_("Disk, about"), size_text(expected.disk_mb * (1 << 20)))
+        boxes[0].metric(_("Time"), duration_text(expected.seconds))
+        boxes[1].metric(_("Memory"), size_text(expected.memory_mb * (1 << 20)))
+        boxes[2].metric(_("Disk"), size_text(expected.disk_mb * (1 << 20)))
         text = (
-            _("{steps} steps. Time from the run “{run}” on this device.")
+            _("Estimates for {steps} steps. Time from the run “{run}” on this device.")
             if speed.run
-            else _("{steps} steps. Time as on one thread of another machine: no run was made here.")
+            else _(
+                "Estimates for {steps} steps. Time as on one thread of another machine: no run was"
+                " made here."
+            )
         )
         st.caption(text.format(steps=value_text(expected.steps), run=plain(speed.run)))
     else:
@@ -152,15 +154,17 @@ def duration_text(seconds: float) -> str:
     return _("{count:.0f} days").format(count=seconds / 86_400)
 
 
+def _is_possible(config: RunConfig) -> bool:
+    """Tell whether a run could train on its pictures; say why not."""
+    with shown_errors():
+        resuming.check_source(config)
+        return True
+    return False
+
+
 def _start(config: RunConfig, view: TrainView) -> None:
     root = workspace().root / "runs"
     with shown_errors():
-        networks = config.networks
-        chips = sets.open_chips(config.data, size_px=networks.size_px)
-        sets.check_chips(
-            chips, batch=config.training.batch, size_px=networks.size_px,
-            channels=networks.channels,
-        )  # fmt: skip
         folder = runs.create(root, config)
         runs.start(folder)
         view.see, view.run, view.step = "watch", folder.name, None

@@ -74,11 +74,12 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
     titles = {"": _("None"), **{one.id: one.config.title for one in found}}
     alike = [one.id for one in found if one.config.adversary.objective == _OBJECTIVE]
     beside = choice(_("Beside the run"), titles, value=next(iter(alike), ""))
-    rule = next(
-        one
-        for one in _RULES
-        if one == choice(_("Better by the rule"), {name: value_words(name) for name in _RULES})
+    chosen = choice(
+        _("Better by the rule"),
+        {name: value_words(name) for name in _RULES},
+        help=_("What makes an epoch better than those before it; said below the chart."),
     )
+    rule = next(one for one in _RULES if one == chosen)
     curves = [
         (f"{old.title}: {title}", curve(old.rows, name, by="epoch"))
         for name, title in (
@@ -108,12 +109,11 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
 
 def _curves_of(run: runs.Run) -> list[tuple[str, Curve]]:
     figures = cached.follower(str(run.folder.resolve())).read()
-    last = figures.training[-1] if figures.training else {}
-    per_epoch = max(1, round(last.get("step", 1) / (last.get("epoch", 0) + 1)))
+    plan = runs.plan_of(run)
     return [
         (
             f"{run.config.title}: {title}",
-            curve(figures.training, name, by="epoch", per_epoch=per_epoch),
+            curve(figures.training, name, by="epoch", plan=plan),
         )
         for name, title in (
             ("critic_smooth", _("critic")),
@@ -175,12 +175,13 @@ def _is_close(row: dict[str, object], printed: tuple[int, float]) -> bool:
 
 
 def _weights() -> None:
-    st.markdown(_("#### Weights saved by fastai"))
+    st.markdown(_("#### Weights of other programs"))
     st.caption(
         _(
-            "A learner of `learn.save`, or the state dict of a generator or critic (.pth). It is"
-            " read in a process of its own, without running code of the file; a file that needs"
-            " more is refused. A new run can then begin with it."
+            "A learner of fastai's `learn.save`, or the state dict of a generator or critic, of"
+            " fastai or of StyleGAN (.pth). It is read in a process of its own, without running"
+            " code of the file; a file that needs more is refused. A new run can begin with a"
+            " learner, the Generate page makes pictures with a StyleGAN's generator."
         )
     )
     job_panel(_IMPORT, title=_("Reading weights"), on_done=_brought)

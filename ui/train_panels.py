@@ -13,6 +13,7 @@ import streamlit as st
 from models import runs
 from models.config import Row
 from models.follow import Figures
+from models.plan import Plan
 from models.series import at_or_before, at_step
 from ui import charts, train_charts
 from ui.language import _
@@ -28,6 +29,8 @@ class Seen:
     figures: Figures
     slot: dict[str, Any]
     """Where it computes; empty while it waits."""
+    plan: Plan | None
+    """How its steps are laid out; None while it waits."""
     reals: dict[str, Any]
     """What was measured of the real pictures; empty before the first step."""
     data: dict[str, Any]
@@ -38,13 +41,13 @@ class Seen:
     @property
     def ends(self) -> tuple[int, ...]:
         """Steps at which fits end, all but the last."""
-        per_epoch, fits = self.slot.get("per_epoch", 0), self.run.config.training.fits
-        return tuple(sum(fits[: at + 1]) * per_epoch for at in range(len(fits) - 1))
+        return () if self.plan is None else tuple(self.plan.ends()[:-1])
 
     @property
     def measured(self) -> Row | None:
-        """The measurement that belongs to the slider's step."""
-        return at_step(self.figures.measured, self.step or 0)
+        """The measurement that belongs to the slider's step; before the first one, that one."""
+        measured = self.figures.measured
+        return at_step(measured, self.step or 0) or next(iter(measured), None)
 
 
 def panel_names() -> dict[str, str]:
@@ -80,15 +83,16 @@ def _scores(seen: Seen) -> None:
     if row is None:
         _not_measured()
         return
+    _told_later(seen, row)
     left, right = st.columns(2)
     _draw(left, train_charts.score_distributions(row), "scores")
     over = train_charts.score_distance(seen.figures.measured, at=seen.step, ends=seen.ends)
     _draw(right, over, "score-distance")
     st.caption(
         _(
-            "Scores of the critic for 256 real chips and 256 samples, both as in training (−1 to"
-            " 1), drawn from 41 quantiles. Apart: the 1-D earth mover's distance of the two, free"
-            " of the sign a critic's scores happen to have."
+            "Scores of the critic for 256 real pictures and 256 samples, both as in training (−1"
+            " to 1), drawn from 41 quantiles. Apart: the 1-D earth mover's distance of the two,"
+            " free of the sign a critic's scores happen to have."
         )
     )
 
@@ -98,6 +102,7 @@ def _judgement(seen: Seen) -> None:
     if row is None:
         _not_measured()
         return
+    _told_later(seen, row)
     measured = seen.figures.measured
     marks: dict[str, Any] = {"at": seen.step, "ends": seen.ends}
     left, right = st.columns(2)
@@ -113,27 +118,27 @@ def _judgement(seen: Seen) -> None:
         _nearest(seen)
     st.caption(
         _(
-            "256 samples of latents that never change against 256 chips that never change. There is"
-            " no Fréchet inception distance (FID) here: its network is a download, and it was"
-            " taught on photographs of things, not on ground seen from above."
+            "256 samples of latents that never change against 256 real ones that never change."
+            " There is no Fréchet inception distance (FID) here: its network is a download, and it"
+            " was taught on photographs of things, not on ground seen from above."
         )
     )
 
 
 def _nearest(seen: Seen) -> None:
-    """Show the samples that lie nearest to a training chip, above those chips."""
+    """Show the samples that lie nearest to a training picture, above those."""
     sheets = runs.samples(seen.run.folder, "nearest")
     step = at_or_before(list(sheets), seen.step or 0)
     row = next((one for one in seen.figures.measured if one["step"] == step), None)
     if step is None or row is None or not row.get("nearest"):
         return
-    st.markdown(_("Above: samples nearest to a training chip. Below: that chip."))
+    st.markdown(_("Above: samples nearest to a training picture. Below: that picture."))
     with suppress(OSError):
         st.image(sheets[step].read_bytes(), width="stretch")
     usual = seen.reals.get("nearest_other") or 0.0
     text = _(
-        "Step {step}. Differences {distances} of 255 (root mean square); between a chip and its own"
-        " nearest it is usually {usual}."
+        "Step {step}. Differences {distances} of 255 (root mean square); between a training picture"
+        " and its own nearest it is usually {usual}."
     )
     distances = ", ".join(f"{one['distance']:.0f}" for one in row["nearest"])
     st.caption(text.format(step=value_text(step), distances=distances, usual=f"{usual:.0f}"))
@@ -142,8 +147,7 @@ def _nearest(seen: Seen) -> None:
 def _pace(seen: Seen) -> None:
     training, rows = seen.run.config.training, seen.figures.training
     left, right = st.columns(2)
-    per_epoch = seen.slot.get("per_epoch")
-    done = seen.figures.step / per_epoch if per_epoch else None
+    done = float(seen.plan.epochs_at(seen.figures.step)) if seen.plan else None
     chart = train_charts.learning_rates(training.schedule, training.lr, training.fits, done=done)
     _draw(left, chart, "rates")
     marks: dict[str, Any] = {"at": seen.step, "ends": seen.ends}
@@ -197,6 +201,13 @@ def sessions_table(found: runs.Run) -> pd.DataFrame:
         started = time.strftime("%Y-%m-%d %H:%M", time.localtime(session["started"]))
         rows.append({_("Started"): started, _("Changed"): "; ".join(changes) or "–"})
     return pd.DataFrame(rows)
+
+
+def _told_later(seen: Seen, row: Row) -> None:
+    """Say it where what is shown of one step is of a later one."""
+    if row["step"] > (seen.step or 0):
+        text = _("At step {step} nothing was judged yet. Judged first, at step {first}:")
+        st.caption(text.format(step=value_text(seen.step or 0), first=value_text(row["step"])))
 
 
 def _not_measured() -> None:

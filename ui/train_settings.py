@@ -1,14 +1,19 @@
 """The settings of a new run: those that matter first, the others folded away."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
 
-from core.errors import AppError
-from models import estimate, imports, runs, sets
+from models import imports, runs, sets
 from models.config import (
+    BATCHES,
+    INTERVALS,
+    SAMPLES,
+    SEEDS,
+    WIDTHS,
     AdversaryConfig,
     BestRule,
     Model,
@@ -22,12 +27,12 @@ from models.config import (
 )
 from models.presets import names_of, preset, sizes_of
 from ui.choice import choice, held_choice
-from ui.errors import show_error
+from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView
-from ui.train_list import read_rate
+from ui.train_fields import device_choice, read_number
 from ui.train_style import style_presets, style_settings
 from ui.train_words import (
     MODELS,
@@ -51,7 +56,7 @@ class Begun:
 def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) -> RunConfig | None:
     """Draw the settings and return them; None, with a sentence, where they cannot be."""
     st.caption(_facts_words(facts))
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
     draft = view.draft
     model = held_choice(setting_words("model"), MODELS, draft, "model", place=left)
     own = style_presets(facts) if model == "stylegan" else names_of(model)
@@ -68,43 +73,44 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
         max_chars=80,
         key=f"new-title-{model}-{facts.source}",
     )
-    try:
-        settings = _settings(facts, found, model, name, size)
-        return RunConfig(
-            title=title, model=_model(model), preset=name, data=facts.source, **settings
-        )
-    except AppError as err:
-        show_error(err)
-        return None
+    made = _settings(facts, found, model, name, size)
+    with shown_errors():
+        return RunConfig(title=title, model=_model(model), preset=name, data=facts.source, **made())
+    return None
+
+
+Making = Callable[[], dict[str, Any]]
+"""Makes settings of what was drawn. All of a form is drawn before anything in it is refused: what
+is not drawn forgets what was written in it."""
 
 
 def _settings(
     facts: sets.SetFacts, found: list[runs.Run], model: str, name: str, size: int
-) -> dict[str, Any]:
-    """Draw the settings of a model and return them by their names in `RunConfig`.
-
-    Raises:
-        InputError: One of them cannot be.
-    """
+) -> Making:
+    """Draw the settings of a model and return what makes them, by their names in `RunConfig`."""
     key = f"new-{model}-{name}-{size}"
     if model == "stylegan":
-        networks, adversary, training = style_settings(facts, name, size)
+        style = style_settings(facts, name, size)
         with st.expander(_("More settings")):
             engine = _engine(key, has_exact=False)
-        return {"networks": networks, "adversary": adversary, "training": training, **engine}
+        return lambda: {**style(), **engine}
     known = preset(model, name, size_px=size, channels=facts.channels)
     assert isinstance(known.networks, NetworkConfig)
     assert isinstance(known.adversary, AdversaryConfig)
     trained = _training(known.training, key)
     with st.expander(_("More settings")):
         begun = _begin(found, facts, model, size)
-        return {
-            "networks": _networks(known.networks, key) if begun is None else begun.networks,
-            "adversary": _adversary(known.adversary, key),
-            "training": _more_training(trained, key),
-            **_engine(key),
-            "start_from": "" if begun is None else str(begun.folder),
-        }
+        networks = _networks(known.networks, key) if begun is None else begun.networks
+        contest = _adversary(known.adversary, key)
+        more = _more_training(known.training, key)
+        engine = _engine(key)
+    return lambda: {
+        "networks": networks,
+        "adversary": replace(known.adversary, **contest()),
+        "training": replace(known.training, **trained(), **more),
+        **engine,
+        "start_from": "" if begun is None else str(begun.folder),
+    }
 
 
 def _model(name: str) -> Model:
@@ -112,9 +118,9 @@ def _model(name: str) -> Model:
 
 
 def _facts_words(facts: sets.SetFacts) -> str:
-    text = _("{count} pictures to train on, {channels} channels")
+    text = _("Pictures to train on: {count}. Channels: {channels}.")
     if facts.side_m is not None:
-        text = _("{count} pictures to train on, {channels} channels, {side:g} m a side")
+        text = _("Pictures to train on: {count}. Channels: {channels}. Side: {side:g} m.")
     return text.format(
         count=value_text(facts.count),
         channels=facts.channels,
@@ -122,20 +128,24 @@ def _facts_words(facts: sets.SetFacts) -> str:
     )
 
 
-def _training(known: TrainConfig, key: str) -> TrainConfig:
+def _training(known: TrainConfig, key: str) -> Making:
     """Draw the settings that matter most."""
     left, middle, right = st.columns(3)
     fits = left.text_input(
         setting_words("training.fits"),
         ", ".join(map(str, known.fits)),
         key=f"{key}-fits",
-        help=_("Several fits as 5, 10, 10: rate, smoothing and best epoch begin anew with each."),
+        help=_(
+            "An epoch shows all pictures once. A fit is a stretch of epochs for which learning"
+            " rate, smoothing and best epoch begin anew. One number is one fit; several as"
+            " 5, 10, 10."
+        ),
     )
     batch = middle.number_input(
-        setting_words("training.batch"), 1, 8192, known.batch, key=f"{key}-batch"
+        setting_words("training.batch"), *BATCHES, known.batch, key=f"{key}-batch"
     )
     rate = right.text_input(setting_words("training.lr"), f"{known.lr:g}", key=f"{key}-lr")
-    return replace(known, fits=read_fits(fits), batch=int(batch), lr=read_rate(rate))
+    return lambda: {"fits": read_fits(fits), "batch": int(batch), "lr": read_number(rate)}
 
 
 def _begin(found: list[runs.Run], facts: sets.SetFacts, model: str, size: int) -> Begun | None:
@@ -158,6 +168,7 @@ def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
     brought = [
         Begun(one.folder.resolve(), one.name, one.networks)
         for one in imports.imported(workspace().root)
+        if isinstance(one.networks, NetworkConfig) and {"generator", "critic"} <= set(one.has)
     ]
     for run in found:
         saved = sorted((run.folder / "checkpoints").glob("*/checkpoint.json"))
@@ -171,13 +182,13 @@ def beginnings(found: list[runs.Run], model: str) -> list[Begun]:
 def _networks(known: NetworkConfig, key: str) -> NetworkConfig:
     boxes = st.columns(4)
     latent = boxes[0].number_input(
-        setting_words("networks.latent"), 1, 4096, known.latent, key=f"{key}-latent"
+        setting_words("networks.latent"), *WIDTHS, known.latent, key=f"{key}-latent"
     )
     generator = boxes[1].number_input(
-        setting_words("networks.generator_width"), 1, 4096, known.generator_width, key=f"{key}-gw"
+        setting_words("networks.generator_width"), *WIDTHS, known.generator_width, key=f"{key}-gw"
     )
     critic = boxes[2].number_input(
-        setting_words("networks.critic_width"), 1, 4096, known.critic_width, key=f"{key}-cw"
+        setting_words("networks.critic_width"), *WIDTHS, known.critic_width, key=f"{key}-cw"
     )
     norms = {name: value_words(name) for name in get_args(Norm)}
     norm = choice(
@@ -191,9 +202,10 @@ def _networks(known: NetworkConfig, key: str) -> NetworkConfig:
     )  # fmt: skip
 
 
-def _adversary(known: AdversaryConfig, key: str) -> AdversaryConfig:
+def _adversary(known: AdversaryConfig, key: str) -> Making:
     """Draw how the networks are set against each other; a model's own kind of loss stays."""
-    chosen: Any = {}
+    chosen: dict[str, Any] = {}
+    numbers: dict[str, str] = {}
     is_distance = known.objective == "wasserstein"
     boxes = st.columns(3 if is_distance else 2)
     if is_distance:
@@ -202,69 +214,60 @@ def _adversary(known: AdversaryConfig, key: str) -> AdversaryConfig:
         )
         chosen["critic_steps"] = int(steps)
         name = "penalty" if known.penalty else "clip"
-        value = boxes[1].text_input(
+        numbers[name] = boxes[1].text_input(
             setting_words(f"adversary.{name}"), f"{getattr(known, name):g}", key=f"{key}-{name}"
         )
-        chosen[name] = read_rate(value)
     else:
         losses = {name: value_words(name) for name in ("bce", "least-squares")}
         chosen["objective"] = choice(
             setting_words("adversary.objective"), losses, value=known.objective, place=boxes[0],
             key=f"{key}-objective",
         )  # fmt: skip
-    average = boxes[-1].text_input(
+    numbers["ema"] = boxes[-1].text_input(
         setting_words("adversary.ema"), f"{known.ema:g}", key=f"{key}-ema",
         help=_("Share of the old weights kept at each step; 0: none. Samples come from it."),
     )  # fmt: skip
-    return replace(known, ema=read_rate(average), **chosen)
+    return lambda: {**chosen, **{name: read_number(text) for name, text in numbers.items()}}
 
 
-def _more_training(known: TrainConfig, key: str) -> TrainConfig:
+def _more_training(known: TrainConfig, key: str) -> dict[str, Any]:
     boxes = st.columns(4)
     schedules = {name: value_words(name) for name in get_args(Schedule)}
-    chosen: Any = {
+    chosen: dict[str, Any] = {
         "schedule": choice(
             setting_words("training.schedule"), schedules, value=known.schedule, place=boxes[0],
             key=f"{key}-schedule",
         )
     }  # fmt: skip
-    for box, name, least, most in (
-        (boxes[1], "seed", 0, 2**31 - 1),
-        (boxes[2], "samples", 4, 256),
-        (boxes[3], "checkpoint_every", 0, 1_000_000),
+    row = st.columns(3)
+    for box, name, bounds in (
+        (boxes[1], "seed", SEEDS),
+        (boxes[2], "samples", SAMPLES),
+        (boxes[3], "checkpoint_every", INTERVALS),
+        (row[1], "sample_every", INTERVALS),
+        (row[2], "measure_every", INTERVALS),
     ):
         chosen[name] = int(
             box.number_input(
-                setting_words(f"training.{name}"), least, most, getattr(known, name),
+                setting_words(f"training.{name}"), *bounds, getattr(known, name),
                 key=f"{key}-{name}",
             )
         )  # fmt: skip
-    row = st.columns(3)
     rules = {name: value_words(name) for name in get_args(BestRule)}
     chosen["better"] = choice(
         setting_words("training.better"), rules, value=known.better, place=row[0],
         key=f"{key}-better",
     )  # fmt: skip
-    for box, name in ((row[1], "sample_every"), (row[2], "measure_every")):
-        chosen[name] = int(
-            box.number_input(
-                setting_words(f"training.{name}"), 0, 1_000_000, getattr(known, name),
-                key=f"{key}-{name}",
-            )
-        )  # fmt: skip
     chosen["flips"] = st.checkbox(
         setting_words("training.flips"), known.flips, key=f"{key}-flips",
         help=_("Left to right and top to bottom: ground from above has no up."),
     )  # fmt: skip
-    return replace(known, **chosen)
+    return chosen
 
 
 def _engine(key: str, *, has_exact: bool = True) -> dict[str, Any]:
     boxes = st.columns(3)
-    gpus = estimate.gpus()
-    devices = {"auto": value_words("auto"), "cpu": value_words("cpu")}
-    devices |= {f"cuda:{number}": f"{name} ({number})" for number, name in enumerate(gpus)}
-    device = choice(setting_words("device"), devices, place=boxes[0], key=f"{key}-device")
+    device = device_choice(place=boxes[0], key=f"{key}-device")
     precisions = {name: value_words(name) for name in get_args(Precision)}
     precision = choice(
         setting_words("precision"), precisions, place=boxes[1], key=f"{key}-precision"

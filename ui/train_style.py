@@ -1,11 +1,12 @@
 """The settings of a new StyleGAN: one fit a depth, 4 px first."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
 import streamlit as st
 
-from models.config import TrainConfig, read_fits
+from models.config import INTERVALS, SAMPLES, SEEDS, TrainConfig, read_fits
 from models.presets import names_of, preset, sizes_of
 from models.progressive import size_of_depth
 from models.sets import SetFacts
@@ -13,7 +14,7 @@ from models.style_config import StyleAdversary, StyleNetworks, StyleObjective
 from ui.choice import choice
 from ui.language import _
 from ui.quantities import value_text
-from ui.train_list import read_rate
+from ui.train_fields import read_number
 from ui.train_words import setting_words, value_words
 
 
@@ -23,13 +24,10 @@ def style_presets(facts: SetFacts) -> tuple[str, ...]:
     return tuple(name for name in names if set(sizes_of("stylegan", name)) & set(facts.sizes))
 
 
-def style_settings(
-    facts: SetFacts, name: str, size: int
-) -> tuple[StyleNetworks, StyleAdversary, TrainConfig]:
-    """Draw the settings of a StyleGAN that matter and return them.
+def style_settings(facts: SetFacts, name: str, size: int) -> Callable[[], dict[str, Any]]:
+    """Draw the settings of a StyleGAN that matter and return what makes them.
 
-    Raises:
-        InputError: One of them cannot be.
+    By their names in `RunConfig`; making raises InputError where one of them cannot be.
     """
     known = preset("stylegan", name, size_px=size, channels=facts.channels)
     networks, adversary, training = known.networks, known.adversary, known.training
@@ -47,14 +45,19 @@ def style_settings(
         key=f"{key}-batches",
     )  # fmt: skip
     rate = right.text_input(setting_words("training.lr"), f"{training.lr:g}", key=f"{key}-lr")
-    of_depths = read_fits(batches)
-    training = replace(
-        training, fits=read_fits(fits), batches=of_depths, batch=of_depths[-1], lr=read_rate(rate)
-    )
     with st.expander(_("More settings of the StyleGAN")):
-        adversary = _adversary(adversary, key)
-        training = _training(training, key)
-    return networks, adversary, training
+        contest = _adversary(adversary, key)
+        more = _training(training, key, is_ground=facts.side_m is not None)
+
+    def made() -> dict[str, Any]:
+        of_depths = read_fits(batches)
+        chosen = replace(
+            training, fits=read_fits(fits), batches=of_depths, batch=of_depths[-1],
+            lr=read_number(rate), **more,
+        )  # fmt: skip
+        return {"networks": networks, "adversary": contest(), "training": chosen}
+
+    return made
 
 
 def _depths_words(networks: StyleNetworks, facts: SetFacts) -> str:
@@ -67,7 +70,7 @@ def _depths_words(networks: StyleNetworks, facts: SetFacts) -> str:
     return text + "; " + _("a pixel is {metres} m.").format(metres=metres)
 
 
-def _adversary(known: StyleAdversary, key: str) -> StyleAdversary:
+def _adversary(known: StyleAdversary, key: str) -> Callable[[], StyleAdversary]:
     boxes = st.columns(4)
     losses = {name: value_words(name) for name in get_args(StyleObjective)}
     chosen: Any = {
@@ -91,30 +94,31 @@ def _adversary(known: StyleAdversary, key: str) -> StyleAdversary:
         _("Turned by quarters at random"), known.turns, key=f"{key}-turns",
         help=_("Ground from above has no up; but shadows do, and then fall everywhere."),
     )  # fmt: skip
-    return replace(
-        known, penalty=read_rate(penalty), penalty_every=int(every), ema=read_rate(average),
+    return lambda: replace(
+        known, penalty=read_number(penalty), penalty_every=int(every), ema=read_number(average),
         **chosen,
     )  # fmt: skip
 
 
-def _training(known: TrainConfig, key: str) -> TrainConfig:
+def _training(known: TrainConfig, key: str, *, is_ground: bool) -> dict[str, Any]:
     boxes = st.columns(3)
-    numbers = {
+    chosen: dict[str, Any] = {
         name: int(
             box.number_input(
-                setting_words(f"training.{name}"), least, most, getattr(known, name),
+                setting_words(f"training.{name}"), *bounds, getattr(known, name),
                 key=f"{key}-{name}",
             )
         )
-        for box, name, least, most in (
-            (boxes[0], "seed", 0, 2**31 - 1),
-            (boxes[1], "samples", 4, 256),
-            (boxes[2], "checkpoint_every", 0, 1_000_000),
+        for box, name, bounds in (
+            (boxes[0], "seed", SEEDS),
+            (boxes[1], "samples", SAMPLES),
+            (boxes[2], "checkpoint_every", INTERVALS),
         )
     }  # fmt: skip
-    flips = st.checkbox(
-        setting_words("training.flips"), known.flips, key=f"{key}-flips",
+    # A mirrored digit is none.
+    chosen["flips"] = st.checkbox(
+        setting_words("training.flips"), known.flips and is_ground,
+        key=f"{key}-flips-{is_ground}",
         help=_("Left to right and top to bottom: ground from above has no up."),
     )  # fmt: skip
-    chosen: Any = numbers
-    return replace(known, flips=flips, **chosen)
+    return chosen

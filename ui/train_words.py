@@ -1,7 +1,7 @@
 """What runs, models and settings are called on the Train page."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import streamlit as st
 
@@ -164,6 +164,19 @@ def value_words(value: object) -> str:
     if text in _VALUES:
         return _(_VALUES[text])
     return text.replace("\\", "/").rpartition("/")[2] or _("none")
+
+
+def told_apart(values: Sequence[object]) -> list[str]:
+    """Return values as people read them; in full where different ones would read alike."""
+    words = [value_words(value) for value in values]
+    kinds: dict[str, list[object]] = {}
+    for word, value in zip(words, values, strict=True):
+        if value not in kinds.setdefault(word, []):
+            kinds[word].append(value)
+    return [
+        str(value) if len(kinds[word]) > 1 else word
+        for word, value in zip(words, values, strict=True)
+    ]
 
 
 def loss_words(config: AdversaryConfig | StyleAdversary) -> str:

@@ -18,10 +18,11 @@ SCALES = ((64, 1.0), (32, 2.0), (16, 4.0))
 
 def config(title="Roofs", model="dcgan", *, fits=(4,), batch=16, lr=4e-4, **more):
     """Return the settings of a run of 64 px on a set named `roofs`."""
-    chosen = preset(model, "workshop", size_px=64, channels=3)
+    name = "64px" if model == "stylegan" else "workshop"
+    chosen = preset(model, name, size_px=64, channels=3)
     training = replace(chosen.training, fits=fits, batch=batch, lr=lr, samples=16)
     return RunConfig(
-        title=title, model=model, preset="workshop", data="roofs", networks=chosen.networks,
+        title=title, model=model, preset=name, data="roofs", networks=chosen.networks,
         adversary=chosen.adversary, training=training, device="cpu", **more,
     )  # fmt: skip
 
@@ -32,8 +33,11 @@ def make_run(
     """Write a run that has come `epochs` far (all of them at first) and is in a state.
 
     `running`: its process is this one. `killed`: its process is gone, and it filed nothing.
-    `diversity`: of its measurements, one an epoch; grows from 0.3 towards 1 at first.
+    `per_epoch`: batches; one number a fit where they differ. `diversity`: of its measurements,
+    one an epoch; grows from 0.3 towards 1 at first.
     """
+    if settings.data == "roofs":
+        settings = replace(settings, data=str(_roofs(root.parent)))
     folder = runs.create(root, settings)
     epochs = sum(settings.training.fits) if epochs is None else epochs
     plan = Plan(settings.training.fits, per_epoch)
@@ -64,15 +68,28 @@ def make_run(
     pictures.write_sheet(folder / "samples" / "00000000.png", sheet(0, rng))
     lines = figures(settings, plan, epochs, rng, diversity)
     (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
-    for epoch in range(1, epochs + 1):
-        step = epoch * per_epoch
+    ends = epoch_ends(plan, epochs)
+    for epoch, step in enumerate(ends, 1):
         level = round(200 * epoch / sum(settings.training.fits))
         pictures.write_sheet(folder / "samples" / f"{step:08d}.png", sheet(level, rng))
         pairs = sheet(level, rng)[:16]
         pictures.write_sheet(folder / "nearest" / f"{step:08d}.png", pairs, columns=8)
     (folder / "log.txt").write_text(f"step 0 of {plan.total} on cpu\n")
-    _file(folder, state, epochs * per_epoch)
+    _file(folder, state, ends[-1] if ends else 0)
     return folder
+
+
+def epoch_ends(plan, epochs):
+    """Return the steps at which the first epochs end."""
+    return [step + 1 for step in range(plan.total) if plan.place(step).ends_epoch][:epochs]
+
+
+def _roofs(place):
+    """Return a file of pictures of the right shape."""
+    path = place / "roofs.npy"
+    if not path.exists():
+        np.lib.format.open_memmap(path, "w+", np.uint8, (640, 3, 64, 64)).flush()
+    return path
 
 
 def sheet(level, rng):
@@ -86,7 +103,8 @@ def figures(settings, plan, epochs, rng, diversity=None):
     lines = []
     critic, generator = Smoothed(), Smoothed()
     is_distance = settings.adversary.objective == "wasserstein"
-    for step in range(10, epochs * plan.per_epoch + 1, 10):
+    ends = epoch_ends(plan, epochs)
+    for step in sorted({*range(10, max(ends, default=0), 10), *ends}):
         share = step / max(plan.total, 1)
         loss = (-0.5 + 0.3 * share if is_distance else 1.2 - 0.5 * share) + rng.normal(0, 0.02)
         for smooth, value in ((critic, loss), (generator, 1 + share)):
@@ -101,11 +119,11 @@ def figures(settings, plan, epochs, rng, diversity=None):
             "critic_gradient": 2.0, "generator_gradient": 1.0, "memory_mb": 400.0,
             "critic_smooth": critic.mean(), "generator_smooth": generator.mean(),
         }  # fmt: skip
-        if step % plan.per_epoch == 0:
+        if step in ends:
             row |= {"ends_epoch": True, "is_best": is_distance}
         lines.append(row)
-        if step % plan.per_epoch == 0:
-            at = step // plan.per_epoch - 1
+        if step in ends:
+            at = ends.index(step)
             varied = min(1.0, 0.3 + share) if diversity is None else diversity[at]
             lines.append(measurement(step, share, varied))
     return lines

@@ -71,6 +71,25 @@ def test_a_gradient_that_has_shrunk_a_thousandfold_has_vanished():
     assert vanishing(measured(generator_gradient=[1, 1.2, 0.9, 1.1, 5e-4, 1.0])) is None
 
 
+@pytest.mark.parametrize("num", [2, 5, 10, 100, 1000])
+def test_a_gradient_that_has_vanished_stays_so_since_the_same_step(num):
+    found = vanishing(measured(generator_gradient=[1, 1.2, 0.9, 1.1, 1] + [1e-5] * num))
+    assert (found.kind, found.step) == ("vanishing", 500)
+    assert "1.0e-05" in found.message()
+
+
+def test_a_gradient_that_has_come_back_or_was_large_at_first_has_not_vanished():
+    assert vanishing(measured(generator_gradient=[1] * 5 + [1e-5] * 9 + [1.0])) is None
+    assert vanishing(measured(generator_gradient=[1e4, 1e4] + [0.5] * 20)) is None
+
+
+@pytest.mark.parametrize("num", [6, 7, 20, 200])
+def test_a_saturated_critic_is_so_since_the_same_step(num):
+    found = saturation(epochs([-0.02, -1.2] + [-1.546] * num))
+    assert found.step == 20
+    assert f"for {num - 1} epochs" in found.message()
+
+
 def test_samples_nearer_to_chips_than_chips_to_each_other_are_repeated():
     found = memorising(varied([1.1, 0.4, 0.3]))
     assert found.step == 100

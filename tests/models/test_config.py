@@ -1,13 +1,26 @@
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import InputError, StoreError
-from models.config import AdversaryConfig, NetworkConfig, RunConfig
+from models.config import (
+    BATCHES,
+    INTERVALS,
+    SAMPLES,
+    SEEDS,
+    WIDTHS,
+    AdversaryConfig,
+    NetworkConfig,
+    RunConfig,
+    TrainConfig,
+)
 from models.presets import MODELS, names_of, preset, sizes_of
 from tests.models.small import run_config
 
@@ -40,6 +53,44 @@ def test_settings_that_cannot_be_read_are_refused(tmp_path, spoil):
 def test_settings_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(InputError):
         replace(run_config(tmp_path), **wrong)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda", "cuda:0", "cuda:7", "cuda:12"])
+def test_devices_are_named_in_one_way(tmp_path, device):
+    assert replace(run_config(tmp_path), device=device).device == device
+
+
+@given(
+    st.text(max_size=30)
+    | st.sampled_from((
+        "", "banana", "cpu:0", "cuda:00", "cuda:01", "cuda:-1", "cuda:100", "CUDA:0", "cpu\n",
+        "cuda:0\x00", "cuda:١", "meta", "../evil", "/tmp/evil", "cuda:0/../../evil", "a" * 300,
+    ))
+)  # fmt: skip
+def test_row_4_a_device_is_no_path(tmp_path_factory, device):
+    """Row 4: a lock file is named after the device; no run with another one can be made or read."""
+    config = run_config(tmp_path_factory.mktemp("run"))
+    if device in {"auto", "cpu", "cuda"} or re.fullmatch("cuda:[0-9]", device):
+        return
+    with pytest.raises(InputError, match="There is no device"):
+        replace(config, device=device)
+    with pytest.raises(InputError, match="There is no device"):
+        RunConfig.from_body({**config.body(), "device": device})
+
+
+@pytest.mark.parametrize(
+    ("name", "bounds"),
+    [("batch", BATCHES), ("samples", SAMPLES), ("seed", SEEDS), ("checkpoint_every", INTERVALS)],
+)
+def test_numbers_lie_within_the_bounds_that_forms_offer(name, bounds):
+    for value in bounds:
+        assert getattr(TrainConfig(**{name: value}), name) == value
+    for value in (bounds[0] - 1, bounds[1] + 1):
+        with pytest.raises(InputError, match=f"{value}"):
+            TrainConfig(**{name: value})
+    for value in (WIDTHS[0] - 1, WIDTHS[1] + 1):
+        with pytest.raises(InputError, match=f"latent must lie in 1 to 2,048, not {value}"):
+            NetworkConfig(latent=value)
 
 
 def test_a_penalty_on_a_critic_that_looks_at_the_whole_batch_is_refused(tmp_path):
@@ -81,7 +132,7 @@ def test_an_unknown_preset_is_refused():
 
 
 def test_rooms_without_pytorch_load_none():
-    names = "config, presets, plan, runs, slots, alarms, history"
+    names = "config, presets, plan, runs, resuming, slots, alarms, history"
     code = f"import sys\nfrom models import {names}\nassert 'torch' not in sys.modules"
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)

@@ -7,12 +7,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import InputError, RefusedFileError, TooLargeError
-from core.settings import settings
+from core.errors import InputError, RefusedFileError
 from models import data
 from models.data import Feeder, as_bytes, as_pictures, epoch_order
 from models.engine import engine
-from models.sets import ArrayChips, check_chips, framed, open_chips, read_idx, size_of
+from models.sets import NUM_DIGITS, ArrayChips, check_chips, framed, open_chips, size_of
 from tests.models.small import chips
 
 
@@ -72,6 +71,22 @@ def test_streamed_and_resident_batches_are_the_same(monkeypatch):
         assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_a_set_is_held_without_a_second_copy_of_it(monkeypatch):
+    monkeypatch.setattr(data, "_PART_BYTES", 3 * 32**2)
+    source = ArrayChips(chips(20))
+    asked = []
+    batch = source.batch
+
+    def told(numbers):
+        asked.append(len(numbers))
+        return batch(numbers)
+
+    monkeypatch.setattr(source, "batch", told)
+    held = Feeder(source, batch=6, seed=0, engine=engine("cpu", "float32"))
+    assert asked == [3] * 6 + [2]
+    assert torch.equal(held._resident, torch.from_numpy(chips(20)))
+
+
 @pytest.mark.parametrize("first", [0, 1, 2])
 def test_an_epoch_can_be_entered_in_the_middle(first):
     whole, rest = shown(feeder(), 1), shown(feeder(), 1, first)
@@ -92,7 +107,8 @@ def test_mnists_files_are_read_packed_or_not(tmp_path):
     for packed in (False, True):
         path = tmp_path / f"images-{packed}"
         path.write_bytes(idx(pictures, packed))
-        assert np.array_equal(read_idx(path)[:, 0], pictures)
+        found = open_chips(str(path), size_px=32)
+        assert np.array_equal(found.batch(np.arange(5))[:, 0, 2:30, 2:30], pictures)
 
 
 @pytest.mark.parametrize(
@@ -101,26 +117,19 @@ def test_mnists_files_are_read_packed_or_not(tmp_path):
         b"",
         b"\x1f\x8b",
         b"\x1f\x8bnot gzip at all....",
-        idx(np.zeros((2, 3, 3), np.uint8))[:-1],
-        idx(np.zeros((2, 3, 3), np.uint8), packed=True)[:-9],
+        idx(np.zeros((2, 4, 4), np.uint8))[:-1],
+        idx(np.zeros((2, 4, 4), np.uint8)) + b"x",
+        idx(np.zeros((2, 4, 4), np.uint8), packed=True)[:-9],
         struct.pack(">4I", 0x801, 1, 1, 1) + b"\0",
         struct.pack(">4I", 0x803, 0, 28, 28),
     ],
-    ids=["empty", "no-gzip", "bad-gzip", "cut", "cut-gzip", "labels", "none"],
+    ids=["empty", "no-gzip", "bad-gzip", "cut", "too-long", "cut-gzip", "labels", "none"],
 )
 def test_files_that_are_no_whole_set_are_refused(tmp_path, body):
     path = tmp_path / "images"
     path.write_bytes(body)
-    with pytest.raises(RefusedFileError, match="not a whole IDX file"):
-        read_idx(path)
-
-
-def test_a_set_that_says_it_is_huge_is_refused_before_it_is_read(tmp_path):
-    path = tmp_path / "images.gz"
-    path.write_bytes(gzip.compress(struct.pack(">4I", 0x803, 2**31, 2**10, 2**10)))
-    with pytest.raises(TooLargeError, match="2251"):
-        read_idx(path)
-    assert settings().memory_mb == 2048
+    with pytest.raises(RefusedFileError, match="IDX"):
+        open_chips(str(path), size_px=32)
 
 
 def test_small_pictures_are_enlarged_whole_times_and_framed():
@@ -138,7 +147,7 @@ def test_small_pictures_are_enlarged_whole_times_and_framed():
 
 def test_digits_come_with_the_program():
     digits = open_chips("digits", size_px=32)
-    assert (len(digits), digits.channels, digits.size_px) == (1797, 1, 32)
+    assert (len(digits), digits.channels, digits.size_px) == (NUM_DIGITS, 1, 32)
     pictures = digits.batch(np.array([0, 1]))
     assert (pictures.min(), pictures.max()) == (0, 255)
     assert size_of("digits") == 32

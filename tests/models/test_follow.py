@@ -50,6 +50,26 @@ def test_a_run_without_figures_has_none(tmp_path):
     assert Follower(tmp_path).read() == follow.Figures()
 
 
+def test_the_best_epochs_of_a_long_run_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "_MOST_TRAINING", 100)
+    best = {0, 5, 10, 35, 500, 1995}
+    with (tmp_path / "metrics.jsonl").open("w") as file:
+        file.writelines(
+            line(step, ends_epoch=step % 5 == 0, is_best=step in best) for step in range(2000)
+        )
+    rows = Follower(tmp_path).read().training
+    assert len(rows) <= 100
+    assert {row["step"] for row in rows if row["is_best"]} == best
+    assert sum(row["ends_epoch"] for row in rows) > len(rows) / 2
+
+
+def test_rows_that_are_all_best_are_thinned_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(follow, "_MOST_TRAINING", 100)
+    with (tmp_path / "metrics.jsonl").open("w") as file:
+        file.writelines(line(step, ends_epoch=True, is_best=True) for step in range(2000))
+    assert len(Follower(tmp_path).read().training) <= 100
+
+
 def test_row_25_a_long_run_stays_small_and_keeps_its_newest_rows(tmp_path, monkeypatch):
     """Row 25."""
     monkeypatch.setattr(follow, "_MOST_TRAINING", 100)

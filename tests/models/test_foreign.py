@@ -3,15 +3,17 @@ import pickle
 import sys
 import types
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
 
 from core.errors import InputError, RefusedFileError, TooLargeError
+from core.record import peak_rss_mb
 from core.settings import settings
 from models.config import NetworkConfig
 from models.foreign import read_foreign
-from models.wgan import networks
+from models.wgan import Generator, networks
 from tests.models.conftest import SHARED
 
 SHAPE = NetworkConfig(
@@ -147,9 +149,35 @@ def test_a_small_file_that_unpacks_to_much_is_refused_unread(tmp_path, monkeypat
         read_foreign(path)
 
 
+def laid_out(network):
+    """Return weights of a network's shapes that take no room: one number, shown again and again."""
+    return {k: torch.zeros(()).expand(v.shape) for k, v in network.state_dict().items()}
+
+
+def test_a_small_file_whose_tensors_are_large_is_refused(tmp_path):
+    with torch.device("meta"):
+        wide = Generator(replace(SHAPE, generator_width=2048))
+    path = tmp_path / "wide.pth"
+    torch.save(laid_out(wide), path)
+    assert path.stat().st_size < 20_000
+    before = peak_rss_mb()
+    with pytest.raises(TooLargeError, match="unpacks to"):
+        read_foreign(path)
+    assert peak_rss_mb() - before < 100
+
+
 @pytest.mark.parametrize(
     "body",
-    [{}, {"model": {}}, {"a": 1}, [1, 2], {"x.weight": torch.zeros(2)}, {"model": {"a": "b"}}],
+    [
+        {},
+        {"model": {}},
+        {"a": 1},
+        [1, 2],
+        {"x.weight": torch.zeros(2)},
+        {"model": {"a": "b"}},
+        {"0.0.weight": torch.zeros(2, device="meta")},
+        {"0.0.weight": torch.zeros(2).to_sparse()},
+    ],
     ids=repr,
 )
 def test_other_contents_are_refused(tmp_path, body):

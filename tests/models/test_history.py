@@ -1,3 +1,5 @@
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,44 @@ def test_gaps_are_passed_over():
 def test_text_without_a_table_is_refused():
     with pytest.raises(InputError, match="no row of a training table"):
         read_log("12:30 hello 1 2 3")
+
+
+@pytest.mark.parametrize("word", ["nan", "inf", "banana", "-", "1.5.2", "1e999"])
+def test_a_row_that_cannot_be_read_is_told_with_its_line_and_word(word):
+    text = f"epoch,train_loss,gen_loss,crit_loss,time\n0,-1,2,-1,0:18\n1,{word},2,-1,0:18"
+    with pytest.raises(InputError, match=f"Line 3 of the table holds '{word}'"):
+        read_log(text)
+
+
+_PARTS = (
+    " ",
+    "\n",
+    "1 ",
+    "1,",
+    "1.",
+    "1e",
+    "|",
+    "<td",
+    "<td>",
+    "<tr",
+    "<td> ",
+    "1\n",
+    "12:",
+    "\t1",
+)
+
+
+@pytest.mark.parametrize("part", _PARTS)
+def test_any_text_is_answered_at_once(part):
+    """A pattern that goes over a text as often as it has characters takes an hour."""
+    whole = part * (200_000 // len(part))
+    lines = ((part * 2000)[:1999] + "\n") * 100
+    begun = time.process_time()
+    for text in (whole, lines, f"{whole}x"):
+        with suppress(InputError):
+            read_log(text)
+        printed_better(text)
+    assert time.process_time() - begun < 1
 
 
 def test_lines_that_name_a_better_model_are_read():

@@ -1,14 +1,17 @@
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from core import jobs
-from core.errors import InputError, JobError, RefusedFileError
+from core import jobs, store
+from core.errors import InputError, JobError, RefusedFileError, TooLargeError
 from models import checkpoint, imports
 from models.imports import forget, import_weights, imported
+from models.stylegan import style_networks
 from models.wgan import networks
 from tests.models.small import NETWORKS
+from tests.models.style import TINY
 
 
 def upload(root, body, name="learner.pth"):
@@ -41,6 +44,33 @@ def test_weights_are_brought_in_listed_and_forgotten(workspace):
     assert checkpoint.read_checkpoint(found.folder).step == 0
     forget(workspace, name)
     assert imported(workspace) == []
+
+
+def test_what_a_file_holds_is_listed_with_it(workspace):
+    parts = state_dict()
+    generator = {k: v for k, v in parts.items() if k.startswith("generator.")}
+    style, _ = style_networks(TINY, seed=0)
+    for number, body in enumerate((parts, generator, style.state_dict())):
+        place = workspace / "uploads" / str(number) / f"file{number}.pth"
+        place.parent.mkdir(parents=True)
+        torch.save(body, place)
+        import_weights({"workspace": str(workspace), "source": str(place), "name": place.name},
+                       lambda *_args, **_values: None, lambda: False)  # fmt: skip
+    found = {one.name: one for one in imported(workspace)}
+    assert [one.has for one in found.values()] == [
+        ("generator", "critic"), ("generator",), ("generator",)
+    ]  # fmt: skip
+    assert found["file2.pth"].networks == TINY
+    assert found["file2.pth"].what == "StyleGAN generator"
+    for one in found.values():
+        forget(workspace, one.id)
+    assert imported(workspace) == []
+
+
+def test_weights_that_would_not_fit_on_the_disk_are_refused(workspace, monkeypatch):
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _path: SimpleNamespace(free=64 << 20))
+    with pytest.raises(TooLargeError, match="needs about"):
+        run(workspace, upload(workspace, state_dict()))
 
 
 def test_the_same_file_is_brought_in_once(workspace):

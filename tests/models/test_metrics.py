@@ -93,15 +93,19 @@ def test_the_nearest_chip_is_brute_forces():
     apart = np.sqrt(
         np.square(wanted[:, None].astype(float) - chips[None].astype(float)).mean(axis=(2, 3, 4))
     )
-    assert np.array_equal(found.indices, apart.argmin(axis=1))
-    assert found.distances == pytest.approx(apart.min(axis=1))
+    assert np.array_equal(found.indices, apart.argmin(axis=1)[:, None])
+    assert found.distances == pytest.approx(apart.min(axis=1)[:, None])
+    few = nearest_chips(wanted, ArrayChips(chips), count=5)
+    assert np.array_equal(few.indices, apart.argsort(axis=1, kind="stable")[:, :5])
+    assert few.distances == pytest.approx(np.sort(apart, axis=1)[:, :5])
+    assert nearest_chips(wanted, ArrayChips(chips[:3]), count=5).indices.shape == (9, 3)
 
 
 def test_a_repeated_chip_is_at_no_distance():
     chips = ground(300, 0, size=32)
     found = nearest_chips(chips[[5, 299]], ArrayChips(chips))
-    assert found.indices.tolist() == [5, 299]
-    assert found.distances.tolist() == [0, 0]
+    assert found.indices.tolist() == [[5], [299]]
+    assert found.distances.tolist() == [[0], [0]]
 
 
 def test_the_distance_between_chips_leaves_the_chip_itself_out():

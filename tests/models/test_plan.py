@@ -18,6 +18,16 @@ def test_fits_lie_end_to_end():
     assert [p.share for p in places] == pytest.approx([i / 6 for i in range(6)] + [0, 1 / 3, 2 / 3])
 
 
+@pytest.mark.parametrize(
+    ("step", "epochs"), [(0, 0), (2, 0.5), (8, 2), (9, 2.1), (18, 3), (19, 3.5), (20, 4), (99, 4)]
+)
+def test_epochs_of_fits_with_other_batches_are_counted_one_by_one(step, epochs):
+    """Two epochs of 4 batches, one of 10, one of 2."""
+    plan = Plan((2, 1, 1), per_epoch=(4, 10, 2))
+    assert plan.epochs_at(step) == pytest.approx(epochs)
+    assert plan.ends() == [8, 18, 20]
+
+
 def test_the_document_makes_156_batches_of_20000_chips_and_26_generator_steps_an_epoch():
     per_epoch = 20_000 // 128
     assert (per_epoch, per_epoch // 6, per_epoch % 6) == (156, 26, 0)

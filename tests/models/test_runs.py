@@ -4,6 +4,7 @@ import random
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,15 +15,12 @@ from hypothesis import strategies as st
 
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
-from models import checkpoint, runs, worker
+from models import checkpoint, resuming, runs, worker
+from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
     create,
     delete,
-    differences,
-    extended,
     folder_of,
-    prepare_to_resume,
-    resume,
     rows,
     run,
     samples,
@@ -274,6 +272,43 @@ def test_a_finished_run_is_made_longer_and_its_beginning_stays(root, tmp_path):
     assert len(found.sessions) == 2
 
 
+def test_a_finished_run_that_cannot_go_on_stays_finished(root, tmp_path):
+    config = run_config(tmp_path)
+    folder = create(root, config)
+    work(folder)
+    before = run(folder)
+    longer = extended(config, 1)
+    Path(config.data).rename(tmp_path / "away.npy")
+    for wrong, match in ((longer, "no set of chips"), (replace(longer, data="town"), "chip set")):
+        with pytest.raises(InputError, match=match):
+            prepare_to_resume(folder, wrong)
+    np.save(config.data, chips(44, channels=3))
+    with pytest.raises(InputError, match="3 channels, the networks 1"):
+        prepare_to_resume(folder, longer)
+    np.save(config.data, chips(4))
+    with pytest.raises(InputError, match="fewer than one batch"):
+        prepare_to_resume(folder, longer)
+    with pytest.raises(InputError, match="no device"):
+        replace(longer, device="banana")
+    assert run(folder) == before
+    assert before.state == "done"
+
+
+def test_other_chips_under_the_name_of_a_set_leave_a_run_finished(root, tmp_path, monkeypatch):
+    """Row 26."""
+    config = run_config(tmp_path)
+    folder = create(root, config)
+    work(folder)
+    facts = json.loads((folder / "data.json").read_text())
+    (folder / "data.json").write_text(json.dumps({**facts, "source": "city"}))
+    info = SimpleNamespace(digest="0" * 64)
+    monkeypatch.setattr(resuming.ChipSets, "info", lambda _self, _name: info)
+    monkeypatch.setattr(resuming.sets, "check_source", lambda *_given, **_how: None)
+    with pytest.raises(InputError, match="not those that the run"):
+        prepare_to_resume(folder, replace(extended(config, 1), data="city"))
+    assert run(folder).state == "done"
+
+
 def test_a_longer_run_equals_one_that_was_planned_so(root, tmp_path):
     config = run_config(tmp_path, objective="wgan", fits=(1,), schedule="one-cycle")
     grown = create(root, config)
@@ -307,7 +342,7 @@ def test_differences_name_what_changes_and_what_cannot(root, tmp_path):
 
 def test_changed_code_is_a_difference(root, tmp_path, monkeypatch):
     folder = create(root, run_config(tmp_path))
-    monkeypatch.setattr(runs, "code_version", lambda _package: "0.1.0+00000000")
+    monkeypatch.setattr(resuming, "code_version", lambda _package: "0.1.0+00000000")
     (change,) = differences(folder, run(folder).config)
     assert (change.name, change.after) == ("code", "0.1.0+00000000")
 
@@ -339,6 +374,34 @@ def test_a_newest_checkpoint_that_has_rotted_costs_one_interval(root, tmp_path):
     assert figures(folder) == whole
     assert "bytes have changed" in runs.log_tail(folder)
     assert checkpoint.latest(folder / "checkpoints")[0].step == 10
+
+
+@pytest.mark.parametrize("spoil", ["newer", "cut"])
+def test_a_run_whose_checkpoints_cannot_be_read_keeps_all_it_has(root, tmp_path, spoil):
+    folder = create(root, run_config(tmp_path))
+    work(folder)
+    for step in checkpoint.steps(folder / "checkpoints"):
+        place = checkpoint.place(folder / "checkpoints", step)
+        if spoil == "newer":
+            facts = json.loads((place / "checkpoint.json").read_text())
+            (place / "checkpoint.json").write_text(json.dumps({**facts, "version": 99}))
+        else:
+            (place / "weights.safetensors").write_bytes(b"cut")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    prepare_to_resume(folder, extended(run(folder).config, 1))
+    found = work(folder)
+    assert found.state == "failed"
+    told = found.problem.format(**found.values)
+    assert told.startswith("None of the 2 checkpoints of this run can be read: ")
+    assert told.endswith({"newer": "reads up to 1.", "cut": "bytes have changed."}[spoil])
+    kept = ("metrics.jsonl", "samples", "nearest", "checkpoints", "reals.json", "data.json")
+    now = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for path, body in before.items():
+        if path.relative_to(folder).parts[0] in kept:
+            assert now[path] == body, path
+    (root / folder.name / "checkpoints").rename(tmp_path / "away")  # wanted so: begun anew
+    prepare_to_resume(folder)
+    assert work(folder).state == "done"
 
 
 def test_a_loss_that_is_no_number_fails_the_run_and_its_last_state_is_whole(

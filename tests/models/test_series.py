@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.config import AdversaryConfig
-from models.plan import learning_rate
+from models.plan import Plan, learning_rate
 from models.series import (
     Curve,
     at_or_before,
@@ -38,7 +38,7 @@ def test_the_estimated_distance_is_minus_the_critics_loss():
     [("step", [10, 30]), ("epoch", [2.5, 7.5]), ("images", [320, 960]), ("minutes", [0.1, 0.4])],
 )
 def test_curves_are_laid_against_any_clock(by, x):
-    assert curve(ROWS, "critic", by=by, per_epoch=4).x.tolist() == x
+    assert curve(ROWS, "critic", by=by, plan=Plan((10,), 4)).x.tolist() == x
 
 
 def test_rows_of_an_old_table_count_epochs_alone():
@@ -88,7 +88,8 @@ def test_any_quantiles_give_a_density(values):
 
 def test_the_row_and_the_sheet_of_a_step_are_the_newest_before_it():
     assert at_step(ROWS, 25)["step"] == 20
-    assert at_step(ROWS, 5)["step"] == 10
+    assert at_step(ROWS, 10)["step"] == 10
+    assert at_step(ROWS, 5) is None
     assert at_step([], 5) is None
     assert at_or_before([0, 10, 20], 19) == 10
     assert at_or_before([10], 3) == 10
@@ -98,7 +99,22 @@ def test_the_row_and_the_sheet_of_a_step_are_the_newest_before_it():
 def test_pace_by_hand():
     found = pace(ROWS, from_step=10, total=130, elapsed_s=40)
     assert found.images_per_s == pytest.approx(640 / 18)
-    assert found.seconds_left == 100 * 40 / 20
+    assert found.seconds_left == pytest.approx(100 * 18 / 20)
+    assert pace(ROWS[:1], from_step=0, total=130, elapsed_s=40).seconds_left is None
+
+
+def test_the_time_left_is_steady_when_a_run_goes_on():
+    """Ten steps a second, two seconds to begin, a measurement of a second every tenth row."""
+    rows = [{"step": 10 * at, "images": 80 * at, "seconds": float(at)} for at in range(1, 41)]
+    before = pace(rows[:20], from_step=0, total=400, elapsed_s=24).seconds_left
+    told = [
+        pace(rows[:at], from_step=200, total=400, elapsed_s=2 + 1.1 * (at - 20)).seconds_left
+        for at in range(21, 41)
+    ]
+    assert before == pytest.approx(24)
+    assert max(told) <= before
+    assert told[0] == pytest.approx(19)
+    assert told[-1] == 0
     assert pace([], from_step=0, total=10, elapsed_s=0).seconds_left is None
 
 

@@ -1,15 +1,23 @@
+import gzip
+import struct
+import tracemalloc
+import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from core.__main__ import main as core_main
 from core.chips.sets import ChipSets
-from core.errors import InputError, RefusedFileError
+from core.errors import AppError, InputError, RefusedFileError, TooLargeError
 from core.settings import settings
 from models.runs import create
 from models.sets import (
+    check_source,
     facts,
     forget_pictures,
     is_set,
@@ -97,3 +105,88 @@ def test_an_upload_that_holds_no_pictures_is_not_kept(workspace, tmp_path):
     with pytest.raises(RefusedFileError):
         keep_pictures(workspace, tmp_path / "bad.npy")
     assert kept_pictures(workspace) == []
+
+
+def write_idx(path, num, side, body=None):
+    """Write an IDX file that names so many pictures; they are black at first."""
+    body = bytes(num * side**2) if body is None else body
+    path.write_bytes(gzip.compress(struct.pack(">4I", 0x0803, num, side, side) + body))
+    return path
+
+
+@pytest.mark.parametrize("read", [facts, lambda source: open_chips(source, size_px=32)])
+def test_a_few_bytes_that_unpack_to_more_than_memory_are_refused_unread(
+    tmp_path, monkeypatch, read
+):
+    """Pictures of a few pixels grow a thousandfold on the way into a network."""
+    monkeypatch.setenv("URBAN_PATTERN_MEMORY_MB", "1024")
+    settings.cache_clear()
+    single = write_idx(tmp_path / "single.gz", 100_000, 1)
+    small = write_idx(tmp_path / "small.gz", 2_000_000, 4, body=b"")
+    claims = write_idx(tmp_path / "claims.gz", 2**31, 2**10, body=b"")
+    limits = ((single, RefusedFileError), (small, TooLargeError), (claims, InputError))
+    large = write_idx(tmp_path / "large.gz", 100, 512, body=b"")
+    tracemalloc.start()
+    for path, error in (*limits, (large, InputError)):
+        assert path.stat().st_size < 1000
+        with pytest.raises(error):
+            read(str(path))
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+def test_facts_read_the_head_of_a_file_alone(tmp_path):
+    """Half a gigabyte of pictures once they are framed, of which none is there."""
+    path = write_idx(tmp_path / "mnist.gz", 500_000, 28, body=b"")
+    tracemalloc.start()
+    found = facts(str(path))
+    check_source(str(path), batch=16, size_px=64, channels=1)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
+    assert (found.count, found.channels, found.sizes) == (500_000, 1, (32, 64, 128))
+    with pytest.raises(RefusedFileError, match="cut off"):
+        open_chips(str(path), size_px=32)
+
+
+def test_a_source_is_checked_as_its_pictures_would_be(city, tmp_path):
+    check_source("city", batch=8, size_px=32, channels=3)
+    path = str(write_idx(tmp_path / "mnist.gz", 20, 28))
+    check_source(path, batch=20, size_px=32, channels=1)
+    for source, wrong, match in (
+        ("city", {"batch": 8, "channels": 1}, "3 channels, the networks 1"),
+        ("town", {"batch": 8, "channels": 3}, "no chip set 'town'"),
+        (path, {"batch": 21, "channels": 1}, "20 chips, fewer than one batch of 21"),
+        (path + "x", {"batch": 2, "channels": 1}, "no set of chips at"),
+    ):
+        with pytest.raises(InputError, match=match):
+            check_source(source, size_px=32, **wrong)
+
+
+def test_an_upload_that_is_cut_off_is_not_kept(workspace, tmp_path):
+    path = write_idx(tmp_path / "mnist.gz", 20, 28)
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(RefusedFileError):
+        keep_pictures(workspace, path)
+    assert kept_pictures(workspace) == []
+
+
+def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):
+    np.savez(tmp_path / "mine.npz", chips(20))
+    (tmp_path / "mine.npz").rename(tmp_path / "mine.npy")
+    with zipfile.ZipFile(tmp_path / "other.npy", "w") as archive:
+        archive.writestr("x", "x")
+    for name in ("mine", "other"):
+        with pytest.raises(RefusedFileError, match="not a whole NPY file"):
+            facts(str(tmp_path / f"{name}.npy"))
+
+
+@given(st.data())
+def test_no_spoilt_array_breaks_the_page(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("npy")
+    np.save(folder / "mine.npy", chips(4))
+    body = bytearray((folder / "mine.npy").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        body[data.draw(st.integers(0, 130))] = data.draw(st.integers(0, 255))
+    (folder / "mine.npy").write_bytes(bytes(body[: data.draw(st.integers(0, len(body)))]))
+    with suppress(AppError):
+        facts(str(folder / "mine.npy"))

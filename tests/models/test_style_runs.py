@@ -46,6 +46,15 @@ def test_a_run_tells_depth_share_and_size_and_keeps_sheets_of_one_size(tmp_path,
     assert [(row["depth"], bool(row["swd"])) for row in measured] == [
         (0, False), (1, False), (2, True), (2, True)
     ]  # fmt: skip
+    # 40 chips: 5 batches of 8, then 10 of 4; fits of 1, 1 and 2 epochs.
+    plan = runs.plan_of(runs.run(folder))
+    assert plan.ends() == [5, 10, 30]
+    assert [plan.epochs_at(row["step"]) for row in training if row.get("ends_epoch")] == [
+        1,
+        2,
+        3,
+        4,
+    ]
     sheets = {_size(path) for path in runs.samples(folder).values()}
     assert len(sheets) == 1  # the same latents at every depth, side by side
 

@@ -20,7 +20,7 @@ def test_it_begins_with_the_small_preset_and_says_its_depths(form):
     assert only(form.selectbox, "Preset").value == "small"
     assert only(form.selectbox, "Side of a picture (px)").value == "32"
     assert "Depths: 4, 8, 16, 32 px" in text(form)
-    assert "Time, about" in [one.label for one in form.metric]
+    assert "Time" in [one.label for one in form.metric]
 
 
 def test_a_preset_offers_the_sizes_that_it_is_made_for(form):
@@ -36,7 +36,12 @@ def test_what_cannot_be_is_said_in_a_sentence(form):
     only(form.text_input, "R1, gamma").set_value("-1")
     clean(form.run())
     assert "penalty is at least 0" in form.error[0].value
-    assert "Start the run" not in [one.label for one in form.button]
+    assert button(form, "Start the run").disabled
+
+
+def test_digits_are_not_mirrored_unless_somebody_wants_it(form):
+    only(form.selectbox, "Preset").set_value("document")
+    assert not only(clean(form.run()).checkbox, "Mirrored at random").value
 
 
 def test_the_run_has_the_settings_of_the_form(form, space, monkeypatch):
