@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import intake
 from core.chips.sets import ChipSets
-from models import estimate, runs, sets
+from models import estimate, resuming, runs, sets
 from models.config import RunConfig
 from ui import cached, charts, train_charts
 from ui.choice import held_choice
@@ -159,7 +159,7 @@ def duration_text(seconds: float) -> str:
 def _is_possible(config: RunConfig) -> bool:
     """Tell whether a run could train on its pictures; say why not."""
     with shown_errors():
-        runs.check_source(config)
+        resuming.check_source(config)
         return True
     return False
 

@@ -148,7 +148,7 @@ def _nearest(seen: Seen) -> None:
 def _pace(seen: Seen) -> None:
     training, rows = seen.run.config.training, seen.figures.training
     left, right = st.columns(2)
-    done = seen.plan.epochs_at(seen.figures.step) if seen.plan else None
+    done = float(seen.plan.epochs_at(seen.figures.step)) if seen.plan else None
     chart = train_charts.learning_rates(training.schedule, training.lr, training.fits, done=done)
     _draw(left, chart, "rates")
     marks: dict[str, Any] = {"at": seen.step, "ends": seen.ends}
