@@ -93,8 +93,9 @@ def by_scale(seen: Seen) -> None:
 
 def notes_before(config: RunConfig) -> None:
     """Say what would be done otherwise than was asked, and what to think of, before a run."""
-    for template, values in corrected(config)[1]:
-        st.info(plain(_(template).format(**values)))
+    notes = [plain(_(template).format(**values)) for template, values in corrected(config)[1]]
+    if notes:
+        st.info("\n\n".join(notes))
     networks, adversary = config.networks, config.adversary
     if isinstance(networks, StyleNetworks) and isinstance(adversary, StyleAdversary):
         last = size_of_depth(depth_of_fit(len(config.training.fits) - 1, networks, adversary))
