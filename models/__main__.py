@@ -100,6 +100,8 @@ def _parser() -> argparse.ArgumentParser:
                                 help="read weights of fastai or StyleGAN.pytorch")  # fmt: skip
     bring.add_argument("file", metavar="FILE")
     bring.add_argument("--out", metavar="DIR", required=True)
+    bring.add_argument("--mean", choices=["auto", "file", "recompute"], default="auto",
+                       help="mean style; auto: the file's unless it is wrong")  # fmt: skip
     bring.set_defaults(handler=_import)
     return parser
 
@@ -304,12 +306,14 @@ def _import(args: argparse.Namespace) -> dict[str, Any]:
     from models.imports import bring
 
     source, out = Path(args.file), Path(args.out)
-    facts = bring(source, out)
+    facts = bring(source, out, mean=args.mean)
     networks = facts["networks"]
     text = (
         f"{source.name}: {facts['what']}, {networks['size_px']} px, {networks['channels']}"
         f" channels -> {out}"
     )
+    if facts.get("mean") == "recomputed":
+        text += "; its mean style is that of 10,000 styles, not the file's"
     return record(
         "model-import", what=facts["what"], networks=networks, outputs=[str(out)], text=text
     )

@@ -50,8 +50,12 @@ class Foreign:
     """What else is known, as JSON can hold it: depth, epoch, where the mean style comes from."""
 
 
-def read_foreign(path: Path) -> Foreign:
+def read_foreign(path: Path, *, mean: foreign_style.Mean = "auto") -> Foreign:
     """Read a learner saved by fastai, or a state dict: of its networks, or of a StyleGAN's.
+
+    Args:
+        path: The file.
+        mean: Of a StyleGAN's generator: which mean style to take.
 
     Raises:
         RefusedFileError: The file is no such file, is damaged, or would have to run code.
@@ -67,7 +71,7 @@ def read_foreign(path: Path) -> Foreign:
         raise _not_networks(path)
     # A tensor may show one number as many times as its shape asks for.
     _check_size(path, sum(one.numel() * one.element_size() for one in weights.values()))
-    if (style := foreign_style.read(weights, path.name)) is not None:
+    if (style := foreign_style.read(weights, path.name, mean=mean)) is not None:
         return Foreign(
             what=style.what, networks=style.networks, weights=style.weights, model="stylegan",
             optimiser="adam", facts=style.facts,

@@ -3,14 +3,15 @@
 Files are state dicts named GAN_GEN_<depth>_<epoch>.pth, GAN_GEN_SHADOW_… (the moving average of
 weights) and GAN_DIS_…. A generator that was trained without truncation has no mean style; the mean
 in a SHADOW file was never followed while training, so that it is near nothing at first. Both get
-the mean of 10,000 styles.
+the mean of 10,000 styles, and so does a file of any name whose mean comes less than half the way
+to it.
 """
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +23,12 @@ from models.stylegan import StyleDiscriminator, StyleGenerator
 
 MEAN_OF = 10_000
 _MEAN = "truncation.avg_latent"
-_NAME = re.compile(r"GAN_(GEN_SHADOW|GEN|DIS)_(\d{1,2})_(\d{1,6})")
+_NAME = re.compile(r"GAN_(GEN_SHADOW|GEN|DIS)_(\d{1,2})_(\d{1,6})", re.IGNORECASE)
+_HALF = 0.5
 _CHUNK = 1000
+Mean = Literal["auto", "file", "recompute"]
+"""Which mean style is taken: the file's unless it is wrong; the file's, where it has one; a new
+one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class ForeignStyle:
     facts: dict[str, Any]
 
 
-def read(weights: dict[str, Tensor], name: str) -> ForeignStyle | None:
+def read(weights: dict[str, Tensor], name: str, *, mean: Mean = "auto") -> ForeignStyle | None:
     """Read a generator or discriminator; None where the weights are of neither.
 
     `facts` holds `depth`, the largest that was trained (from the file's name, else the largest
@@ -46,6 +51,7 @@ def read(weights: dict[str, Tensor], name: str) -> ForeignStyle | None:
     Args:
         weights: A state dict.
         name: Of the file.
+        mean: See `Mean`.
 
     Raises:
         InputError: It is one, of a make that this program does not know.
@@ -53,14 +59,14 @@ def read(weights: dict[str, Tensor], name: str) -> ForeignStyle | None:
     weights = {key.removeprefix("module."): value for key, value in weights.items()}
     named = _NAME.search(PurePath(name).name)
     if any(key.startswith("g_synthesis.") for key in weights):
-        return _generator(weights, name, named)
+        return _generator(weights, name, named, mean)
     if any(key.startswith("from_rgb.") for key in weights):
         return _discriminator(weights, name, named)
     return None
 
 
 def _generator(
-    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None"
+    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None", wanted: Mean
 ) -> ForeignStyle:
     if any(key.startswith("class_embedding.") for key in weights):
         raise InputError(
@@ -69,13 +75,15 @@ def _generator(
             name=name,
         )  # fmt: skip
     config = _shaped(_generator_shape, weights, name)
-    is_shadow = bool(named and named[1] == "GEN_SHADOW")
+    is_shadow = bool(named and named[1].upper() == "GEN_SHADOW")
     mean = weights.get(_MEAN)
-    keeps_mean = mean is not None and not is_shadow and bool(mean.any())
     if mean is None:
         weights = {**weights, _MEAN: torch.zeros(config.style)}
     network = StyleGenerator(config)
     _fill(network, weights, name)
+    keeps_mean = mean is not None and wanted != "recompute" and bool(mean.any())
+    if keeps_mean and wanted == "auto":
+        keeps_mean = not is_shadow and _is_near(network.truncation.avg_latent, mean_style(network))
     if not keeps_mean:
         network.truncation.avg_latent.copy_(mean_style(network))
     top = config.depths - 1
@@ -186,6 +194,13 @@ def _moved_depth(weights: dict[str, Tensor], top: int) -> int:
     """Return the largest depth whose layer to colours has a bias: training starts at none."""
     moved = [d for d in range(top + 1) if bool(weights[f"g_synthesis.to_rgb.{d}.bias"].any())]
     return moved[-1] if moved else top
+
+
+def _is_near(mean: Tensor, exact: Tensor) -> bool:
+    """Tell whether a mean style comes at least half the way to the exact one, as one does that was
+    followed while training. One that was not is what training starts with, near nothing.
+    """
+    return float(mean @ exact) >= _HALF * float(exact @ exact)
 
 
 def mean_style(network: StyleGenerator, *, num: int = MEAN_OF, seed: int = 0) -> Tensor:

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import intake, store
 from core.errors import AppError, InputError, JobError
@@ -16,6 +16,9 @@ from core.record import code_version
 from core.text import N_
 from models.config import NetworkConfig, networks_of
 from models.style_config import StyleNetworks
+
+if TYPE_CHECKING:
+    from models.foreign_style import Mean
 
 _KIND, _VERSION = "urban-pattern-checkpoint", 1
 
@@ -35,8 +38,13 @@ class Imported:
     """Which networks it holds: generator, critic."""
 
 
-def bring(source: Path, out: Path) -> dict[str, Any]:
+def bring(source: Path, out: Path, *, mean: "Mean" = "auto") -> dict[str, Any]:
     """Read a foreign file and write it as a checkpoint at `out`; return what is known of it.
+
+    Args:
+        source: The file.
+        out: A folder that does not exist yet.
+        mean: Of a StyleGAN's generator: which mean style to take.
 
     Raises:
         InputError: It holds no networks that are known, or something stands at `out`.
@@ -48,7 +56,7 @@ def bring(source: Path, out: Path) -> dict[str, Any]:
 
     if out.exists():
         raise InputError(N_("{name} exists already."), name=out.name)
-    found = read_foreign(source)
+    found = read_foreign(source, mean=mean)
     facts = {
         "step": 0,
         "images": 0,

@@ -1,4 +1,4 @@
-"""Models loaded for generating: read-only, shared by all sessions, few at a time."""
+"""Models loaded for generating: read-only, shared by all sessions, within bounds of memory."""
 
 import threading
 import time
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from core.errors import InputError
+from core.settings import settings
 from core.text import N_
 from models import checkpoint
 from models.catalogue import Entry, at_folder
@@ -21,8 +22,8 @@ from models.style_task import fixed_noises
 from models.stylegan import StyleGenerator
 from models.synthesis import Kept, QuickGenerator
 
-_MOST = 2
 _NOISES = 8
+_Key = tuple[str, int, float]
 
 
 @dataclass(slots=True)
@@ -48,6 +49,16 @@ class Loaded:
     @property
     def networks(self) -> StyleNetworks:
         return self.quick.config
+
+    @property
+    def num_bytes(self) -> int:
+        """About the memory that it takes: the weights as they are, folded, and in short numbers,
+        and what its layers put out.
+        """
+        weights: int = sum(
+            one.numel() * one.element_size() for one in self.plain.state_dict().values()
+        )
+        return 3 * weights + self.kept.limit_bytes
 
     @property
     def preview(self) -> QuickGenerator:
@@ -128,13 +139,17 @@ def _made(known: Entry, weights: dict[str, Tensor], *, device: str, threads: int
 
 
 class Shelf:
-    """Loaded models by their digests, at most so many; the one longest unused goes first."""
+    """Loaded models, at most so many bytes of them; the one longest unused goes first.
 
-    def __init__(self, most: int = _MOST) -> None:
-        self.most = most
-        self._models: OrderedDict[str, tuple[Loaded, float]] = OrderedDict()
+    By default half of the memory that the settings allow; the newest always stays.
+    """
+
+    def __init__(self, limit_bytes: int | None = None) -> None:
+        self.limit_bytes = (settings().memory_mb << 19) if limit_bytes is None else limit_bytes
+        self._models: OrderedDict[_Key, tuple[Loaded, float]] = OrderedDict()
         self._turn = threading.Lock()  # of all models: threads stay bounded
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the dictionary
+        self._loading = threading.Lock()  # one at a time; models that are there need not wait
 
     def __len__(self) -> int:
         return len(self._models)
@@ -145,22 +160,37 @@ class Shelf:
         Raises:
             InputError, StoreError: See `load`.
         """
-        with self._lock:
-            if wanted.digest in self._models:
-                found = self._models.pop(wanted.digest)[0]
-            else:
-                found = load(wanted.folder)
-                found.turn = self._turn
-            self._models[wanted.digest] = (found, time.monotonic())
-            while len(self._models) > self.most:
-                self._models.popitem(last=False)
+        # The same weights may be at hand twice, trained to other depths.
+        key = wanted.digest, wanted.depth, wanted.alpha
+        if (found := self._found(key)) is not None:
             return found
+        with self._loading:
+            if (found := self._found(key)) is not None:  # somebody else loaded it meanwhile
+                return found
+            found = load(wanted.folder)
+            found.turn = self._turn
+            with self._lock:
+                self._models[key] = (found, time.monotonic())
+                while len(self._models) > 1 and self._num_bytes() > self.limit_bytes:
+                    self._models.popitem(last=False)
+            return found
+
+    def _found(self, key: _Key) -> Loaded | None:
+        with self._lock:
+            if key not in self._models:
+                return None
+            found = self._models.pop(key)[0]
+            self._models[key] = (found, time.monotonic())
+            return found
+
+    def _num_bytes(self) -> int:
+        return sum(model.num_bytes for model, _ in self._models.values())
 
     def release(self, *, idle_s: float = 0.0) -> int:
         """Let go of models that nobody asked for in so many seconds; return how many they were."""
         before = time.monotonic() - idle_s
         with self._lock:
-            gone = [digest for digest, (_, used) in self._models.items() if used <= before]
-            for digest in gone:
-                del self._models[digest]
+            gone = [key for key, (_, used) in self._models.items() if used <= before]
+            for key in gone:
+                del self._models[key]
         return len(gone)

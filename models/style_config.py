@@ -115,8 +115,9 @@ class StyleAdversary:
     """How far styles stand from their mean while training; not drawn in outside of 0 to 1."""
     cutoff: int = 8
     """Layers below this number are drawn in by `psi`."""
-    mean_keep: float = 0.995
-    """Share of the old mean style that is kept at each step."""
+    mean_keep: float = 0.995**2
+    """Share of the old mean style that is kept at each step. StyleGAN.pytorch keeps 0.995 at each
+    of two passes with the same latents; here one set of pictures serves both networks."""
     clip_norm: float = 10.0
     """Largest norm of the generator's gradient; 0: no limit."""
     optimiser: Literal["adam"] = "adam"

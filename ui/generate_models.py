@@ -258,8 +258,8 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
     st.caption(
         _(
             "Files of StyleGAN.pytorch (GAN_GEN_….pth) are brought in on the Train page, under Old"
-            " work; they then stand in this list. Two models at most are held in memory, and let go"
-            " when nobody used them for a quarter of an hour."
+            " work; they then stand in this list. Models are held in memory as far as there is"
+            " room, and let go when nobody used them for a quarter of an hour."
         )
     )
     for one in found:

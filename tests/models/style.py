@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.config import RunConfig, TrainConfig
+from models.foreign_style import mean_style
 from models.style_config import StyleAdversary, StyleNetworks, widths
 from models.stylegan import StyleDiscriminator, StyleGenerator, style_networks
 from tests.models.conftest import SHARED
@@ -61,7 +62,8 @@ def lively(config, *, seed=0):
             if parameter.ndim == 1:
                 torch.nn.init.normal_(parameter, 0.0, 0.3, generator=draws)
         network.eval().requires_grad_(False)
-    torch.nn.init.normal_(pair[0].truncation.avg_latent, 0.0, 0.1, generator=draws)
+    near = torch.randn(config.style, generator=draws) / 10
+    pair[0].truncation.avg_latent.copy_(mean_style(pair[0], num=500) + near)
     return pair
 
 

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from core.errors import InputError, RefusedFileError
+from models import checkpoint
+from models.__main__ import main
 from models.foreign import read_foreign
 from models.foreign_style import mean_style
 from models.style_config import StyleNetworks, widths
@@ -84,6 +86,31 @@ def test_the_mean_of_a_moving_average_is_mended_and_others_are_kept(tmp_path):
         "depth": 2, "epoch": 40, "mean": "recomputed", "has": ["generator"]
     }  # fmt: skip
     assert torch.equal(shadow.weights["generator.truncation.avg_latent"], mean_style(generator))
+
+
+@pytest.mark.parametrize("name", ["gan_gen_shadow_2_40.pth", "shadow.pth", "GAN_GEN_2_40.pth"])
+def test_a_mean_that_training_never_followed_is_mended_under_any_name(tmp_path, name):
+    generator, _ = lively(TINY)
+    exact = mean_style(generator)
+    generator.truncation.avg_latent.copy_(0.05 * exact)
+    path = saved(tmp_path, generator, name)
+    found = read_foreign(path)
+    assert found.facts["mean"] == "recomputed"
+    assert torch.equal(found.weights["generator.truncation.avg_latent"], exact)
+    kept = read_foreign(path, mean="file")
+    assert kept.facts["mean"] == "file"
+    assert torch.equal(kept.weights["generator.truncation.avg_latent"], 0.05 * exact)
+
+
+def test_a_mean_can_be_computed_anew_though_it_seems_right(capsys, tmp_path):
+    generator, _ = lively(TINY)
+    exact = mean_style(generator)
+    generator.truncation.avg_latent.copy_(1.1 * exact)
+    path, out = saved(tmp_path, generator), tmp_path / "out"
+    assert main(["import", str(path), "--mean", "recompute", "--out", str(out)]) == 0
+    assert "that of 10,000 styles" in capsys.readouterr().out
+    weights = checkpoint.read_checkpoint(out).weights
+    assert torch.equal(weights["generator.truncation.avg_latent"], exact)
 
 
 def test_the_trained_depth_is_in_the_name_or_seen_in_the_weights(tmp_path):

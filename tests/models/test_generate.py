@@ -8,7 +8,7 @@ from core.settings import settings
 from core.workspace import Workspace
 from models import checkpoint, exports, generate, generating, latents, loaded
 from models.generate import Look, as_bytes, layers_read
-from models.loaded import Loaded, Shelf
+from models.loaded import Loaded
 from models.synthesis import QuickGenerator
 from tests.models.small import bounded_work
 from tests.models.style import R64, TINY, lively, noises, reference, reference_pair
@@ -316,30 +316,6 @@ def small_set(workspace):
         )
     import_set(Workspace(workspace), "small", place)
     return ChipSets(workspace).open("small")
-
-
-def test_row_25_few_models_are_held_and_let_go(tmp_path):
-    """Row 25: the one longest unused goes first; idle ones are released."""
-    from models.catalogue import at_folder
-
-    entries = []
-    for number in range(3):
-        generator, _ = lively(TINY, seed=number)
-        weights = {f"generator.{k}": v for k, v in generator.state_dict().items()}
-        body = {"step": 0, "model": "stylegan", "networks": networks_body(TINY), "depth": 1}
-        checkpoint.write_checkpoint(tmp_path / str(number), body, weights, {})
-        entries.append(at_folder(tmp_path / str(number)))
-    shelf = Shelf(most=2)
-    first = shelf.get(entries[0])
-    assert shelf.get(entries[0]) is first
-    assert first.depth == 1
-    shelf.get(entries[1])
-    shelf.get(entries[2])
-    assert len(shelf) == 2
-    assert shelf.get(entries[0]) is not first
-    assert shelf.release(idle_s=3600) == 0
-    assert shelf.release() == 2
-    assert len(shelf) == 0
 
 
 def networks_body(config):

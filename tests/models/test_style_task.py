@@ -12,7 +12,8 @@ from models.plan import Best, Plan
 from models.progressive import alpha_at, corrected, depth_of_fit, fitting_batch
 from models.sets import ArrayChips
 from models.style_config import StyleAdversary, StyleNetworks, widths
-from models.style_task import StyleTask, at_depth, turned
+from models.style_task import StyleTask, at_depth, training_styles, turned
+from models.stylegan import style_networks
 from models.train import Draws, Memory, train
 from tests.models.small import chips
 from tests.models.style import TINY, shared, style_run
@@ -37,13 +38,8 @@ class Given:
         return torch.ones(*shape)
 
 
-def test_six_steps_of_the_reference_come_out_as_recorded():
-    """Losses within 1e-4, in double precision.
-
-    The first block begins with the same number everywhere; its norm enlarges what rounding leaves
-    of that, and Adam steps in the direction of noise. In single precision two runs of ours differ
-    on other numbers of threads; in double all six steps agree with the recording.
-    """
+def repeated(dtype):
+    """Repeat the recorded steps; return the task, the recording, how far losses lie apart."""
     saved = torch.load(shared("trajectory_logistic.pt"), weights_only=True)
     across = widths(16, base=512, most=32)
     shape = StyleNetworks(
@@ -56,20 +52,63 @@ def test_six_steps_of_the_reference_come_out_as_recorded():
     task.average.load_state_dict(saved["init"]["gen"], strict=False)
     task.critic.load_state_dict(saved["init"]["dis"])
     for network in (task.generator, task.average, task.critic):
-        network.double()
-    noises = [noise.double() for noise in saved["noises"].values()]
+        network.to(dtype)
+    noises = [noise.to(dtype) for noise in saved["noises"].values()]
+    apart = []
     for step in saved["steps"]:
         task.depth, task.alpha = step["depth"], step["alpha"]
-        real = step["real_u8"].double() / 255 * 2 - 1
+        real = step["real_u8"].to(dtype) / 255 * 2 - 1
         shown = at_depth(real, task.depth, task.alpha, top=2)
         assert (shown - step["down_sampled"]).abs().max() < 1e-6
-        found = task.step(real, Given(step["z"].double(), noises), 0.003)
-        assert found["critic"].item() == pytest.approx(step["d_loss"], abs=1e-4)
-        assert found["generator"].item() == pytest.approx(step["g_loss"], abs=1e-4)
-    for network, name in ((task.critic, "dis"), (task.generator, "gen"), (task.average, "shadow")):
-        own = network.state_dict()
-        apart = torch.cat([(own[k] - v).abs().flatten() for k, v in saved["final"][name].items()])
-        assert (apart < 1e-4).double().mean() > 0.75
+        found = task.step(real, Given(step["z"].to(dtype), noises), 0.003)
+        apart.append(abs(found["critic"].item() - step["d_loss"]))
+        apart.append(abs(found["generator"].item() - step["g_loss"]))
+    return task, saved, apart
+
+
+def test_six_steps_of_the_reference_come_out_as_recorded():
+    """In double precision: every loss within 1e-4, every tensor within 5 % of its way.
+
+    The first block begins with the same number everywhere; its norm enlarges what rounding leaves
+    of that, and Adam steps in the direction of noise: the first bias alone goes ways of its own.
+    The mapping's weights are hundreds of times their use; of what they move in the moving average,
+    a thousandth of that, single precision recorded half.
+    """
+    task, saved, apart = repeated(torch.double)
+    assert max(apart) < 1e-4
+    noise = "g_synthesis.init_block.bias"
+    rounded = {"g_mapping.map.dense0.weight", "g_mapping.map.dense1.weight"}
+    for network, name, but in (
+        (task.critic, "dis", set()),
+        (task.generator, "gen", {noise}),
+        (task.average, "shadow", {noise, *rounded}),
+    ):
+        own, begin = network.state_dict(), saved["init"]["dis" if name == "dis" else "gen"]
+        for key, value in saved["final"][name].items():
+            way = (value - begin[key]).norm()
+            assert key in but or (own[key] - value).norm() <= 0.05 * way, (name, key)
+        for key in rounded & but:
+            assert (own[key] - saved["final"][name][key]).abs().max() < 5e-4
+
+
+def test_five_steps_of_the_reference_come_out_in_single_precision_too():
+    """In which people train; the sixth depends on the number of threads."""
+    assert max(repeated(torch.float)[2][:10]) < 5e-4
+
+
+@pytest.mark.parametrize("keep", [None, 0.9])
+def test_the_mean_style_moves_as_at_two_passes_of_the_reference(keep):
+    """mean <- 0.995 mean + 0.005 w at each of the two; both see the same first latent."""
+    config = StyleAdversary(psi=0.0) if keep is None else StyleAdversary(psi=0.0, mean_keep=keep)
+    generator, _ = style_networks(TINY, seed=0)
+    generator.truncation.avg_latent.normal_(generator=torch.Generator().manual_seed(1))
+    z = torch.randn(4, TINY.latent, generator=torch.Generator().manual_seed(2))
+    first, expected = generator.g_mapping(z)[0], generator.truncation.avg_latent.clone()
+    for _ in range(2 if keep is None else 1):
+        share = 0.995 if keep is None else keep
+        expected = share * expected + (1 - share) * first
+    training_styles(generator, z, z, first=2, layers=2, config=config)
+    assert torch.allclose(generator.truncation.avg_latent, expected, atol=1e-6)
 
 
 def test_the_published_fade_by_hand():
@@ -115,6 +154,9 @@ def test_mirrored_and_turned_pictures_come_with_a_word_on_shadows(tmp_path):
 def test_settings_of_a_stylegan_come_back_from_json(tmp_path):
     config = style_run(tmp_path)
     assert RunConfig.from_body(config.body()) == config
+    begun = config.body()
+    begun["adversary"]["mean_keep"] = 0.995  # what runs were begun with before
+    assert RunConfig.from_body(begun).adversary.mean_keep == 0.995
     with pytest.raises(InputError, match="not those of the model wgan"):
         replace(config, model="wgan")
 

@@ -1,0 +1,70 @@
+"""Models held for all sessions: within bounds of memory, let go, and nobody waits for another's."""
+
+import threading
+
+import pytest
+
+from models import catalogue, loaded
+from models.loaded import Shelf
+from tests.pages.tiny_model import make_model
+
+
+@pytest.fixture
+def entries(workspace):
+    return [
+        catalogue.entry(workspace, make_model(workspace, name=f"m{seed}", seed=seed, depth=1))
+        for seed in range(3)
+    ]
+
+
+def test_row_25_models_are_held_within_bounds_and_let_go(entries):
+    """Row 25: the one longest unused goes first, the newest stays; idle ones are released."""
+    each = loaded.load(entries[0].folder).num_bytes
+    shelf = Shelf(limit_bytes=2 * each)
+    first = shelf.get(entries[0])
+    assert shelf.get(entries[0]) is first
+    assert first.depth == 1
+    shelf.get(entries[1])
+    assert shelf.get(entries[0]) is first
+    shelf.get(entries[2])
+    assert len(shelf) == 2
+    assert shelf.get(entries[0]) is first
+    assert shelf.release(idle_s=3600) == 0
+    assert shelf.release() == 2
+    assert len(shelf) == 0
+    small = Shelf(limit_bytes=1)
+    assert small.get(entries[0]) is small.get(entries[0])
+    assert len(small) == 1
+
+
+def test_a_model_that_is_being_loaded_keeps_no_one_from_those_that_are_there(entries, monkeypatch):
+    shelf, inner = Shelf(), loaded.load
+    there = shelf.get(entries[0])
+    began, may_end, found = threading.Event(), threading.Event(), []
+
+    def slow(folder):
+        began.set()
+        assert may_end.wait(20)
+        return inner(folder)
+
+    monkeypatch.setattr(loaded, "load", slow)
+    threads = [
+        threading.Thread(target=lambda: found.append(shelf.get(entries[1]))) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    assert began.wait(20)
+    assert shelf.get(entries[0]) is there  # at once: the other has not been loaded yet
+    assert shelf.release(idle_s=3600) == 0
+    may_end.set()
+    for thread in threads:
+        thread.join(20)
+    assert found[0] is found[1]  # loaded once for both
+
+
+def test_the_same_weights_trained_to_two_depths_are_two_models(workspace):
+    names = [make_model(workspace, name=f"d{depth}", depth=depth) for depth in (1, 2)]
+    one, other = (catalogue.entry(workspace, name) for name in names)
+    assert one.digest == other.digest
+    shelf = Shelf()
+    assert [shelf.get(found).depth for found in (one, other, one)] == [1, 2, 1]
