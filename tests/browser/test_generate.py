@@ -124,3 +124,16 @@ def test_every_part_can_be_left_for_the_next(visit, tiny):
     page.locator("[data-testid=stButtonGroup] button", has_text="Mixing").click()
     page.wait_for_function("location.search.includes('show=mixing')")
     expect(page.get_by_text("layers 0–3 from the sources")).to_be_visible()
+
+
+def test_a_walk_moves_from_frame_to_frame(visit, tiny):
+    """Four seeds and two frames each: of the four by two places it is seen at several."""
+    page = visit.open("generate", model=tiny, show="walk", stops="0-3", frames="2")
+    film = page.locator('[class^="ups-film"]')
+    film.wait_for()
+    seen = set()
+    for _look in range(40):
+        seen.add(film.evaluate("one => getComputedStyle(one).backgroundPosition"))
+        page.wait_for_timeout(30)
+    assert len(seen) > 3
+    assert seen <= {f"{x}% {y}%" for x in ("0", "100") for y in ("0", "33.3333", "66.6667", "100")}
