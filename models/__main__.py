@@ -18,7 +18,7 @@ from core.errors import AppError, InputError, JobError
 from core.record import code_version, record
 from core.settings import PREFIX, settings
 from core.text import N_
-from models import generating, presets, runs
+from models import generating, presets, resuming, runs
 from models.config import RunConfig, field_names, networks_of, read_fits
 from models.progressive import Note, corrected
 
@@ -229,8 +229,8 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
     before = runs.run(folder).config
     config = _changed(before, args)
     if args.more_epochs is not None:
-        config = runs.extended(config, args.more_epochs)
-    changes = runs.differences(folder, config)
+        config = resuming.extended(config, args.more_epochs)
+    changes = resuming.differences(folder, config)
     if changes and not args.yes:
         told = "; ".join(f"{one.name}: {one.before} -> {one.after}" for one in changes)
         raise InputError(
@@ -241,7 +241,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
     from models.worker import check
 
     check(config)
-    runs.prepare_to_resume(folder, config)
+    resuming.prepare_to_resume(folder, config)
     return _go(folder, args)
 
 

@@ -84,8 +84,12 @@ def engine(
     place = _device(device)
     if precision == "auto":
         precision = fitting(place)
-    # Which of the GPU's kernels is quickest is tried out; their sums differ in the last digits.
-    torch.backends.cudnn.benchmark = place.type == "cuda" and not exact
+    # Which of the GPU's kernels is quickest is tried out; their sums differ in the last digits, and
+    # numbers of float32 are cut to 10 bits (TF32) on the way into convolutions.
+    cudnn = torch.backends.cudnn
+    cudnn.benchmark = place.type == "cuda" and not exact
+    cudnn.deterministic = exact
+    cudnn.allow_tf32 = not exact
     if exact:
         return Engine(place, None, torch.contiguous_format)
     return Engine(place, _DTYPES[precision])

@@ -249,7 +249,7 @@ def speed_of(found: runs.Run) -> Speed | None:
     if last is None or slot["from_step"] or last["seconds"] < 1:
         return None  # gone on with: its figures tell of two sessions
     plan, steps = runs.plan_of(found), int(last["step"])
-    epochs = plan.epochs_at(steps) if plan else 0.0
+    epochs = float(plan.epochs_at(steps)) if plan else 0.0
     work = step_work(found.config)
     rest = max(0.0, newest - begun - last["seconds"])
     return Speed(

@@ -1,4 +1,4 @@
-"""Curves of old runs, read off the table that was printed while they trained, and kept.
+"""Curves of old runs, read off what was printed while they trained, and kept.
 
 old-runs/<id>.json   title, rows, and the lines in which it named a better model
 """
@@ -15,6 +15,7 @@ from core import store
 from core.errors import AppError, InputError, TooLargeError
 from core.text import N_
 from models.config import BestRule, Row
+from models.old_runs import is_style_log, read_style_log
 from models.plan import Best
 
 KIND, VERSION = "urban-pattern-old-run", 1
@@ -67,7 +68,10 @@ def read_log(text: str) -> list[Row]:
     if not rows:
         raise InputError(
             N_("There is no row of a training table in this text."),
-            hint=N_("Its columns are epoch, train_loss, gen_loss, crit_loss and time."),
+            hint=N_(
+                "Its columns are epoch, train_loss, gen_loss, crit_loss and time. Lines of a"
+                " StyleGAN's log begin with “Elapsed: […] Step: …”."
+            ),
         )
     return rows
 
@@ -129,7 +133,7 @@ def better_epochs(rows: Sequence[Row], rule: BestRule) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
-    """A table that was kept."""
+    """A table of fastai's, or a log of StyleGAN.pytorch, that was kept."""
 
     id: str
     title: str
@@ -137,12 +141,19 @@ class OldRun:
     printed: tuple[tuple[int, float], ...]
     """Epoch and loss of each better model that the text itself names."""
 
+    @property
+    def is_style(self) -> bool:
+        """Whether the rows are those of `old_runs.read_style_log`."""
+        return "critic_smooth" not in self.rows[0]
+
 
 def keep(root: Path, title: str, text: str) -> str:
-    """Read a table, keep it in the workspace `root`, and return its id; the same one only once.
+    """Read a table or a StyleGAN's log, keep it in the workspace `root`, and return its id.
+
+    The same one is kept only once.
 
     Raises:
-        InputError: There is no row of a table in the text, or the title is none.
+        InputError: There is no row of either in the text, or the title is none.
         TooLargeError: The text is longer than any such table.
     """
     title = title.strip()
@@ -153,7 +164,8 @@ def keep(root: Path, title: str, text: str) -> str:
             N_("The text has {count:,} characters; a training table has at most {most:,}."),
             count=len(text), most=_MOST_CHARACTERS,
         )  # fmt: skip
-    rows, printed = read_log(text), printed_better(text)
+    rows = read_style_log(text) if is_style_log(text) else read_log(text)
+    printed = printed_better(text)
     digest = hashlib.sha256(f"{title}\n{text}".encode()).hexdigest()[:8]
     name = f"{store.slug(title, fallback='table')[:40].strip('-_')}-{digest}"
     body = {"title": title, "rows": rows, "printed": [list(pair) for pair in printed]}

@@ -167,9 +167,9 @@ def nearest_chips(pictures: Pictures, chips: Chips, *, count: int = 1) -> Neares
     indices = np.zeros((len(wanted), 0), np.int64)
     for first in range(0, len(chips), _CHUNK):
         numbers = np.arange(first, min(first + _CHUNK, len(chips)))
-        part = chips.batch(numbers).reshape(len(numbers), -1).astype(np.float32)
-        own = np.square(part, dtype=np.float64).sum(axis=1)
-        apart = squares[:, None] + own - 2.0 * (wanted @ part.T)
+        part = chips.batch(numbers).reshape(len(numbers), -1)
+        own = np.einsum("ij,ij->i", part, part, dtype=np.int64)
+        apart = squares[:, None] + own - 2.0 * (wanted @ part.astype(np.float32).T)
         best = np.concatenate([best, apart], axis=1)
         indices = np.concatenate([indices, np.broadcast_to(numbers, apart.shape)], axis=1)
         best, indices = _ordered(best, indices, count)

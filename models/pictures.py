@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from core import png, store
 
-_GAP = 2
+GAP = 2
+"""White pixels between two pictures."""
 _BACKGROUND = 255
 
 
@@ -26,12 +27,12 @@ def sheet(pictures: NDArray[np.uint8], *, columns: int | None = None) -> NDArray
     columns = columns or math.ceil(math.sqrt(num))
     rows = math.ceil(num / columns)
     out = np.full(
-        (rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, shown.shape[1]),
+        (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, shown.shape[1]),
         _BACKGROUND,
         np.uint8,
     )
     for at, picture in enumerate(shown):
-        top, left = at // columns * (height + _GAP), at % columns * (width + _GAP)
+        top, left = at // columns * (height + GAP), at % columns * (width + GAP)
         out[top : top + height, left : left + width] = picture.transpose(1, 2, 0)
     return out[:, :, 0] if shown.shape[1] == 1 else out
 

@@ -4,9 +4,12 @@ Plain numbers: no PyTorch.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models.config import BestRule, Schedule
 
@@ -55,13 +58,10 @@ class Plan:
         lengths = (epochs * self.batches_of(fit) for fit, epochs in enumerate(self.fits))
         return list(accumulate(lengths))
 
-    def epochs_at(self, step: int) -> float:
-        """Return how many epochs the first `step` steps are; the last of them may be in part."""
-        begin, epochs = 0, 0.0
-        for fit, end in enumerate(self.ends()):
-            epochs += max(0, min(step, end) - begin) / self.batches_of(fit)
-            begin = end
-        return epochs
+    def epochs_at(self, steps: int | Sequence[int]) -> NDArray[np.float64]:
+        """Return how many epochs the first steps are, in parts too; of one number or of many."""
+        ends = [0, *self.ends()], [0, *accumulate(self.fits)]
+        return np.asarray(np.interp(steps, *ends))
 
     def images(self, step: int, batch_of: Callable[[int], int]) -> int:
         """Return how many pictures the first `step` steps have shown."""

@@ -1,4 +1,4 @@
-"""Runs of training on disk: made, listed, stopped, gone on with. No PyTorch is loaded for that.
+"""Runs of training on disk: made, listed, stopped, deleted. No PyTorch is loaded for that.
 
     runs/<UTC time>-<name>/   config.json     what is asked for; written first
                               process.json    process id and its start time
@@ -22,9 +22,9 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -32,15 +32,11 @@ from typing import Any, Literal
 import filelock
 
 from core import processes, store
-from core.chips.sets import ChipSets
 from core.errors import AppError, BusyError, InputError
 from core.record import code_version
-from core.settings import settings
 from core.text import N_
-from models import sets
 from models.config import RunConfig
 from models.plan import Plan
-from models.progressive import largest_batch
 
 State = Literal["queued", "running", "stopped", "done", "failed"]
 KIND, VERSION = "urban-pattern-run", 1
@@ -49,17 +45,6 @@ _LONGEST_NAME = 40
 
 _started: dict[Path, "subprocess.Popen[bytes]"] = {}
 """Children of this process by their folders; they still tell how they ended."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A setting that differs from what the run was made with."""
-
-    name: str
-    before: object
-    after: object
-    is_possible: bool
-    """False where the checkpoint could not be used any more: that is a new run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +108,7 @@ def create_at(folder: Path, config: RunConfig) -> Path:
     except OSError as err:
         store.refuse_write(err, folder.name)
         raise
-    _write_config(folder, config, sessions=[_session(())])
+    write_config(folder, config, sessions=[session()])
     return folder
 
 
@@ -203,126 +188,6 @@ def stop(folder: Path) -> None:
     (folder / "stop").touch()
 
 
-def differences(folder: Path, config: RunConfig) -> list[Change]:
-    """Return how a run would differ if it went on with `config`, for the caller to ask about.
-
-    More fits at the end are what going on is for, and no difference. Code that has changed since
-    the newest session is one, named `code`.
-    """
-    body = store.read_json(folder / "config.json", kind=KIND, version=VERSION)
-    before = _flat(RunConfig.from_body(body["config"]).body())
-    after = _flat(config.body())
-    fits = list(before["training.fits"])
-    if list(after["training.fits"])[: len(fits)] == fits:
-        after["training.fits"] = before["training.fits"]
-    changes = [
-        Change(name, before.get(name), after.get(name), _is_possible(name))
-        for name in sorted(before.keys() | after.keys())
-        if before.get(name) != after.get(name)
-    ]
-    code = body["sessions"][-1]["code"]
-    if code != code_version("models"):
-        changes.append(Change("code", code, code_version("models"), is_possible=True))
-    return changes
-
-
-def resume(folder: Path, config: RunConfig | None = None) -> None:
-    """Go on with a run that has ended, from its newest checkpoint, in a process of its own.
-
-    With a `config` its settings change; ask `differences` first what that means.
-
-    Raises:
-        BusyError: It still runs, or somebody else is going on with it.
-        InputError: A change that the checkpoint cannot follow, or see `check_pictures`. The run
-            stays as it was.
-    """
-    prepare_to_resume(folder, config)
-    start(folder)
-
-
-def prepare_to_resume(folder: Path, config: RunConfig | None = None) -> None:
-    """Do all of `resume` but start the process."""
-    with _alone(folder):
-        found = run(folder)
-        if found.is_active:
-            raise BusyError(
-                N_("The run {id} has not ended yet."), hint=N_("Stop it first."), id=found.id
-            )
-        changes = differences(folder, config) if config else []
-        impossible = [change.name for change in changes if not change.is_possible]
-        if impossible:
-            raise InputError(
-                N_("A run cannot go on with another {names}: its checkpoint would not fit."),
-                hint=N_("Start a new run with these settings, from the weights of this one."),
-                names=", ".join(impossible),
-            )
-        if found.state == "done" and sum((config or found.config).training.fits) == sum(
-            found.config.training.fits
-        ):
-            raise InputError(
-                N_("The run {id} is finished."), hint=N_("Add epochs to go on."), id=found.id
-            )
-        check_pictures(folder, config or found.config)
-        sessions = [*found.sessions, _session(changes)]
-        _write_config(folder, config or found.config, sessions=sessions)
-        for name in ("stop", "slot.json", "process.json", "result.json", "error.json"):
-            (folder / name).unlink(missing_ok=True)
-
-
-def check_source(config: RunConfig) -> None:
-    """Refuse settings whose pictures are not there or do not fit; of a file the head alone is read.
-
-    Raises:
-        InputError: They are not, or do not.
-        RefusedFileError: A file of them is damaged.
-        TooLargeError: They take more than the memory limit.
-    """
-    sets.check_source(
-        config.data,
-        batch=largest_batch(config),
-        size_px=config.networks.size_px,
-        channels=config.networks.channels,
-    )
-
-
-def check_pictures(folder: Path, config: RunConfig) -> None:
-    """Refuse to go on where the pictures of a run are gone, are others, or do not fit.
-
-    That a file is another only the run's own process notices: it is read whole for that.
-
-    Raises:
-        InputError: They are; see also `check_source`.
-    """
-    check_source(config)
-    if sets.is_set(config.data):
-        info = ChipSets(settings().workspace).info(config.data)
-        check_same(folder, config.data, info.digest)
-
-
-def check_same(folder: Path, source: str, digest: str) -> None:
-    """Refuse other pictures under the name of those that a run began with.
-
-    Raises:
-        InputError: They are others.
-    """
-    path = folder / "data.json"
-    if not path.exists():
-        return
-    before = store.read_json(path, kind="run-data", version=VERSION)
-    if before["source"] == source and before["digest"] != digest:
-        raise InputError(
-            N_("The chips at {source} are not those that the run {id} began with."),
-            hint=N_("Put the old ones back, or name the new ones as another set."),
-            source=source, id=folder.name,
-        )  # fmt: skip
-
-
-def extended(config: RunConfig, epochs: int) -> RunConfig:
-    """Return the settings of a run with one more fit of `epochs` at its end."""
-    fits = (*config.training.fits, epochs)
-    return replace(config, training=replace(config.training, fits=fits))
-
-
 def delete(root: Path, run_id: str) -> None:
     """Delete a run with all its files.
 
@@ -330,7 +195,7 @@ def delete(root: Path, run_id: str) -> None:
         BusyError: It still runs.
     """
     folder = folder_of(root, run_id)
-    with _alone(folder):
+    with alone(folder):
         if run(folder).is_active:
             raise BusyError(
                 N_("The run {id} has not ended yet."), hint=N_("Stop it first."), id=run_id
@@ -436,15 +301,17 @@ def queue_place(root: Path, found: Run) -> tuple[int, bool]:
     return 1 + len(before), not any(one.state == "running" for one in others)
 
 
-def _session(changes: "list[Change] | tuple[()]") -> dict[str, Any]:
+def session(changes: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return the note of a session that begins now, with the settings that change."""
     return {
         "started": time.time(),
         "code": code_version("models"),
-        "changes": [asdict(change) for change in changes],
+        "changes": list(changes),
     }
 
 
-def _write_config(folder: Path, config: RunConfig, *, sessions: list[dict[str, Any]]) -> None:
+def write_config(folder: Path, config: RunConfig, *, sessions: list[dict[str, Any]]) -> None:
+    """Write down what is asked of a run, and its sessions so far."""
     body = {"config": config.body(), "sessions": sessions}
     store.write_json(folder / "config.json", body, kind=KIND, version=VERSION)
 
@@ -471,21 +338,8 @@ def _flat(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
-# What a checkpoint holds, or counts in: the rest may change.
-_FIXED = {
-    "model", "training.batch", "training.batches", "training.seed", "training.fits",
-    "training.samples",
-    "adversary.optimiser", "adversary.objective", "adversary.structure", "adversary.start_depth",
-    "start_from",
-}  # fmt: skip
-
-
-def _is_possible(name: str) -> bool:
-    return name not in _FIXED and not name.startswith("networks.")
-
-
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Let one process at a time decide about a run.
 
     Raises:

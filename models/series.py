@@ -51,8 +51,10 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", plan: Plan | None 
     having = [row for row in rows if row.get(key) is not None]
     if by == "step":  # what a live page asks for again and again
         x = [row.get("step") for row in having]
+    elif by == "epoch" and plan is not None:
+        x = list(plan.epochs_at([row["step"] for row in having]))
     else:
-        x = [clock(row, by, plan) for row in having]
+        x = [clock(row, by) for row in having]
     y = [row[key] for row in having]
     if None in x:
         y = [value for value, at in zip(y, x, strict=True) if at is not None]
@@ -60,12 +62,10 @@ def curve(rows: Sequence[Row], name: str, *, by: By = "step", plan: Plan | None 
     return Curve(np.array(x, float), sign * np.array(y, float))
 
 
-def clock(row: Row, by: By, plan: Plan | None) -> float | None:
+def clock(row: Row, by: By) -> float | None:
     """Return where a row stands; None where it does not tell."""
-    if by == "epoch":
-        if "step" in row:
-            return None if plan is None else plan.epochs_at(row["step"])
-        return float(row["epoch"] + 1) if "epoch" in row else None
+    if by == "epoch":  # of a table; steps of a run need its plan
+        return float(row["epoch"] + 1) if "epoch" in row and "step" not in row else None
     if by == "minutes":
         return row["seconds"] / 60 if "seconds" in row else None
     found = row.get(by)

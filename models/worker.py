@@ -25,7 +25,7 @@ from core import store
 from core.errors import AppError, BusyError, JobError
 from core.record import code_version, peak_rss_mb, versions
 from core.text import N_
-from models import checkpoint, pictures, runs, slots
+from models import checkpoint, pictures, resuming, runs, slots
 from models.adversary import Adversary
 from models.config import AdversaryConfig, Row, RunConfig
 from models.data import Feeder
@@ -324,7 +324,7 @@ class _Session(Watcher):
 
     def _check_data(self) -> None:
         """Refuse other pictures than those that the run began with, unless they were chosen."""
-        runs.check_same(self._folder, self._config.data, self._chips.digest)
+        resuming.check_same(self._folder, self._config.data, self._chips.digest)
         path = self._folder / "data.json"
         store.write_json(path, self._data_facts(), kind="run-data", version=runs.VERSION)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 from shapely import simplify
 from shapely.geometry.base import BaseGeometry
 
@@ -28,21 +29,25 @@ from core import (
     zones,
 )
 from core import problems as core_problems
+from core.chips.display import mosaic
+from core.chips.pictures import read_picture
 from core.cluster_steps import ClusterOptions, Clusters, Factors
 from core.clusters.stability import Stability as ClusterStability
 from core.connectors import drawing, items, kept, previews
 from core.cozy import Stability
 from core.effects import Effects
+from core.errors import AppError
 from core.normalise import Filled, Normalised
 from core.quadrat_table import Options, QuadratTable, quadrat_table, whole_frame
 from core.quadrats import estimate_count
-from models import estimate, runs, sets
+from models import estimate, old_runs, runs, scales, sets
 from models.estimate import Speed
 from models.follow import Follower
 from ui.server import outside_allowed, workspace
 
 # About 5 m: finer than a boundary line on a screen can show.
 _SIMPLIFY_DEG = 5e-5
+_CORNER_PX, _SHEET_PX = 128, 480
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -321,6 +326,48 @@ def run_speeds(ended: tuple[str, ...]) -> list[Speed]:
     root = workspace().root / "runs"
     found = (estimate.speed_of(runs.run(runs.folder_of(root, run_id))) for run_id in ended)
     return [speed for speed in found if speed is not None]
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def sheet_corner(path: str, stamp: int, side_px: int, size_px: int) -> NDArray[np.uint8] | None:
+    """Return the first four pictures of a run's sheet side by side; None where it is no such sheet.
+
+    Pictures of `side_px` become ones of `size_px` first, by means; shown at 128 px at most.
+    """
+    del stamp
+    try:
+        found = scales.cut(read_picture(Path(path)), side_px, 4)
+    except (AppError, ValueError):
+        return None
+    seen = scales.shrunk(found, size_px)
+    times = max(1, min(side_px, _CORNER_PX) // size_px)
+    seen = scales.shrunk(seen, min(size_px, _CORNER_PX)).repeat(times, 1).repeat(times, 2)
+    return mosaic(seen, 2, gap_px=2)
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner=False)
+def old_style_folders(data: str) -> list[str]:
+    """Return folders of StyleGAN.pytorch below the server's data folder."""
+    return old_runs.style_folders(Path(data))
+
+
+@st.cache_resource(max_entries=4, ttl=60, show_spinner=False)
+def old_style_run(folder: str) -> old_runs.OldStyleRun:
+    """Return what StyleGAN.pytorch left in a folder. Read only."""
+    return old_runs.old_style_run(Path(folder))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def old_sheet(path: str, stamp: int) -> NDArray[np.uint8] | None:
+    """Return an old sheet of samples (h, w, 3 or 1), small; None where it is no picture."""
+    del stamp
+    try:
+        found = read_picture(Path(path))
+    except AppError:
+        return None
+    whole = found.reshape(*found.shape[:2], -1)
+    times = -(-max(whole.shape[:2]) // _SHEET_PX)
+    return whole[times // 2 :: times, times // 2 :: times]
 
 
 def pixel(area_id: str, layer_id: str, lat: float, lon: float) -> rasters.Pixel:

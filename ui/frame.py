@@ -44,7 +44,6 @@ _CSS = """
 def run_pages() -> None:
     """Name the pages, run the chosen one."""
     st.set_page_config(page_title="Urban Pattern Studio", page_icon="🏙️", layout="wide")
-    st.html(_CSS + _own_words())
     city = [
         st.Page("pages/start.py", title=_("Start"), url_path="start", default=True),
         st.Page("pages/data.py", title=_("Data"), url_path="data"),
@@ -61,8 +60,24 @@ def run_pages() -> None:
         st.Page("pages/generate.py", title=_("Generate"), url_path="generate"),
     ]
     groups = {"": city, _("Training data"): training, _("Networks"): networks}
-    st.navigation(groups, position="top").run()
+    page = st.navigation(groups, position="top")
+    sections = list(groups.values())[1:]
+    place = next((n for n, pages in enumerate(sections) if page in pages), None)
+    menu = "" if place is None else _marked_in_menu(len(city) + place + 1)
+    st.html(_CSS + _own_words() + menu)
+    page.run()
     warm_up()
+
+
+def _marked_in_menu(place: int) -> str:
+    """Return CSS that shows a section of the menu as Streamlit shows the page one is on."""
+    section = f'[data-testid="stTopNav"] > :nth-child({place}) > [data-testid="stTopNavSection"]'
+    return f"""
+<style>
+{section} {{ background: rgb(166 181 181 / .25); }}
+{section} p {{ font-weight: 600; }}
+</style>
+"""
 
 
 def _own_words() -> str:

@@ -1,5 +1,6 @@
 """Closest real places: the training chips nearest to a picture, and where they lie."""
 
+import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from models.catalogue import Entry
 from ui import cached_chips, cached_models
 from ui.errors import plain, shown_errors
 from ui.frame import all_areas
-from ui.generate_models import set_of
+from ui.generate_models import has_other_set, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
@@ -33,7 +34,7 @@ def closest_panel(
     """Draw the choice of a picture, its nearest training chips and a map of them."""
 
     def chosen() -> None:
-        view.picture = widget_value(_KEY)
+        view.picture, view.sought = widget_value(_KEY), ""
 
     set_widget(_KEY, view.picture)
     st.selectbox(
@@ -45,14 +46,12 @@ def closest_panel(
         return
     info = set_of(entry)
     if info is None:
-        st.info(
-            _(
-                "The chips that this model was trained on ({name}) are not in this workspace."
-            ).format(name=plain(entry.data) or _("not known"))
-        )
+        st.info(_missing_words(entry))
         return
     picture = made[view.picture]
-    with shown_errors():
+    if not _is_asked(view, picture):
+        return
+    with shown_errors(), st.spinner(_("Looking through the chips")):
         chips = cached_chips.chip_set(info.id, info.digest)
         found = cached_models.closest_chips(
             info.id, info.digest, picture.shape, picture.tobytes(), _COUNT
@@ -67,6 +66,30 @@ def closest_panel(
         own = next((area for area in all_areas() if area.id == info.area), None)
         if info.crs:
             _map(chips, found.chips, own)
+
+
+def _missing_words(entry: Entry) -> str:
+    text = _("The chips that this model was trained on ({name}) are not in this workspace.")
+    if has_other_set(entry):
+        text = _(
+            "The chips called {name} in this workspace are not those that this model was trained"
+            " on: they were cut anew, or are of another place."
+        )
+    return text.format(name=plain(entry.data) or _("not known"))
+
+
+def _is_asked(view: GenerateView, picture: "Picture") -> bool:
+    """Tell whether the chips nearest to this very picture are wanted; draw how to want them.
+
+    A choice asks once: while a slider changes the picture, no search holds it up.
+    """
+    digest = hashlib.blake2b(picture.tobytes(), digest_size=8).hexdigest()
+    if view.sought not in ("", digest):
+        st.caption(_("The picture has changed since its closest places were looked for."))
+        if not st.button(_("Look for the closest places of this one"), key="generate-seek"):
+            return False
+    view.sought = digest
+    return True
 
 
 def _strip(

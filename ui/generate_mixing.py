@@ -59,10 +59,8 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
     """
     from models.generate import layers_read
 
-    depth = entry.depth if view.depth is None else min(view.depth, entry.networks.depths - 1)
+    depth = entry.depth if view.depth is None else view.depth
     count = 2 * (depth + 1)
-    view.first, view.last = min(view.first, count - 1), min(view.last, count - 1)
-    view.first = min(view.first, view.last)
 
     def moved() -> None:
         found = widget_value(_RANGE)

@@ -1,5 +1,7 @@
 """Which model pictures are made with: the choice, what is known of it, the list of all."""
 
+from contextlib import suppress
+
 import pandas as pd
 import streamlit as st
 
@@ -61,24 +63,24 @@ def to_training(see: str) -> None:
 
 
 def chosen_model(found: list[Entry], view: GenerateView) -> Entry:
-    """Return the model of the session or of a link; the first where there is none of that name.
+    """Return the model of the session or of a link; the nearest to it where it is not here.
 
-    A link's digest comes first: the same weights may lie under another name here.
+    A link's digest comes first: the same weights may lie under another name here. Of a run that
+    went on, its newest checkpoint stands in for one that was let go.
     """
     wanted = _wanted(found, view)
     if wanted is None:
-        if view.model or view.digest:
-            text = _("There is no model {name} here; {other} is shown.")
-            name = view.model or view.digest
-            st.toast(text.format(name=plain(name), other=plain(found[0].title)))
-        wanted = found[0]
-    elif view.digest and not wanted.digest.startswith(view.digest):
+        view.gone = view.model or view.digest
+        wanted = _of_same_run(view.model) or found[0]
+    elif view.digest and not _has_digest(wanted, view):
         st.warning(
             _(
                 "The weights of {name} are not those that the link was made with: its pictures are"
                 " others."
             ).format(name=plain(wanted.title))
         )
+    if view.gone:
+        _say_gone(wanted, view.gone)
     if view.model != wanted.id:
         view.model, view.picture = wanted.id, None
     view.digest = wanted.digest[:_DIGITS]
@@ -88,12 +90,38 @@ def chosen_model(found: list[Entry], view: GenerateView) -> Entry:
 def _wanted(found: list[Entry], view: GenerateView) -> Entry | None:
     named = [one for one in found if view.model and one.id == view.model]
     if not named and view.model:
-        try:
+        with suppress(AppError, ValueError):
             named = [catalogue.entry(workspace().root, view.model)]
-        except (AppError, ValueError):
-            named = []
-    same = [one for one in [*named, *found] if view.digest and one.digest.startswith(view.digest)]
+    same = [one for one in [*named, *found] if _has_digest(one, view)]
     return next(iter([*same, *named]), None)
+
+
+def _has_digest(entry: Entry, view: GenerateView) -> bool:
+    return len(view.digest) >= _DIGITS and entry.digest.startswith(view.digest)
+
+
+def _of_same_run(model_id: str) -> Entry | None:
+    """Return the newest checkpoint of a run of which one step is asked for."""
+    kind, _slash, rest = model_id.partition("/")
+    if kind == "run":
+        with suppress(AppError, ValueError):
+            return catalogue.entry(workspace().root, f"run/{rest.partition('/')[0]}")
+    return None
+
+
+def _say_gone(shown: Entry, gone: str) -> None:
+    """Say that another model is shown than was asked for, as long as it is."""
+    step = gone.rpartition("/")[2]
+    if _run_of(shown) and gone.startswith(f"run/{_run_of(shown)}/") and step.isdecimal():
+        text = _(
+            "The checkpoint of step {step} is not kept any more: a run keeps its newest ones, the"
+            " ends of its fits and the best. Its newest is shown, step {newest}: other pictures."
+        )
+        newest = shown.id.rpartition("/")[2]
+        st.warning(text.format(step=f"{int(step):,}", newest=f"{int(newest):,}"))
+    else:
+        text = _("There is no model {name} here; {other} is shown.")
+        st.warning(text.format(name=plain(gone), other=plain(shown.title)))
 
 
 def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
@@ -109,8 +137,8 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
     left, right = st.columns([5, 3], gap="small") if len(steps) > 1 else (st.container(), None)
 
     def turned() -> None:
-        view.model, view.digest, view.picture = widget_value(_MODEL), "", None
-        view.depth, view.alpha = None, None
+        view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
+        view.depth, view.alpha, view.picture = None, None, None
 
     set_widget(_MODEL, chosen.id)
     left.selectbox(
@@ -121,7 +149,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
         return
 
     def stepped() -> None:
-        view.model, view.digest = f"run/{run_id}/{widget_value(_STEP)}", ""
+        view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
         view.depth, view.alpha, view.picture = None, None, None
 
     set_widget(_STEP, int(chosen.id.rpartition("/")[2]))
@@ -177,7 +205,21 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
 
 
 def set_of(entry: Entry) -> SetInfo | None:
-    """Return the chip set that a model was trained on, where it is at hand."""
+    """Return the chip set that a model was trained on, where it is at hand: the very same chips.
+
+    By its name alone where the model does not know the digest of its chips.
+    """
+    info = _set_called(entry)
+    is_same = info is not None and entry.data_digest in ("", info.digest)
+    return info if is_same else None
+
+
+def has_other_set(entry: Entry) -> bool:
+    """Tell whether a set of that name is here that is not the one a model was trained on."""
+    return _set_called(entry) is not None and set_of(entry) is None
+
+
+def _set_called(entry: Entry) -> SetInfo | None:
     if not entry.data or not is_set(entry.data):
         return None
     try:

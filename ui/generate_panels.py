@@ -1,6 +1,5 @@
 """Grids, walks, sums and depths: one panel each, controls on the left, the figure on the right."""
 
-import base64
 import html
 import math
 from functools import partial
@@ -14,6 +13,7 @@ from ui.chip_grid import inline
 from ui.generate_closest import closest_panel
 from ui.generate_draw import Labels, draw, said, sheet_download, told
 from ui.generate_files import given_latents, latents_download, open_again
+from ui.generate_film import film_html
 from ui.generate_inputs import (
     held,
     look_of,
@@ -106,7 +106,7 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
                 titles=[f"{at + 1}/{count}" for at in range(count)], chosen=view.frame,
             )  # fmt: skip
             made = draw(model, entry, figure, labels)
-        _film(entry, made, view, moving=moving, still=still)
+        _film(entry, figure, made, view, moving=moving, still=still)
         said(entry, figure, psi=psi_words(view))
         settings = told("walk", entry, figure, seeds=stops, frames=view.frames)
         places = st.columns(3)
@@ -119,19 +119,21 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
 
 
 def _film(
-    entry: Entry, made: list["Picture"], view: GenerateView, *, moving: Any, still: Any
-) -> None:
+    entry: Entry, figure: "Figure", made: list["Picture"], view: GenerateView, *, moving: Any,
+    still: Any,
+) -> None:  # fmt: skip
     """Draw the moving walk, and beside it one of its pictures, at hand by a slider."""
     from models import figures
 
-    film = base64.b64encode(_gif(entry, made)).decode()
-    moving.html(_whole(f"data:image/gif;base64,{film}", _("The walk, moving")))
+    channels = channels_of(entry)
+    frames = [figures.as_shown(one, channels) for one in made]
+    moving.html(film_html(frames, len(figure.cells[0]), alt=_("The walk, moving")))
     moving.caption(_("The walk, moving"))
     with still:
         place = st.empty()
         if len(made) > 1:
             held(st.slider, _("Picture of the walk"), view, "frame", 0, len(made) - 1)
-        image = shown_picture(figures.as_shown(made[view.frame], channels_of(entry)))
+        image = shown_picture(frames[view.frame])
         place.html(_whole(inline(image), _("The picture that the slider stands at")))
 
 

@@ -81,6 +81,11 @@ class GenerateView:
     frame: int = 0
     terms: str = "1 - 2 + 3"
     one: int = 0
+    sought: str = ""
+    """Digest of the picture whose closest chips were looked for; empty: of the next that is drawn.
+    """
+    gone: str = ""
+    """The model that was asked for and is not here; another is shown."""
 
 
 def address_of(view: GenerateView) -> dict[str, str]:
@@ -119,6 +124,8 @@ def fit(view: GenerateView, entry: "Entry") -> None:
         view.alpha = None
     if view.cutoff is not None and view.cutoff >= entry.networks.layers:
         view.cutoff = None
+    view.last = min(view.last, 2 * (entry.depth if view.depth is None else view.depth) + 1)
+    view.first = min(view.first, view.last)
 
 
 def resolved(view: GenerateView, entry: "Entry") -> GenerateView:

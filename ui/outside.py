@@ -66,9 +66,8 @@ def is_reachable(url: str, where: str) -> bool:
     asking = _("Asking whether {catalogue} answers…").format(catalogue=plain(catalogue.title))
     with st.spinner(asking):
         error = access(catalogue, outside=state.outside).error
-    if error is None:
-        state.no_access.clear()
-    else:
+    state.no_access.pop(where, None)
+    if error is not None:
         state.no_access[where] = error
     return error is None
 

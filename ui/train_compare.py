@@ -26,7 +26,9 @@ _CHOSEN = "compare-chosen"
 
 def compare(found: list[runs.Run], view: TrainView) -> None:
     """Draw the comparison of the chosen runs and tables."""
-    old = {one.id: one for one in history.old_runs(workspace().root)}
+    # A StyleGAN's log tells neither epochs nor smoothed losses that could be laid beside others.
+    tables = (one for one in history.old_runs(workspace().root) if not one.is_style)
+    old = {one.id: one for one in tables}
     by_id = {one.id: one for one in found}
     chosen = _choice(by_id, old, view)
     if len(chosen) < 2:

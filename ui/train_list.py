@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import AppError
-from models import runs
+from models import resuming, runs
 from models.config import Precision, RunConfig, Schedule
 from ui.choice import choice, distinct
 from ui.errors import plain, show_error, shown_errors
@@ -145,17 +145,17 @@ def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
         config = replace(
             before, training=changed, precision=cast(Precision, precision), device=device
         )
-        runs.check_pictures(found.folder, config)
-        return runs.extended(config, int(more)) if more else config
+        resuming.check_pictures(found.folder, config)
+        return resuming.extended(config, int(more)) if more else config
     return None
 
 
 def _resumed(found: runs.Run, config: RunConfig, *, is_sure: bool) -> bool:
     """Go on with a run unless the user has to be asked; tell whether that is settled."""
     try:
-        if not is_sure and runs.differences(found.folder, config):
+        if not is_sure and resuming.differences(found.folder, config):
             return False
-        runs.resume(found.folder, config)
+        resuming.resume(found.folder, config)
     except AppError as err:
         show_error(err)
     else:
@@ -165,7 +165,7 @@ def _resumed(found: runs.Run, config: RunConfig, *, is_sure: bool) -> bool:
 
 
 def _ask(found: runs.Run, config: RunConfig, view: TrainView) -> None:
-    changes = runs.differences(found.folder, config)
+    changes = resuming.differences(found.folder, config)
     if not changes:
         view.asked = ""
         return
@@ -180,7 +180,7 @@ def _ask(found: runs.Run, config: RunConfig, view: TrainView) -> None:
         st.rerun()
 
 
-def changes_table(changes: list[runs.Change]) -> pd.DataFrame:
+def changes_table(changes: list[resuming.Change]) -> pd.DataFrame:
     """Return settings that differ, as people read them."""
     rows: list[dict[str, Any]] = []
     for one in changes:

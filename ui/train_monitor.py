@@ -22,6 +22,7 @@ from ui.server import workspace
 from ui.state import TrainView, app_state, set_widget, widget_value
 from ui.train_address import remember_train
 from ui.train_panels import PANELS, Seen, panel_names
+from ui.train_scales import by_scale, scale_figures, scale_words
 from ui.train_words import device_words, state_of, state_words
 
 _LOOKS_EVERY_S = 0.5
@@ -63,6 +64,7 @@ def _monitor(run_id: str) -> None:
         step=None,
     )
     _key_figures(seen)
+    scale_figures(seen)
     _alarms(seen)
     step = _slider(list(sheets))
     seen = replace(seen, step=step)
@@ -222,6 +224,7 @@ def _pictures(seen: Seen, sheets: dict[int, Path]) -> None:
             _("Generated at step {step}, always of the same {count} latents").format(
                 step=value_text(seen.step), count=seen.run.config.training.samples
             )
+            + scale_words(seen)
         )
     with suppress(OSError):
         right.image((seen.run.folder / "samples" / "reals.png").read_bytes(), width="stretch")
@@ -250,8 +253,8 @@ def _panel_choice(names: dict[str, str], view: TrainView) -> None:
 
 def _panels(seen: Seen) -> None:
     view = app_state().train
-    names = panel_names()
+    names = panel_names(by_scale=seen.run.config.model == "stylegan")
     if view.panel not in names:
         view.panel = "losses"
     _panel_choice(names, view)
-    PANELS[view.panel](seen)
+    {**PANELS, "scales": by_scale}[view.panel](seen)

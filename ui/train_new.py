@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import intake
 from core.chips.sets import ChipSets
-from models import estimate, runs, sets
+from models import estimate, resuming, runs, sets
 from models.config import RunConfig
 from ui import cached, charts, train_charts
 from ui.choice import held_choice
@@ -17,6 +17,7 @@ from ui.quantities import size_text, value_text
 from ui.server import workspace
 from ui.state import TrainView, app_state
 from ui.train_list import has_pytorch
+from ui.train_scales import notes_before
 from ui.train_settings import settings_form
 from ui.train_words import setting_words
 
@@ -141,6 +142,7 @@ def _expected(config: RunConfig, facts: sets.SetFacts, found: list[runs.Run]) ->
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="new-rates")
     for template, values in estimate.doubts(config, facts.count, expected):
         st.warning(plain(_(template).format(**values)))
+    notes_before(config)
 
 
 def duration_text(seconds: float) -> str:
@@ -157,7 +159,7 @@ def duration_text(seconds: float) -> str:
 def _is_possible(config: RunConfig) -> bool:
     """Tell whether a run could train on its pictures; say why not."""
     with shown_errors():
-        runs.check_source(config)
+        resuming.check_source(config)
         return True
     return False
 

@@ -18,6 +18,7 @@ from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, app_state
 from ui.train_list import has_pytorch
+from ui.train_old_style import style_folder, style_log
 from ui.train_words import unlike_note, value_words
 
 _RULES: tuple[BestRule, ...] = ("document", "recommended")
@@ -33,6 +34,7 @@ def old_work(found: list[runs.Run], view: TrainView) -> None:
         _tables(found, view)
     with right:
         _weights()
+    style_folder()
 
 
 def _tables(found: list[runs.Run], view: TrainView) -> None:
@@ -41,7 +43,8 @@ def _tables(found: list[runs.Run], view: TrainView) -> None:
         _(
             "The table that fastai prints (epoch, train_loss, gen_loss, crit_loss, time), pasted or"
             " as a file; several tables may follow one another, with their lines “Better model"
-            " found at epoch …”."
+            " found at epoch …”. Or the log of StyleGAN.pytorch (Elapsed, Step, Batch, D_Loss,"
+            " G_Loss)."
         )
     )
     known = {one.id: one for one in history.old_runs(workspace().root)}
@@ -51,8 +54,15 @@ def _tables(found: list[runs.Run], view: TrainView) -> None:
         return
     names = {name: one.title for name, one in known.items()}
     chosen = held_choice(_("Old table"), names, view.draft, "table")
+    old = known[chosen]
     with st.container(border=True):
-        _table(known[chosen], found)
+        if old.is_style:
+            style_log(old.title, old.rows, key="old-curves")
+        else:
+            _table(old, found)
+        if st.button(_("Delete this table"), type="tertiary", key=f"forget-{old.id}"):
+            history.forget(workspace().root, old.id)
+            st.rerun()
 
 
 def _add_table(view: TrainView) -> None:
@@ -102,9 +112,6 @@ def _table(old: history.OldRun, found: list[runs.Run]) -> None:
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="old-curves")
     unlike_note([_OBJECTIVE, *(one.config.adversary.objective for one in shown)])
     _better(old, rule, better)
-    if st.button(_("Delete this table"), type="tertiary", key=f"forget-{old.id}"):
-        history.forget(workspace().root, old.id)
-        st.rerun()
 
 
 def _curves_of(run: runs.Run) -> list[tuple[str, Curve]]:

@@ -50,10 +50,11 @@ class Seen:
         return at_step(measured, self.step or 0) or next(iter(measured), None)
 
 
-def panel_names() -> dict[str, str]:
+def panel_names(*, by_scale: bool) -> dict[str, str]:
     """Return the ids and names of the panels, in order."""
     return {
         "losses": _("Losses"),
+        **({"scales": _("By scale")} if by_scale else {}),
         "scores": _("Scores"),
         "judgement": _("Judgement"),
         "pace": _("Rate and speed"),
@@ -147,7 +148,7 @@ def _nearest(seen: Seen) -> None:
 def _pace(seen: Seen) -> None:
     training, rows = seen.run.config.training, seen.figures.training
     left, right = st.columns(2)
-    done = seen.plan.epochs_at(seen.figures.step) if seen.plan else None
+    done = float(seen.plan.epochs_at(seen.figures.step)) if seen.plan else None
     chart = train_charts.learning_rates(training.schedule, training.lr, training.fits, done=done)
     _draw(left, chart, "rates")
     marks: dict[str, Any] = {"at": seen.step, "ends": seen.ends}

@@ -56,7 +56,7 @@ class Begun:
 def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) -> RunConfig | None:
     """Draw the settings and return them; None, with a sentence, where they cannot be."""
     st.caption(_facts_words(facts))
-    left, middle, right = st.columns(3)
+    left, middle, right = st.columns(3, vertical_alignment="bottom")
     draft = view.draft
     model = held_choice(setting_words("model"), MODELS, draft, "model", place=left)
     own = style_presets(facts) if model == "stylegan" else names_of(model)

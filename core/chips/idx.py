@@ -92,17 +92,17 @@ def labels_beside(images: Path) -> Path | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
-    with path.open("rb") as file:
-        is_packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        try:
+    try:
+        with path.open("rb") as file:
+            is_packed = file.read(2) == _GZIP_MAGIC
+            file.seek(0)
             if is_packed:
                 with gzip.open(file) as unpacked:
                     yield unpacked
             else:
                 yield file
-        except (EOFError, zlib.error, gzip.BadGzipFile) as err:
-            raise _refused(path, str(err)[:120]) from err
+    except (EOFError, zlib.error, OSError) as err:
+        raise _refused(path, (getattr(err, "strerror", None) or str(err))[:120]) from err
 
 
 def _lengths(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int) -> tuple[int, ...]:

@@ -46,7 +46,7 @@ class Wish:
 
     recipe: str
     layer_id: str = ""
-    """`""` for the recipe's own."""
+    """`""` for the recipe's own, or one like it where a layer of another origin has that."""
     title: str = ""
     years: tuple[int, int] | None = None
     """First and last; None for the last three that are over, or the newest there is."""
@@ -109,7 +109,8 @@ def fetch_layers(
         should_stop: Asked often; what has come by then is kept.
 
     Raises:
-        InputError: There is no such area or recipe, or the same layer is wished twice.
+        InputError: There is no such area or recipe, the same layer is wished twice, or the short
+            name that is wished for is that of a layer of another origin.
         TooLargeError: The area is larger than a country.
         OutsideError: Outside access is off. Failures of single layers are returned.
         BusyError: Something is being fetched for this area already.

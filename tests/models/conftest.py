@@ -14,7 +14,7 @@ SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 # Tests of what works without PyTorch.
 _PLAIN = {
     "test_plan.py", "test_history.py", "test_alarms.py", "test_config.py", "test_metrics.py",
-    "test_old_runs.py",
+    "test_old_runs.py", "test_scales.py",
     "test_series.py", "test_estimate.py", "test_follow.py",
 }  # fmt: skip
 

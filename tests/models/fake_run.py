@@ -12,6 +12,8 @@ from models import pictures, runs
 from models.config import RunConfig
 from models.plan import Plan, Smoothed, learning_rate
 from models.presets import preset
+from models.progressive import alpha_at, depth_of_fit, size_of_depth
+from models.style_config import StyleNetworks
 
 SCALES = ((64, 1.0), (32, 2.0), (16, 4.0))
 
@@ -119,6 +121,7 @@ def figures(settings, plan, epochs, rng, diversity=None):
             "critic_gradient": 2.0, "generator_gradient": 1.0, "memory_mb": 400.0,
             "critic_smooth": critic.mean(), "generator_smooth": generator.mean(),
         }  # fmt: skip
+        row |= scale(settings, place)
         if step in ends:
             row |= {"ends_epoch": True, "is_best": is_distance}
         lines.append(row)
@@ -127,6 +130,19 @@ def figures(settings, plan, epochs, rng, diversity=None):
             varied = min(1.0, 0.3 + share) if diversity is None else diversity[at]
             lines.append(measurement(step, share, varied))
     return lines
+
+
+def scale(settings, place):
+    """Return what a row of a StyleGAN says of its scale, 1 m a pixel at the full size."""
+    networks, adversary = settings.networks, settings.adversary
+    if not isinstance(networks, StyleNetworks):
+        return {}
+    depth = depth_of_fit(place.fit, networks, adversary)
+    size = size_of_depth(depth)
+    return {
+        "depth": depth, "alpha": alpha_at(place, networks, adversary), "size_px": size,
+        "metres_per_px": networks.size_px / size,
+    }  # fmt: skip
 
 
 def measurement(step, share, diversity):

@@ -258,3 +258,12 @@ def test_threads_are_bounded_by_the_settings(monkeypatch):
     """Row 22."""
     engine("cpu", threads=64)
     assert torch.get_num_threads() == 1  # the workspace of these tests allows one
+
+
+def test_exact_means_all_digits_and_the_same_kernels_each_time():
+    """These numbers a GPU reads; a processor has them too."""
+    cudnn = torch.backends.cudnn
+    engine("cpu")
+    assert (cudnn.deterministic, cudnn.allow_tf32) == (False, True)
+    engine("cpu", exact=True)
+    assert (cudnn.deterministic, cudnn.allow_tf32, cudnn.benchmark) == (True, False, False)

@@ -132,7 +132,7 @@ def test_an_unknown_preset_is_refused():
 
 
 def test_rooms_without_pytorch_load_none():
-    names = "config, presets, plan, runs, slots, alarms, history"
+    names = "config, presets, plan, runs, resuming, slots, alarms, history"
     code = f"import sys\nfrom models import {names}\nassert 'torch' not in sys.modules"
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)

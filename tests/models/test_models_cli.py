@@ -76,6 +76,9 @@ def test_changed_settings_are_told_and_asked_about(capsys, pictures):
     told = refused(capsys, "resume", name, "--more-epochs", "1", "--lr", "0.5")
     assert "training.lr: 0.0004 -> 0.5" in told
     assert "--yes" in told
+    wrong = ("--more-epochs", "1", "--device", "cuda:7", "--yes")
+    assert "no GPU cuda:7" in refused(capsys, "resume", name, *wrong)
+    assert said(capsys, "runs")["runs"][0]["state"] == "done"
     done = said(capsys, "resume", name, "--more-epochs", "1", "--lr", "0.5", "--yes")
     assert done["runs"][0]["step"] == 4
     config = json.loads((Path(done["runs"][0]["folder"]) / "config.json").read_text())

@@ -15,15 +15,12 @@ from hypothesis import strategies as st
 
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
-from models import checkpoint, runs, worker
+from models import checkpoint, resuming, runs, worker
+from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
     create,
     delete,
-    differences,
-    extended,
     folder_of,
-    prepare_to_resume,
-    resume,
     rows,
     run,
     samples,
@@ -305,8 +302,8 @@ def test_other_chips_under_the_name_of_a_set_leave_a_run_finished(root, tmp_path
     facts = json.loads((folder / "data.json").read_text())
     (folder / "data.json").write_text(json.dumps({**facts, "source": "city"}))
     info = SimpleNamespace(digest="0" * 64)
-    monkeypatch.setattr(runs.ChipSets, "info", lambda _self, _name: info)
-    monkeypatch.setattr(runs.sets, "check_source", lambda *_given, **_how: None)
+    monkeypatch.setattr(resuming.ChipSets, "info", lambda _self, _name: info)
+    monkeypatch.setattr(resuming.sets, "check_source", lambda *_given, **_how: None)
     with pytest.raises(InputError, match="not those that the run"):
         prepare_to_resume(folder, replace(extended(config, 1), data="city"))
     assert run(folder).state == "done"
@@ -345,7 +342,7 @@ def test_differences_name_what_changes_and_what_cannot(root, tmp_path):
 
 def test_changed_code_is_a_difference(root, tmp_path, monkeypatch):
     folder = create(root, run_config(tmp_path))
-    monkeypatch.setattr(runs, "code_version", lambda _package: "0.1.0+00000000")
+    monkeypatch.setattr(resuming, "code_version", lambda _package: "0.1.0+00000000")
     (change,) = differences(folder, run(folder).config)
     assert (change.name, change.after) == ("code", "0.1.0+00000000")
 

@@ -4,6 +4,7 @@ import tracemalloc
 import zipfile
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,6 +169,17 @@ def test_an_upload_that_is_cut_off_is_not_kept(workspace, tmp_path):
     with pytest.raises(RefusedFileError):
         keep_pictures(workspace, path)
     assert kept_pictures(workspace) == []
+
+
+def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path, monkeypatch):
+    path = write_idx(tmp_path / "mnist.gz", 20, 28)
+
+    def broken(_self, _mode):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "open", broken)
+    with pytest.raises(RefusedFileError, match=r"mnist\.gz cannot be read as IDX: Input/output"):
+        facts(str(path))
 
 
 def test_an_archive_under_the_name_of_an_array_is_refused(tmp_path):

@@ -13,6 +13,7 @@ from core import jobs, prepare
 from core import settings as core_settings
 from core.legends import LegendClass
 from core.workspace import Workspace
+from models import runs
 from tests.core.raster_files import checkers, new_area, write_tif
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -89,3 +90,20 @@ def handed_in(monkeypatch):
     found = []
     monkeypatch.setattr(jobs, "submit", lambda _root, work, config: found.append((work, config)))
     return found
+
+
+@pytest.fixture
+def root(space):
+    """The folder of runs of the workspace."""
+    folder = space.root / "runs"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Folders of runs whose processes the page wants to start; none is."""
+    folders = []
+    monkeypatch.setattr(runs, "start", folders.append)
+    monkeypatch.setattr("ui.train_list.find_spec", lambda name: object())
+    return folders

@@ -1,5 +1,9 @@
 """Find what a page says and offers, by the words a user sees."""
 
+import base64
+import json
+
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 
@@ -48,3 +52,21 @@ def marked(app: AppTest) -> list[str]:
         for block in ("tab", "expandable", "popover"):
             found.append(getattr(getattr(proto, block, None), "label", ""))
     return [text for text in found if isinstance(text, str) and text]
+
+
+def metrics(app: AppTest) -> dict[str, str]:
+    """Return the key figures of a page by their labels."""
+    return {one.label: one.value for one in app.metric}
+
+
+def charts(app: AppTest) -> dict[str, dict]:
+    """Return the figures of a page by their titles."""
+    found = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
+    return {one["layout"]["title"]["text"]: one for one in found}
+
+
+def numbers(found):
+    """Return the numbers of a chart, packed or not."""
+    if isinstance(found, dict):
+        found = np.frombuffer(base64.b64decode(found["bdata"]), found["dtype"]).tolist()
+    return found

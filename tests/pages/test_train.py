@@ -1,47 +1,24 @@
-"""Train: runs listed and judged, a new one set up, gone on with, compared; old tables."""
+"""Train: runs listed, watched and judged, gone on with."""
 
-import base64
 import importlib.util
 import json
 import math
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from core import store
 from models import history, runs
-from models.config import NetworkConfig
 from models.presets import MODELS
-from models.style_config import StyleNetworks
 from tests.models.fake_run import config, make_run
-from tests.pages.said import button, clean, marked, only, tables, text
-from ui import cached
+from tests.pages.said import button, charts, clean, marked, metrics, numbers, only, tables, text
 
 FIXTURES = Path(__file__).parents[1] / "models" / "fixtures"
 TABLES = ("t09_wgan_log_5.csv", "t10_wgan_log_10a.csv", "t11_wgan_log_10b.csv")
-HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
-
-
-@pytest.fixture
-def root(space):
-    folder = space.root / "runs"
-    folder.mkdir(parents=True)
-    return folder
-
-
-def metrics(app):
-    return {one.label: one.value for one in app.metric}
-
-
-def charts(app):
-    """Return the figures of a page by their titles."""
-    found = [json.loads(one.proto.spec) for one in app.get("plotly_chart")]
-    return {one["layout"]["title"]["text"]: one for one in found}
 
 
 def view(app):
@@ -205,25 +182,6 @@ def test_fits_with_other_batches_end_and_stand_where_they_do(root, open_page):
     assert numbers(line["x"])[-1] == 6
 
 
-def test_an_old_table_stands_beside_the_first_epoch_of_a_run(root, space, open_page):
-    """A quarter of its first epoch lies at a quarter, not at one."""
-    history.keep(space.root, "NAIP", old_text())
-    make_run(root, config(model="wgan"), state="running", epochs=0)
-    (folder,) = root.glob("2*")
-    row = {"step": 10, "images": 160, "fit": 0, "epoch": 0, "seconds": 1.0, "lr": 1e-4,
-           "critic": -0.1, "critic_smooth": -0.1, "generator_smooth": 0.1}  # fmt: skip
-    (folder / "metrics.jsonl").write_text(json.dumps(row) + "\n")
-    lines = charts(open_page("train", see="old"))["Losses of the old table and of a run"]["data"]
-    assert numbers(next(one for one in lines if one["name"] == "Roofs: critic")["x"]) == [0.25]
-
-
-def numbers(found):
-    """Return the numbers of a chart, packed or not."""
-    if isinstance(found, dict):
-        found = np.frombuffer(base64.b64decode(found["bdata"]), found["dtype"]).tolist()
-    return found
-
-
 def test_a_collapse_is_told_in_words_with_what_to_try(root, open_page):
     make_run(root, config(), diversity=[0.8, 0.7, 0.1, 0.1])
     said = text(open_page("train"))
@@ -268,15 +226,6 @@ def test_a_waiting_run_tells_its_place(root, open_page):
             shutil.rmtree(folder / name)
     app = open_page("train", run=folder.name)
     assert "place 2 of the queue" in text(app)
-
-
-@pytest.fixture
-def started(monkeypatch):
-    """Folders of runs whose processes the page wants to start; none is."""
-    folders = []
-    monkeypatch.setattr(runs, "start", folders.append)
-    monkeypatch.setattr("ui.train_list.find_spec", lambda name: object())
-    return folders
 
 
 def test_going_on_with_other_settings_shows_the_difference_and_asks(root, open_page, started):
@@ -342,195 +291,6 @@ def test_a_run_is_deleted_after_asking(root, open_page):
     clean(button(app, "Delete for good").click().run())
     assert not folder.exists()
     assert "The run Gone soon is deleted." in text(app)
-
-
-def test_a_new_run_on_digits_says_what_it_takes_and_starts(root, open_page, started):
-    app = open_page("train", see="new")
-    assert "Pictures to train on: 1,797. Channels: 1." in text(app)
-    assert {"Time", "Memory", "Disk"} <= set(metrics(app))
-    clean(button(app, "Start the run").click().run())
-    found = runs.run(started[0])
-    assert (found.config.data, found.config.model, found.config.preset) == (
-        "digits", "dcgan", "workshop"
-    )  # fmt: skip
-    assert (view(app).see, view(app).run) == ("watch", found.id)
-
-
-def test_the_schedule_of_the_document_is_drawn_before_the_start(root, open_page):
-    app = open_page("train", see="new")
-    only(app.selectbox, "Model").set_value("wgan").run()
-    only(app.selectbox, "Preset").set_value("document").run()
-    assert only(app.text_input, "Epochs of each fit").value == "5, 10, 10, 200, 100"
-    figure = charts(app)["Learning rate: up and down once a fit"]
-    assert [shape["x0"] for shape in figure["layout"]["shapes"]] == [5, 15, 25, 225]
-
-
-def bring(space, name, what, networks, model="wgan", **facts):
-    """Write what is known of imported weights, as the job does."""
-    folder = space.root / "weights" / name
-    folder.mkdir(parents=True)
-    body = {"step": 0, "model": model, "networks": asdict(networks), "what": what,
-            "source": {"name": f"{name}.pth"}, **facts}  # fmt: skip
-    store.write_json(folder / "checkpoint.json", body, kind="urban-pattern-checkpoint", version=1)
-
-
-def test_a_run_begins_with_weights_of_both_networks_alone(space, open_page):
-    shape = NetworkConfig(size_px=64, channels=1)
-    bring(space, "learner", "learner of fastai", shape, has=["generator", "critic"])
-    bring(space, "generator", "generator of fastai", shape, has=["generator"])
-    bring(space, "older", "generator of fastai", shape)
-    style = StyleNetworks(size_px=32, channels=1, widths=(8,) * 4, critic_widths=(8,) * 4)
-    bring(space, "style", "StyleGAN generator", style, model="stylegan", has=["generator"])
-    app = open_page("train", see="new")
-    offered = only(app.selectbox, "Begins with").options
-    assert offered == ["New weights, drawn from the seed", "learner.pth"]
-    listed = [name for name in ("learner", "generator", "older", "style")
-              if f"**{name}.pth**" in text(open_page("train", see="old"))]  # fmt: skip
-    assert listed == ["learner", "generator", "older", "style"]
-    app = open_page("train", see="old")
-    clean(app.button(key="forget-style").click().run())
-    assert not (space.root / "weights" / "style").exists()
-
-
-@pytest.mark.parametrize(
-    ("label", "value", "sentence"),
-    [
-        ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
-        ("Epochs of each fit", "0", "A fit lasts 1 to 1,000,000 epochs; these are 0."),
-        ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
-        ("Learning rate", "banana", "'banana' is no number. Write one as 0.0002 or 2e-4."),
-        ("Learning rate", "nan", "'nan' is no number. Write one as 0.0002 or 2e-4."),
-    ],
-)
-def test_impossible_settings_are_one_sentence(root, open_page, label, value, sentence):
-    app = open_page("train", see="new")
-    only(app.number_input, "Seed").set_value(7).run()
-    clean(only(app.text_input, label).set_value(value).run())
-    assert [one.value.replace("\\", "") for one in app.error] == [sentence]
-    assert button(app, "Start the run").disabled
-    assert only(app.number_input, "Seed").value == 7  # nothing else that was written is lost
-
-
-def test_silly_settings_are_told_and_possible(root, open_page):
-    app = open_page("train", see="new")
-    clean(only(app.text_input, "Learning rate").set_value("0.5").run())
-    assert "above what such networks bear" in text(app)
-    clean(only(app.text_input, "Epochs of each fit").set_value("900000").run())
-    assert "days on this device" in text(app)
-
-
-def test_a_batch_larger_than_the_set_is_told_before_the_start(root, open_page, started):
-    app = open_page("train", see="new")
-    clean(only(app.number_input, "Pictures a batch").set_value(2000).run())
-    assert "The set holds 1797 chips, fewer than one batch of 2000." in text(app)
-    assert button(app, "Start the run").disabled
-
-
-def test_an_uploaded_file_is_kept_and_chosen_and_can_be_deleted(root, space, open_page):
-    pictures = np.zeros((20, 1, 32, 32), np.uint8)
-    place = space.root / "uploads" / "abc" / "mine.npy"
-    place.parent.mkdir(parents=True)
-    np.save(place, pictures)
-    app = open_page("train", see="new")
-    app.session_state["app_state"].uploads["training-pictures"] = ("mine.npy", str(place))
-    only(app.selectbox, "Pictures").set_value("upload").run()
-    clean(app)
-    assert view(app).draft["data"].endswith("-mine.npy")
-    assert "20 pictures are few" in text(app)
-    delete = next(one for one in app.button if one.label.startswith("Delete this file"))
-    clean(delete.click().run())
-    assert not list((space.root / "pictures").iterdir())
-
-
-def test_curves_and_settings_of_runs_are_compared(root, open_page):
-    first = make_run(root, config("Fast", lr=4e-4))
-    second = make_run(root, config("Slow", model="wgan", lr=1e-4, batch=32))
-    app = open_page(
-        "train", see="compare", figure="swd_mean", by="step",
-        **{"with": f"{first.name},{second.name}"},
-    )  # fmt: skip
-    figure = charts(app)["Sliced Wasserstein distance (thousandths)"]
-    assert [one["name"] for one in figure["data"]] == ["Fast", "Slow"]
-    assert figure["layout"]["xaxis"]["title"]["text"] == "Step"
-    rows = {row[0]: row[1:] for row in tables(app)[0]}
-    assert rows["Model"] == ["DCGAN", "WGAN"]
-    assert rows["Learning rate"] == ["0.0004", "0.0001"]
-    assert "Seed" not in rows
-    assert "Fast, step 160" in text(app)
-    note = "The losses are of different kinds"
-    assert note not in text(app)
-    only(app.selectbox, "Figure").set_value("critic_smooth").run()
-    assert note in text(app)
-
-
-def test_settings_that_read_alike_are_told_apart(root, open_page):
-    """Checkpoints of one step, files of one name, numbers that differ in a late digit."""
-    starts = [f"/work/runs/{name}/checkpoints/00000156" for name in "ab"]
-    made = [
-        make_run(root, config(name, start_from=start, lr=lr))
-        for name, start, lr in zip(("First", "Second"), starts, (1e-4, 1.0000001e-4), strict=True)
-    ]
-    app = open_page("train", see="compare", **{"with": ",".join(one.name for one in made)})
-    rows = {row[0]: row[1:] for row in tables(app)[0]}
-    assert rows["Begins with the weights of"] == starts
-    assert rows["Learning rate"] == ["0.0001", "0.00010000001"]
-    assert len(rows) == 2
-
-
-def test_figures_of_all_compared_runs_are_kept_between_drawings(tmp_path):
-    folders = [str(tmp_path / str(at)) for at in range(8)]
-    first = [cached.follower(folder) for folder in folders]
-    assert all(cached.follower(path) is one for path, one in zip(folders, first, strict=True))
-
-
-def old_text():
-    """Return the published tables, one after another, with the lines between them."""
-    better = (FIXTURES / "f04_better_model_lines.csv").read_text().splitlines()[1:]
-    lines = [
-        f"Better model found at epoch {line.split(',')[0]} with crit_loss value: "
-        f"{line.split(',')[1].rstrip('.')}."
-        for line in better[:22]
-    ]
-    return "\n".join([*((FIXTURES / name).read_text() for name in TABLES), *lines])
-
-
-def test_the_documents_table_is_drawn_and_its_better_models_follow_from_the_rule(
-    root, space, open_page
-):
-    make_run(root, config(model="wgan"))
-    app = open_page("train", see="old")
-    only(app.text_input, "Its name").set_value("NAIP")
-    only(app.text_area, "Paste the table").set_value(old_text())
-    clean(button(app, "Read the table").click().run())
-    assert [one.title for one in history.old_runs(space.root)] == ["NAIP"]
-    figure = charts(app)["Losses of the old table and of a run"]
-    names = [one["name"] for one in figure["data"]]
-    assert names == ["NAIP: critic", "NAIP: generator", "Roofs: critic", "Roofs: generator",
-                     "better model"]  # fmt: skip
-    assert "The text names 22 better models; 22 of them follow by this rule." in text(app)
-    assert "The estimated distance went from 0.02271 to 1.494" in text(app)
-    only(app.selectbox, "Better by the rule").set_value("recommended").run()
-    assert "22 of them" not in text(app)
-
-
-def test_a_short_table_has_ticks_at_whole_epochs_alone(space, open_page):
-    history.keep(space.root, "Two", "0,-1,2,-1,0:18\n1,-1.2,2,-1.1,0:18")
-    figure = charts(open_page("train", see="old"))["Losses of the old table and of a run"]
-    assert figure["layout"]["xaxis"]["dtick"] == 1
-
-
-def test_a_word_in_a_table_is_named_with_its_line(space, open_page):
-    app = open_page("train", see="old")
-    only(app.text_area, "Paste the table").set_value("0,-1,2,-1,0:18\n1,nan,2,-1.1,0:18")
-    clean(button(app, "Read the table").click().run())
-    assert "Line 2 of the table holds 'nan', which is no number." in text(app)
-
-
-def test_text_without_a_table_is_one_sentence(space, open_page):
-    app = open_page("train", see="old")
-    only(app.text_area, "Paste the table").set_value("nothing")
-    clean(button(app, "Read the table").click().run())
-    assert "There is no row of a training table in this text." in text(app)
 
 
 @pytest.mark.parametrize("see", ["watch", "new", "compare", "old"])

@@ -135,3 +135,13 @@ def test_what_another_model_had_is_brought_into_what_this_one_has():
     view = GenerateView(depth=9, cutoff=18)
     fit(view, entry())
     assert (view.depth, view.cutoff) == (3, None)
+
+
+def test_layers_that_a_model_has_not_are_left_out():
+    """Three of its four depths were trained: six layers, the last is 5."""
+    view = GenerateView(first=2, last=8)
+    fit(view, entry())
+    assert (view.first, view.last) == (2, 5)
+    view = GenerateView(first=90, last=99, depth=3)
+    fit(view, entry())
+    assert (view.first, view.last) == (7, 7)

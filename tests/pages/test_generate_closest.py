@@ -1,0 +1,76 @@
+"""Generate: the training chips nearest to a picture."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.pages.said import button, clean, only, text
+from tests.pages.test_generate import expected, needs_torch, pictures
+from tests.pages.tiny_model import make_model
+
+
+@pytest.fixture
+def small(space, tmp_path):
+    """A set of six chips, of which the third is the picture of seed 3 of the model `tiny`."""
+    from core.chips.imports import import_set
+
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    name = make_model(space.root, source_of_data="small")
+    (own,) = expected(space.root, name, [3], psi=0.7)
+    for number in range(6):
+        image = own if number == 2 else rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
+    return import_set(space, "small", tmp_path / "images")
+
+
+def bodies(app):
+    return "".join(one.proto.body for one in app.get("html"))
+
+
+@needs_torch
+def test_the_closest_places_of_a_copy_are_found_at_no_distance(small, open_page):
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    assert "chip 2: 0.0" in bodies(app)
+
+
+@needs_torch
+def test_while_a_slider_moves_nothing_is_looked_for_until_somebody_asks(
+    small, open_page, monkeypatch
+):
+    from models import closest
+
+    asked = []
+    found = closest.closest
+    monkeypatch.setattr(
+        "models.closest.closest", lambda *args, **more: asked.append(1) or found(*args, **more)
+    )
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    assert len(asked) == 1
+    only(app.slider, "psi, distance from the mean").set_value(0.2)
+    clean(app.run())
+    assert len(asked) == 1
+    assert "chip 2" not in bodies(app)
+    assert "has changed since" in text(app)
+    clean(button(app, "Look for the closest places of this one").click().run())
+    assert len(asked) == 2
+    assert "chip 2" in bodies(app)
+    only(app.slider, "psi, distance from the mean").set_value(0.25)
+    clean(app.run())
+    assert len(asked) == 2
+
+
+@needs_torch
+@pytest.mark.parametrize("is_same", [True, False])
+def test_other_chips_of_the_same_name_are_not_taken_for_the_models_own(
+    small, space, open_page, is_same
+):
+    place = space.root / "weights" / "tiny" / "checkpoint.json"
+    body = json.loads(place.read_text())
+    place.write_text(json.dumps({**body, "data": small.digest if is_same else "0" * 64}))
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    assert ("chip 2: 0.0" in bodies(app)) == is_same
+    assert ("are not those that this model was trained on" in text(app)) != is_same
+    assert pictures(app)
