@@ -8,6 +8,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ KIND, VERSION = "urban-pattern-latents", 1
 MOST_LATENTS = 1024
 Latents = NDArray[np.float32]
 MOST_SEED = 2**32 - 1
+_MOST_KEPT = 200
+"""Files of latents that a workspace keeps; the oldest goes first."""
 _MOST_ABOUT = 1 << 18
 """Characters of settings: seeds by the thousand have a place."""
 
@@ -113,10 +116,17 @@ def keep_latents(root: Path, path: Path, size: int) -> str:
 
     Raises:
         RefusedFileError, InputError: See `read_latents`.
+        TooLargeError: There is no room.
     """
     found, settings = read_latents(path, size)
     kept_id = id_of(found)
-    write_latents(root / "latents" / f"{kept_id}.npz", found, settings)
+    folder = root / "latents"
+    store.require_space(folder, found.nbytes + 4 * _MOST_ABOUT, what=path.name)
+    write_latents(folder / f"{kept_id}.npz", found, settings)
+    with suppress(OSError):  # another session may delete the same ones
+        newest = sorted(folder.glob("*.npz"), key=lambda one: one.stat().st_mtime)
+        for old in newest[:-_MOST_KEPT]:
+            old.unlink(missing_ok=True)
     return kept_id
 
 

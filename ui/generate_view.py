@@ -188,7 +188,7 @@ def sum_read(text: str) -> list[tuple[float, int]]:
     from core.errors import InputError
     from core.text import N_
 
-    plain = text.replace("−", "-").replace("×", "*").replace(" ", "")
+    plain = re.sub(r"\s*([-+*])\s*", r"\1", text.replace("−", "-").replace("×", "*").strip())
     term = r"([+-]?)(?:(\d+(?:\.\d+)?)\*)?(\d+)"
     whole = re.fullmatch(rf"{term}(?:[+-](?:\d+(?:\.\d+)?\*)?\d+)*", plain)
     found = [

@@ -1,6 +1,7 @@
 """Files of numbers from outside: their headers are believed before anything is unpacked."""
 
 import json
+import os
 import zipfile
 
 import numpy as np
@@ -115,6 +116,18 @@ def test_of_a_large_png_the_settings_alone_are_read(tmp_path):
     assert (tmp_path / "a.png").stat().st_size > 8 << 20
     with bounded_work():
         assert exports.settings_in(tmp_path / "a.png") == {"command": "sample"}
+
+
+def test_row_25_so_many_kept_latents_stay_and_no_more(tmp_path, monkeypatch):
+    """Row 25: the oldest goes first; what is opened again counts as new."""
+    monkeypatch.setattr(latents, "_MOST_KEPT", 2)
+    ids = []
+    for number, seed in enumerate((1, 2, 1, 3)):
+        np.save(tmp_path / "z.npy", latents.of_seeds([seed], 8))
+        ids.append(latents.keep_latents(tmp_path, tmp_path / "z.npy", 8))
+        os.utime(tmp_path / "latents" / f"{ids[-1]}.npz", (number, number))
+    kept = {path.stem for path in (tmp_path / "latents").iterdir()}
+    assert kept == {ids[0], ids[3]}
 
 
 def test_a_zip_of_another_kind_is_no_file_of_latents(tmp_path):

@@ -87,7 +87,7 @@ def test_row_4_hostile_addresses_leave_a_view_that_can_be_written(found):
 def test_sums_are_read_with_signs_and_weights():
     assert sum_read("3 - 8 + 0.5*20") == [(1.0, 3), (-1.0, 8), (0.5, 20)]
     assert sum_read("−2×4+1") == [(-2.0, 4), (1.0, 1)]
-    for wrong in ("", "a", "3 -", "3 * 4 *5", "99*3", "+".join("1" * 13)):
+    for wrong in ("", "a", "3 -", "3 * 4 *5", "99*3", "+".join("1" * 13), "3 - 8 20", "1 2"):
         with pytest.raises(InputError, match="no sum of seeds"):
             sum_read(wrong)
 
