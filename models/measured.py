@@ -44,6 +44,8 @@ class Curve:
     """The ninetieth percentile."""
     rises: float
     """Share of the seeds whose measure is higher at the last psi than at the first."""
+    falls: float
+    """Share of those whose measure is lower there; of the rest it is the same."""
 
 
 def measures(
@@ -175,5 +177,6 @@ def curves(values: Mapping[str, NDArray[np.float64]]) -> list[Curve]:
 
 def _curve(name: str, values: NDArray[np.float64]) -> Curve:
     low, high = np.percentile(values, (10, 90), axis=0)
-    rises = float((values[:, -1] > values[:, 0]).mean())
-    return Curve(name, values.mean(axis=0), low, high, rises)
+    way = values[:, -1] - values[:, 0]
+    rises, falls = float((way > 0).mean()), float((way < 0).mean())
+    return Curve(name, values.mean(axis=0), low, high, rises, falls)

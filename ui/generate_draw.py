@@ -103,7 +103,7 @@ def _in_time(
         for at, picture in figures.drawn(model, quick, finished, only=missing):
             rough[at] = picture
             line.progress(len(rough) / len(missing), text=_("Preview"))
-        note = f"{_('Preview')} · {quick.size_px} px"
+        note = _("Preview") + f" · {quick.size_px} px"
 
     def painted() -> float:
         began = time.monotonic()
@@ -116,8 +116,9 @@ def _in_time(
         made[at] = picture
         done = (len(made) - len(known)) / len(missing)
         left = left_text(needed * (1 - done)) if needed > 1 else ""
-        words = f"{_('Making the pictures')} · {len(made)}/{len(figure)} {left}"
-        line.progress(len(made) / len(figure), text=words)
+        words = _("Making the pictures")
+        text = f"{words} · {len(made)}/{len(figure)} {left}"
+        line.progress(len(made) / len(figure), text=text)
         if time.monotonic() >= due:
             due = painted()
     return made

@@ -152,10 +152,13 @@ def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
 
 
 def _sentence(curve: "Curve", values: list[float], count: int) -> str:
-    text = _("From psi {first} to {last} it rises for {share} of {count} seeds.")
-    return text.format(
-        first=f"{values[0]:g}", last=f"{values[-1]:g}", share=share_text(curve.rises), count=count
+    text = _(
+        "From psi {first} to {last} it rises for {rises} and falls for {falls} of {count} seeds."
     )
+    return text.format(
+        first=f"{values[0]:g}", last=f"{values[-1]:g}", rises=share_text(curve.rises),
+        falls=share_text(curve.falls), count=count,
+    )  # fmt: skip
 
 
 def _method(curves: list["Curve"]) -> str:
@@ -163,7 +166,7 @@ def _method(curves: list["Curve"]) -> str:
 
     parts = [_("Line: mean over the seeds; band: from the tenth to the ninetieth percentile.")]
     if any(curve.name == "edges" for curve in curves):
-        text = _("Edge: brightness changes by {step} of 255 or more to the next pixel.")
+        text = _("Edge: brightness has a gradient of {step} of 255 a pixel or more.")
         parts.append(text.format(step=f"{EDGE_STEP:g}"))
     if any(curve.name == "green" for curve in curves):
         text = _(

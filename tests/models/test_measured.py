@@ -90,3 +90,9 @@ def test_curves_over_psi_meet_at_zero(model):
         assert (one.low <= one.high).all()
     with pytest.raises(InputError, match="two values of psi"):
         measured.psi_curves(model, [1], [0.0, 1.0], Look())
+
+
+def test_what_stays_the_same_neither_rises_nor_falls():
+    values = np.array([[0.0, 0.5, 0.2], [0.3, 0.1, 0.1], [0.0, 0.0, 0.0], [0.0, 0.0, 0.1]])
+    (found,) = measured.curves({"edges": values})
+    assert (found.rises, found.falls) == (0.5, 0.25)
