@@ -13,12 +13,19 @@ import pytest
 import streamlit as st
 from PIL import Image
 
+from models import catalogue
 from tests.pages.said import button, clean, marked, only, text
 from tests.pages.tiny_model import make_model
 from ui import generate_draw
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
+
+
+@pytest.fixture(autouse=True)
+def without_shipped_models(monkeypatch, tmp_path):
+    """The list holds what a test puts there."""
+    monkeypatch.setattr(catalogue, "SHIPPED", tmp_path / "shipped")
 
 
 @pytest.fixture
@@ -392,3 +399,11 @@ def test_row_8_hostile_names_of_models_and_chips_are_text(space, open_page, show
     bodies = [one.proto.body for one in app.get("html")]
     assert not [body for body in bodies if "<i>" in body and "evil" in body]
     clean(open_page("generate", model=hostile, digest=hostile, show=show))
+
+
+@needs_torch
+def test_a_model_that_comes_with_the_program_is_there_at_the_first_visit(open_page, monkeypatch):
+    monkeypatch.setattr(catalogue, "SHIPPED", Path(catalogue.__file__).parent / "shipped")
+    app = clean(open_page("generate"))
+    assert view(app).model == "shipped/aerial-64"
+    assert len(pictures(app)) == 18
