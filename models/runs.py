@@ -226,8 +226,11 @@ def plan_of(found: Run) -> Plan | None:
     try:
         slot = store.read_json(found.folder / "slot.json", kind="run-slot", version=VERSION)
         per_epoch = slot["per_epoch"]  # one number where an earlier version wrote it
-        fits = found.config.training.fits
-        return Plan(fits, per_epoch if isinstance(per_epoch, int) else tuple(per_epoch))
+        training = found.config.training
+        if isinstance(per_epoch, int):
+            # It was that of one fit: of no use where fits have batches of their own.
+            return None if len(set(training.batches)) > 1 else Plan(training.fits, per_epoch)
+        return Plan(training.fits, tuple(per_epoch))
     except (AppError, KeyError, TypeError):
         return None
 

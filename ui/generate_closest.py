@@ -34,7 +34,9 @@ def closest_panel(
     """Draw the choice of a picture, its nearest training chips and a map of them."""
 
     def chosen() -> None:
-        view.picture, view.sought = widget_value(_KEY), ""
+        found = widget_value(_KEY)
+        # Where the pictures have changed meanwhile, the browser's choice is none of them: a name.
+        view.picture, view.sought = found if isinstance(found, int) else None, ""
 
     set_widget(_KEY, view.picture)
     st.selectbox(

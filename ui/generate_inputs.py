@@ -23,7 +23,11 @@ def held(widget: Any, label: str, view: GenerateView, name: str, *args: Any, **o
     key = f"generate-{name}"
 
     def changed() -> None:
-        setattr(view, name, widget_value(key))
+        found = widget_value(key)
+        # A choice whose words have changed meanwhile comes back as the words.
+        if widget is st.selectbox and found not in args[0]:
+            return
+        setattr(view, name, found)
         if name in ("seeds", "columns"):
             view.picture = None
 
@@ -102,8 +106,9 @@ def _depth_input(entry: Entry, view: GenerateView) -> None:
 
     def changed() -> None:
         found = widget_value("generate-depth")
-        view.depth = None if found == entry.depth else found
-        view.alpha = None
+        if found in depths:  # else the words of a choice that has changed meanwhile
+            view.depth = None if found == entry.depth else found
+            view.alpha = None
 
     set_widget("generate-depth", resolved(view, entry).depth)
     st.selectbox(

@@ -131,15 +131,19 @@ def score_distance(measured: Sequence[Row], *, at: int | None, ends: Sequence[in
 def sliced(measured: Sequence[Row], *, at: int | None, ends: Sequence[int]) -> go.Figure:
     """Draw the sliced Wasserstein distance of each scale over time."""
     figure = go.Figure()
-    scales = measured[-1]["swd"] if measured else []
-    for number, scale in enumerate(scales):
+    # A StyleGAN is judged up to the size it draws by then: not all rows have all sizes.
+    scales = {scale["size_px"]: scale for row in measured for scale in row["swd"]}
+    for number, size_px in enumerate(sorted(scales, reverse=True)):
+        scale = scales[size_px]
         rows = [
-            {"step": row["step"], "value": row["swd"][number]["distance"]}
+            {"step": row["step"], "value": one["distance"]}
             for row in measured
-            if len(row["swd"]) > number
+            for one in row["swd"]
+            if one["size_px"] == size_px
         ]
         _line(
-            figure, thinned(curve(rows, "value")), scale_words(scale), COLOURS[number],
+            figure, thinned(curve(rows, "value")), scale_words(scale),
+            COLOURS[number % len(COLOURS)],
             is_named=True, dash=DASHES[number % 4], markers=True,
         )  # fmt: skip
     charts.frame(

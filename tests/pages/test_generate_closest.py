@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from streamlit.testing.v1.element_tree import Selectbox
 
 from tests.pages.said import button, clean, only, text
 from tests.pages.test_generate import expected, needs_torch, pictures
@@ -74,3 +75,22 @@ def test_other_chips_of_the_same_name_are_not_taken_for_the_models_own(
     assert ("chip 2: 0.0" in bodies(app)) == is_same
     assert ("are not those that this model was trained on" in text(app)) != is_same
     assert pictures(app)
+
+
+@needs_torch
+def test_a_choice_that_has_become_another_meanwhile_is_forgotten(small, open_page, monkeypatch):
+    """The browser goes on sending the words of its choice when they are no choice any more."""
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    only(app.text_input, "Seeds").set_value("8,9")
+    stale = only(app.selectbox, "Closest real places of").set_value(0)._widget_state
+    clean(app.run())
+    before = Selectbox._widget_state
+    monkeypatch.setattr(
+        Selectbox,
+        "_widget_state",
+        property(lambda box: stale if "Closest" in box.label else before.fget(box)),
+    )
+    for psi in (0.2, 0.4):
+        only(app.slider, "psi, distance from the mean").set_value(psi)
+        clean(app.run())
+    assert app.session_state["app_state"].generate.picture is None
