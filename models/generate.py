@@ -238,21 +238,23 @@ def mean_picture(model: Loaded, look: Look) -> Pictures:
     return picture
 
 
-def layers_read(text: str, *, reading: Reading = "ranges") -> list[tuple[int, ...]]:
+def layers_read(
+    text: str, *, reading: Reading = "ranges", count: int = MOST_LAYERS
+) -> list[tuple[int, ...]]:
     """Read layers written as 0-4,5-9: from-to with both ends in, parted by commas.
 
     With the reading `tuples` only the two ends are meant: what a pair of numbers says to NumPy, and
-    what the published figure was made with.
+    what the published figure was made with. `count` is how many layers there are to choose from.
 
     Raises:
-        InputError: It is written otherwise, or there is no model of so many layers.
+        InputError: It is written otherwise, or there are not so many layers.
     """
     found = []
     try:
         for part in text.replace("，", ",").split(","):
             first, dash, last = part.strip().partition("-")
             ends = int(first), int(last if dash else first)
-            if not ends[0] <= ends[1] < MOST_LAYERS:  # before a range is written out
+            if not ends[0] <= ends[1] < count:  # before a range is written out
                 raise ValueError(part)
             every = range(ends[0], ends[1] + 1) if reading == "ranges" else sorted(set(ends))
             found.append(tuple(every))
@@ -260,7 +262,7 @@ def layers_read(text: str, *, reading: Reading = "ranges") -> list[tuple[int, ..
         raise InputError(
             N_("{text!r} are no layers."),
             hint=N_("Write them as 0-4,5-9; the last can be {last}."),
-            text=text[:60], last=MOST_LAYERS - 1,
+            text=text[:60], last=count - 1,
         ) from None  # fmt: skip
     return found
 

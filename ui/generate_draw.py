@@ -16,6 +16,7 @@ import streamlit as st
 from core.errors import InputError
 from core.text import N_
 from models.catalogue import Entry
+from models.progressive import size_of_depth
 from ui import cached_models
 from ui.generate_inputs import MOST_PAGE
 from ui.generate_models import channels_of
@@ -195,6 +196,8 @@ def _sheet(
 def said(entry: Entry, figure: "Figure", *, psi: str) -> None:
     """Write beneath a figure how it was made."""
     look = figure.look
+    smallest = size_of_depth(min(figure.depths))
+    size = f"{figure.size_px}" if smallest == figure.size_px else f"{smallest}–{figure.size_px}"
     noise = (
         _("without noise")
         if look.noise_seed is None
@@ -202,7 +205,7 @@ def said(entry: Entry, figure: "Figure", *, psi: str) -> None:
     )
     way = _("layer by layer") if look.way == "plain" else _("exact")
     parts = [
-        _("{count} pictures of {size} px").format(count=len(figure), size=figure.size_px),
+        _("{count} pictures of {size} px").format(count=len(figure), size=size),
         psi, noise, way, _("weights {digest}").format(digest=entry.digest[:16]),
     ]  # fmt: skip
     st.caption(" · ".join(part for part in parts if part))

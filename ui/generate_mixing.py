@@ -96,7 +96,7 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
             )  # fmt: skip
     if view.written.strip():
         reading: Reading = "tuples" if view.reading == "tuples" else "ranges"
-        layers = layers_read(view.written, reading=reading)
+        layers = layers_read(view.written, reading=reading, count=count)
     chosen = {at for one in layers for at in one}
     says = _("Layers {layers} come from the source.").format(
         layers=", ".join(_range_text(one) for one in layers)

@@ -257,7 +257,7 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
         ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "too many pictures"),
         ({"seeds": ",".join(["0-4095"] * 285)}, "is no list of seeds"),
         ({"seeds": "0-4000"}, "at most 1,024 pictures"),
-        ({"show": "mixing", "written": "3-17"}, "This model has the layers 0 to 5"),
+        ({"show": "mixing", "written": "3-17"}, "the last can be 5"),
         ({"show": "mixing", "written": "0-300000000"}, "are no layers"),
         ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
         ({"show": "walk", "stops": "1"}, "A walk needs two latents"),
@@ -407,3 +407,9 @@ def test_a_model_that_comes_with_the_program_is_there_at_the_first_visit(open_pa
     app = clean(open_page("generate"))
     assert view(app).model == "shipped/aerial-64"
     assert len(pictures(app)) == 18
+
+
+@needs_torch
+def test_depths_say_from_which_to_which_size_their_pictures_are(tiny, open_page):
+    app = open_page("generate", model=tiny, show="depths")
+    assert "3 pictures of 4–16 px" in text(app)
