@@ -10,7 +10,7 @@ from core.prepare import About, add_raster
 from core.rasters import read_pixel
 from core.workspace import Workspace
 from tests.browser.map_view import colours_at
-from tests.browser.screen import decoded_tiles, wait_settled
+from tests.browser.screen import decoded_tiles, map_frame, wait_settled
 from tests.browser.small_city import NORTH_M, copied_area, lonlat
 from tests.browser.valley import open_tab
 from tests.core.raster_files import write_tif
@@ -69,6 +69,9 @@ def test_two_layers_become_one_through_the_prepare_tab(visit, small_city, server
     (made,) = (layer for layer in space.area(area).layers if layer.title == TITLE)
     for place, value in ((WEST, 10), (MIDDLE, 10), (EAST, 20)):
         assert read_pixel(space.layer_path(area, made), *place).value == value
+    # The page learns of the finished job when it next looks at it.
+    tile = map_frame(page).locator(f"img.leaflet-tile[src*='/{made.id}/']")
+    expect(tile.first).to_be_attached()
     wait_settled(page)
     assert any(f"/{made.id}/" in url for url in decoded_tiles(page))
     west, middle, east = colours_at(page, [WEST, MIDDLE, EAST])
