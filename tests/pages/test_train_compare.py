@@ -35,7 +35,7 @@ def test_curves_and_settings_of_runs_are_compared(root, open_page):
 
 def test_settings_that_read_alike_are_told_apart(root, open_page):
     """Checkpoints of one step, files of one name, numbers that differ in a late digit."""
-    starts = [f"/work/runs/{name}/checkpoints/00000156" for name in "ab"]
+    starts = [f"/srv/runs/{name}/checkpoints/00000156" for name in "ab"]
     made = [
         make_run(root, config(name, start_from=start, lr=lr))
         for name, start, lr in zip(("First", "Second"), starts, (1e-4, 1.0000001e-4), strict=True)
