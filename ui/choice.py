@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.state import set_widget, widget_value
+from ui.state import draw_showing, widget_value
 
 
 def choice(
@@ -57,9 +57,10 @@ def held_choice(
     def chosen() -> None:
         held[name] = widget_value(key)
 
-    set_widget(key, held[name])
     names = distinct(options)
-    place.selectbox(
+    draw_showing(
+        held[name],
+        place.selectbox,
         label,
         list(options),
         format_func=lambda item: names.get(item, item),

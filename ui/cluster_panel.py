@@ -19,7 +19,7 @@ from ui.layer_words import layer_title
 from ui.quadrat_panel import options_of
 from ui.quantities import value_text
 from ui.server import workspace
-from ui.state import ClusterView, app_state, set_widget, widget_value
+from ui.state import ClusterView, app_state, draw_showing, widget_value
 
 _GROUPING = "cluster-grouping"
 
@@ -106,8 +106,9 @@ def grouping_panel(groupings: Iterable[str], view: ClusterView) -> None:
         view.grouping, view.picked = widget_value(_GROUPING), None
 
     # Merging chooses a grouping too, so the widget follows the view.
-    set_widget(_GROUPING, view.grouping if view.grouping in titles else "")
-    st.sidebar.selectbox(
+    draw_showing(
+        view.grouping if view.grouping in titles else "",
+        st.sidebar.selectbox,
         _("Grouping"),
         list(titles),
         format_func=lambda title: titles.get(title, title),

@@ -16,7 +16,7 @@ from ui.state import (
     MapView,
     QuadratView,
     app_state,
-    set_widget,
+    draw_showing,
     style_text,
     widget_value,
     write_address,
@@ -102,8 +102,9 @@ def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> N
     left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
         titles = distinct({area.id: area_title(area) for area in areas})
-        set_widget("area-chip", state.area)
-        middle.selectbox(
+        draw_showing(
+            state.area,
+            middle.selectbox,
             _("Study area"),
             list(titles),
             format_func=lambda area_id: titles.get(area_id, area_id),
@@ -111,8 +112,9 @@ def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> N
             on_change=_area_chosen,
             label_visibility="collapsed",
         )
-    set_widget("language-chip", language())
-    right.selectbox(
+    draw_showing(
+        language(),
+        right.selectbox,
         _("Language"),
         list(LANGUAGES),
         format_func=lambda name: LANGUAGES[name],

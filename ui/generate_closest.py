@@ -19,7 +19,7 @@ from ui.generate_models import has_other_set, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
-from ui.state import set_widget, widget_value
+from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
     from models.figures import Picture
@@ -38,9 +38,9 @@ def closest_panel(
         # Where the pictures have changed meanwhile, the browser's choice is none of them: a name.
         view.picture, view.sought = found if isinstance(found, int) else None, ""
 
-    set_widget(_KEY, view.picture)
-    st.selectbox(
-        _("Closest real places of"), range(len(names)), index=None, key=_KEY, on_change=chosen,
+    draw_showing(
+        view.picture, st.selectbox, _("Closest real places of"), range(len(names)), key=_KEY,
+        on_change=chosen,
         format_func=lambda at: names[at], placeholder=_("choose a picture"),
         help=_("The training chips nearest to it, pixel by pixel: is it a copy?"),
     )  # fmt: skip

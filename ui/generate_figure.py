@@ -10,7 +10,7 @@ from ui.generate_panels import depths_panel, grid_panel, sum_panel, walk_panel
 from ui.generate_truncation import truncation_panel
 from ui.generate_view import GenerateView, address_of, fit, resolved
 from ui.language import _
-from ui.state import app_state, set_widget, widget_value, write_address
+from ui.state import app_state, draw_showing, widget_value, write_address
 
 _SHOWN = "generate-shown"
 _PANELS = {
@@ -38,10 +38,9 @@ def view_choice(view: GenerateView) -> None:
     def chosen() -> None:
         view.shown = widget_value(_SHOWN)
 
-    set_widget(_SHOWN, view.shown)
-    st.segmented_control(
-        _("Show"), list(views), key=_SHOWN, on_change=chosen, required=True,
-        label_visibility="collapsed", format_func=lambda name: views[name],
+    draw_showing(
+        view.shown, st.segmented_control, _("Show"), list(views), key=_SHOWN, on_change=chosen,
+        required=True, label_visibility="collapsed", format_func=lambda name: views[name],
     )  # fmt: skip
 
 

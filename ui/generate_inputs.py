@@ -9,7 +9,7 @@ from models.generating import numbers, psis
 from ui.generate_view import MOST_TEXT, GenerateView, resolved
 from ui.generate_words import depth_words
 from ui.language import _
-from ui.state import set_widget, widget_value
+from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
     from models.generate import Look, Way
@@ -31,8 +31,9 @@ def held(widget: Any, label: str, view: GenerateView, name: str, *args: Any, **o
         if name in ("seeds", "columns"):
             view.picture = None
 
-    set_widget(key, getattr(view, name))
-    return widget(label, *args, key=key, on_change=changed, **options)
+    return draw_showing(
+        getattr(view, name), widget, label, *args, key=key, on_change=changed, **options
+    )
 
 
 def seeds_input(label: str, view: GenerateView, name: str) -> list[int]:
@@ -110,9 +111,9 @@ def _depth_input(entry: Entry, view: GenerateView) -> None:
             view.depth = None if found == entry.depth else found
             view.alpha = None
 
-    set_widget("generate-depth", resolved(view, entry).depth)
-    st.selectbox(
-        _("Depth"), list(depths), key="generate-depth", on_change=changed,
+    draw_showing(
+        resolved(view, entry).depth, st.selectbox, _("Depth"), list(depths), key="generate-depth",
+        on_change=changed,
         format_func=lambda at: depths[at] + ("" if at <= entry.depth else " · " + _("not trained")),
         help=_("How far layers are used, from 4 px up. At first as far as was trained."),
     )  # fmt: skip
@@ -126,8 +127,8 @@ def _alpha_input(entry: Entry, view: GenerateView) -> None:
     def changed() -> None:
         view.alpha = widget_value("generate-alpha") / 100
 
-    set_widget("generate-alpha", 100 * (now.alpha or 0.0))
-    st.slider(
+    draw_showing(
+        100 * (now.alpha or 0.0), st.slider,
         _("Newest layers, how far in"), 0.0, 100.0, step=5.0, key="generate-alpha",
         on_change=changed, format="%.0f %%",
         help=_("100 %: the finest layers alone draw; 0 %: the size below them, enlarged. At first"
@@ -141,8 +142,8 @@ def _cutoff_input(entry: Entry, view: GenerateView) -> None:
         view.cutoff = None if found == entry.networks.layers else found
 
     layers = entry.networks.layers
-    set_widget("generate-cutoff", layers if view.cutoff is None else view.cutoff)
-    st.slider(
+    draw_showing(
+        layers if view.cutoff is None else view.cutoff, st.slider,
         _("Cutoff"), 0, layers, key="generate-cutoff", on_change=changed,
         help=_("psi moves the layers below this one; at the right end all of them."),
     )  # fmt: skip
@@ -152,9 +153,8 @@ def _noise_input(view: GenerateView) -> None:
     def switched() -> None:
         view.noise = 0 if widget_value("generate-has-noise") else None
 
-    set_widget("generate-has-noise", view.noise is not None)
-    st.toggle(
-        _("Noise"), key="generate-has-noise", on_change=switched,
+    draw_showing(
+        view.noise is not None, st.toggle, _("Noise"), key="generate-has-noise", on_change=switched,
         help=_("Fine variation in every layer, the same at each visit."),
     )  # fmt: skip
     if view.noise is not None:

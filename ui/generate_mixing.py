@@ -10,7 +10,7 @@ from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_i
 from ui.generate_view import GenerateView
 from ui.generate_words import layer_words, strip_html
 from ui.language import _
-from ui.state import set_widget, widget_value
+from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
     from models.generate import Reading
@@ -69,8 +69,8 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
             view.first, view.last = int(found[0]), int(found[1])
             view.written = ""
 
-    set_widget(_RANGE, (view.first, view.last))
-    st.select_slider(
+    draw_showing(
+        (view.first, view.last), st.select_slider,
         _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
         on_change=moved, format_func=lambda at: layer_words(entry, at, view.metres),
     )  # fmt: skip

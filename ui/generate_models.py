@@ -20,7 +20,7 @@ from ui.generate_words import metres_at, scale_words
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
-from ui.state import app_state, set_widget, widget_value
+from ui.state import app_state, draw_showing, widget_value
 
 _MODEL, _STEP = "generate-model", "generate-step"
 _DIGITS = 16
@@ -140,9 +140,9 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
         view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
         view.depth, view.alpha, view.picture = None, None, None
 
-    set_widget(_MODEL, chosen.id)
-    left.selectbox(
-        _("Model"), list(titles), key=_MODEL, on_change=turned, label_visibility="collapsed",
+    draw_showing(
+        chosen.id, left.selectbox, _("Model"), list(titles), key=_MODEL, on_change=turned,
+        label_visibility="collapsed",
         format_func=lambda one: titles.get(one, one),
     )  # fmt: skip
     if right is None:
@@ -152,9 +152,9 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
         view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
         view.depth, view.alpha, view.picture = None, None, None
 
-    set_widget(_STEP, int(chosen.id.rpartition("/")[2]))
-    right.selectbox(
-        _("Step"), steps[::-1], key=_STEP, on_change=stepped, label_visibility="collapsed",
+    draw_showing(
+        int(chosen.id.rpartition("/")[2]), right.selectbox, _("Step"), steps[::-1], key=_STEP,
+        on_change=stepped, label_visibility="collapsed",
         format_func=lambda step: _("step {step}").format(step=f"{step:,}"),
     )  # fmt: skip
 

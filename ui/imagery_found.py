@@ -22,7 +22,7 @@ from ui.imagery_words import covered_share, found_facts, found_table, image_labe
 from ui.language import _
 from ui.quantities import share_text, size_text
 from ui.server import workspace
-from ui.state import ImageryView, app_state, set_widget, widget_value
+from ui.state import ImageryView, app_state, draw_showing, widget_value
 
 _TABLE_PX = 96
 _PREVIEW_S = 12.0
@@ -177,13 +177,14 @@ def looked_panel(area: Area, kept: Kept, view: ImageryView) -> None:
     by_key = {image.key: image_label(image) for image in found}
     names = {"": _("None: click the map or a row"), **by_key}
     widget = f"looked-{area.id}-{view.search}"
-    set_widget(widget, view.looked if view.looked in by_key else "")
 
     def look() -> None:
         view.looked = str(widget_value(widget, ""))
 
     labels = distinct(names)
-    st.selectbox(
+    draw_showing(
+        view.looked if view.looked in by_key else "",
+        st.selectbox,
         _("Image to look at"),
         list(names),
         format_func=lambda key: labels.get(key, key),

@@ -19,7 +19,7 @@ from ui.language import _
 from ui.progress import is_watched
 from ui.quantities import share_text, size_text
 from ui.server import workspace
-from ui.state import ImageryView, app_state, set_widget, widget_value
+from ui.state import ImageryView, app_state, draw_showing, widget_value
 
 
 def drawn_of(images: Sequence[Image], view: ImageryView) -> Drawn | None:
@@ -97,12 +97,13 @@ def shelf_panel(area: Area, images: Sequence[Image], view: ImageryView) -> None:
     names = distinct({"": _("None"), **by_id})
     widget = f"shelf-{area.id}"
     image = _looked(images, view)
-    set_widget(widget, _id_of(image) if image else "")
 
     def look() -> None:
         view.shelf = str(widget_value(widget, ""))
 
-    st.selectbox(
+    draw_showing(
+        _id_of(image) if image else "",
+        st.selectbox,
         _("Image on the map"),
         list(names),
         format_func=lambda one: names.get(one, one),

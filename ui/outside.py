@@ -12,7 +12,7 @@ from core.text import N_
 from ui.errors import plain
 from ui.language import _
 from ui.server import outside_allowed
-from ui.state import app_state, set_widget, widget_value
+from ui.state import app_state, draw_showing, widget_value
 
 IMAGE_WAYS = (
     N_("Cut chips from the simulated aerial imagery, which needs no file at all."),
@@ -42,8 +42,9 @@ def outside_switch(key: str) -> bool:
         state.outside = bool(widget_value(key))
         state.no_access.clear()
 
-    set_widget(key, state.outside)
-    st.toggle(
+    draw_showing(
+        state.outside,
+        st.toggle,
         _("Allow requests to the internet"),
         key=key,
         on_change=chosen,

@@ -4,6 +4,7 @@ One `AppState` a browser session: ids and small values, never arrays. The addres
 must restore: area, page, layers, style, point, language.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -232,13 +233,31 @@ def widget_value(key: str, default: Any = None) -> Any:
 
 
 def set_widget(key: str, value: Any) -> None:
-    """Set a widget's value before it is drawn.
+    """Set the value of a widget that has been drawn before.
 
     One that has it is left alone: a value that is set goes to the browser, and would put back a
     slider that was moved on meanwhile.
     """
-    if key not in st.session_state or st.session_state[key] != value:
+    if key in st.session_state and st.session_state[key] != value:
         st.session_state[key] = value
+
+
+_DEFAULT_OF = {"selectbox": "index", "segmented_control": "default", "multiselect": "default"}
+
+
+def draw_showing(value: Any, widget: Callable[..., Any], *args: Any, key: str, **more: Any) -> Any:
+    """Draw a widget that shows `value`, and return what it returns.
+
+    The value is its default as well: one that is only set is told to the browser once, and is lost
+    where another run of the page begins before that; the widget then showed its first option, and
+    told it back as the user's choice.
+    """
+    set_widget(key, value)
+    name = _DEFAULT_OF.get(widget.__name__, "value")
+    if name == "index":
+        options = list(args[1])
+        value = options.index(value) if value in options else None
+    return widget(*args, key=key, **{name: value}, **more)
 
 
 def style_text(view: MapView) -> str:

@@ -16,7 +16,7 @@ from ui.errors import plain
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
-from ui.state import TrainView, set_widget, widget_value
+from ui.state import TrainView, draw_showing, widget_value
 from ui.train_words import run_line, setting_words, told_apart, unlike_note
 
 _MOST = 8
@@ -93,10 +93,9 @@ def _choice(
     def changed() -> None:
         view.compared = list(widget_value(_CHOSEN))
 
-    set_widget(_CHOSEN, view.compared)
-    st.multiselect(
-        _("Runs and old tables"), list(lines), key=_CHOSEN, on_change=changed,
-        format_func=lambda name: lines[name], max_selections=_MOST,
+    draw_showing(
+        view.compared, st.multiselect, _("Runs and old tables"), list(lines), key=_CHOSEN,
+        on_change=changed, format_func=lambda name: lines[name], max_selections=_MOST,
     )  # fmt: skip
     return view.compared
 
@@ -144,9 +143,8 @@ def _samples(ours: Sequence[runs.Run], titles: dict[str, str], view: TrainView) 
 
     shown = steps[-1] if view.step is None else at_or_before(steps, view.step)
     if len(steps) > 1:
-        set_widget(_STEP, shown)
-        st.select_slider(
-            _("Step of the samples"), steps, key=_STEP, on_change=moved,
+        draw_showing(
+            shown, st.select_slider, _("Step of the samples"), steps, key=_STEP, on_change=moved,
             format_func=lambda step: value_text(step),
         )  # fmt: skip
     boxes = st.columns(min(max(len(ours), 2), 4))

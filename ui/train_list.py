@@ -14,7 +14,7 @@ from ui.choice import choice, distinct
 from ui.errors import plain, show_error, shown_errors
 from ui.language import _
 from ui.server import workspace
-from ui.state import TrainView, app_state, set_widget, widget_value
+from ui.state import TrainView, app_state, draw_showing, widget_value
 from ui.train_fields import device_choice, read_number
 from ui.train_words import run_line, setting_words, told_apart, value_words
 
@@ -58,8 +58,9 @@ def view_choice(views: dict[str, str], view: TrainView) -> None:
 
     if view.see not in views:
         view.see = "watch"
-    set_widget(_SEE, view.see)
-    st.segmented_control(
+    draw_showing(
+        view.see,
+        st.segmented_control,
         _("Show"),
         list(views),
         key=_SEE,
@@ -86,10 +87,9 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
     def chosen() -> None:
         view.run, view.step, view.asked = widget_value(_RUN), None, ""
 
-    set_widget(_RUN, view.run)
-    st.selectbox(
-        _("Run"), list(lines), key=_RUN, on_change=chosen, label_visibility="collapsed",
-        format_func=lambda one: lines[one],
+    draw_showing(
+        view.run, st.selectbox, _("Run"), list(lines), key=_RUN, on_change=chosen,
+        label_visibility="collapsed", format_func=lambda one: lines[one],
     )  # fmt: skip
     return by_id[view.run]
 

@@ -19,7 +19,7 @@ from ui.errors import plain
 from ui.language import _
 from ui.quantities import left_text, size_text, value_text
 from ui.server import workspace
-from ui.state import TrainView, app_state, set_widget, widget_value
+from ui.state import TrainView, app_state, draw_showing, widget_value
 from ui.train_address import remember_train
 from ui.train_panels import PANELS, Seen, panel_names
 from ui.train_scales import by_scale, scale_figures, scale_words
@@ -203,8 +203,9 @@ def _slider(steps: Sequence[int]) -> int | None:
         view.step = None if chosen == steps[-1] else int(chosen)
 
     shown = steps[-1] if view.step is None else at_or_before(steps, view.step)
-    set_widget(_STEP, shown)
-    st.select_slider(
+    draw_showing(
+        shown,
+        st.select_slider,
         _("Step that all pictures and panels show"),
         list(steps),
         key=_STEP,
@@ -244,10 +245,9 @@ def _panel_choice(names: dict[str, str], view: TrainView) -> None:
     def chosen() -> None:
         view.panel = widget_value(_PANEL)
 
-    set_widget(_PANEL, view.panel)
-    st.segmented_control(
-        _("Panel"), list(names), key=_PANEL, on_change=chosen, required=True,
-        format_func=lambda name: names[name], label_visibility="collapsed",
+    draw_showing(
+        view.panel, st.segmented_control, _("Panel"), list(names), key=_PANEL, on_change=chosen,
+        required=True, format_func=lambda name: names[name], label_visibility="collapsed",
     )  # fmt: skip
 
 
