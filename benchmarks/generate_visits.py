@@ -137,8 +137,10 @@ async def asked(url: str, query: str) -> tuple[float, float]:
         await socket.send(ask.SerializeToString())
         while True:
             message: Any = ForwardMsg.FromString(await socket.recv())
-            if not seen and b"ups-pictures" in message.SerializeToString():
-                seen = time.perf_counter() - begun
+            if not seen:
+                body = message.SerializeToString()
+                if b'class="ups-pictures' in body and b"data:image/png" in body:
+                    seen = time.perf_counter() - begun
             if message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY and message.HasField(
                 "script_finished"
             ):
