@@ -72,6 +72,34 @@ def test_generators_open_key_for_key_and_make_the_same_pictures(tmp_path, made):
     check_pictures(path, made, weights)
 
 
+@pytest.mark.parametrize("cutoff", [None, 3])
+def test_styles_are_drawn_in_to_the_mean_of_the_file(tmp_path, cutoff):
+    made, z = Made(32, latent=5, style=9), np.random.default_rng(0).normal(size=(2, 5))
+    weights, noise = plain.generator_weights(made), plain.noises(made)
+    mean = weights["truncation.avg_latent"].numpy().astype(np.float64)
+    styles = plain.mapped(weights, made, z.astype(np.float32))[:, None].repeat(8, axis=1)
+    styles[:, :cutoff] = mean + 0.6 * (styles[:, :cutoff] - mean)
+    wanted = plain.pictures(weights, made, styles, noise, depth=3, alpha=1.0)
+    model = of_noise(load_file(saved(tmp_path, weights), device="cpu"), noise)
+    found = generate.grid(model, z.astype(np.float32), Look(psi=0.6, cutoff=cutoff))
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
+def test_a_file_of_the_fixed_structure_is_drawn_at_its_full_size(tmp_path):
+    """Its smaller layers to colours are as training found them: no bias, never used."""
+    made = Made(32)
+    weights = plain.generator_weights(made)
+    for depth in range(made.top):
+        weights[f"g_synthesis.to_rgb.{depth}.bias"].zero_()
+    path = saved(tmp_path, weights, "faces.pth")
+    assert read_foreign(path).facts["depth"] == 3
+    z, noise = np.ones((1, 12), np.float32), plain.noises(made)
+    styles = plain.mapped(weights, made, z)[:, None].repeat(8, axis=1)
+    wanted = plain.pictures(weights, made, styles, noise, depth=3, alpha=1.0)
+    found = generate.grid(of_noise(load_file(path, device="cpu"), noise), z, Look())
+    assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
+
+
 @pytest.mark.parametrize("made", [one for one in KINDS if one.width(1) == one.width(2)], ids=str)
 def test_discriminators_give_the_same_scores(tmp_path, made):
     weights = plain.discriminator_weights(made)
