@@ -17,7 +17,7 @@ from core.commands.terminal import progress_line
 from core.errors import AppError, InputError, JobError
 from core.record import code_version, record
 from core.settings import PREFIX, settings
-from core.text import N_
+from core.text import N_, filled
 from models import generating, presets, resuming, runs
 from models.config import RunConfig, field_names, networks_of, read_fits
 from models.progressive import Note, corrected
@@ -255,7 +255,7 @@ def _folder(name: str) -> Path:
 
 
 def _go(folder: Path, args: argparse.Namespace, notes: Sequence[Note] = ()) -> dict[str, Any]:
-    said = [template.format(**values) for template, values in notes]
+    said = [filled(template, values) for template, values in notes]
     if not args.json:
         for line in said:
             print(line, file=sys.stderr)
@@ -298,7 +298,7 @@ def _facts(found: runs.Run) -> dict[str, Any]:
         "seed": found.config.training.seed,
         "step": rows[-1]["step"] if rows else 0,
         "result": found.result,
-        "problem": found.problem.format(**found.values) if found.problem else "",
+        "problem": filled(found.problem, found.values) if found.problem else "",
     }
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core import intake
+from core.text import filled
 from models import runs
 from models.config import Row, RunConfig
 from models.progressive import corrected, depth_of_fit, size_of_depth
@@ -93,7 +94,7 @@ def by_scale(seen: Seen) -> None:
 
 def notes_before(config: RunConfig) -> None:
     """Say what would be done otherwise than was asked, and what to think of, before a run."""
-    notes = [plain(_(template).format(**values)) for template, values in corrected(config)[1]]
+    notes = [plain(filled(template, values, _)) for template, values in corrected(config)[1]]
     if notes:
         st.info("\n\n".join(notes))
     networks, adversary = config.networks, config.adversary

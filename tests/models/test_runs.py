@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
+from core.text import filled
 from models import checkpoint, resuming, runs, worker
 from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
@@ -391,7 +392,7 @@ def test_a_run_whose_checkpoints_cannot_be_read_keeps_all_it_has(root, tmp_path,
     prepare_to_resume(folder, extended(run(folder).config, 1))
     found = work(folder)
     assert found.state == "failed"
-    told = found.problem.format(**found.values)
+    told = filled(found.problem, found.values)
     assert told.startswith("None of the 2 checkpoints of this run can be read: ")
     assert told.endswith({"newer": "reads up to 1.", "cut": "bytes have changed."}[spoil])
     kept = ("metrics.jsonl", "samples", "nearest", "checkpoints", "reals.json", "data.json")
