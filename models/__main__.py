@@ -202,7 +202,9 @@ def _with_setting(config: RunConfig, text: str) -> RunConfig:
     try:
         given = _like(before, value)
         return replace(config, **{part: replace(getattr(config, part), **{field: given})})
-    except TypeError as err:
+    except InputError as err:  # it names the setting as people call it
+        raise InputError(N_("{setting}: {reason}"), setting=name, reason=err.body()) from err
+    except (TypeError, OverflowError) as err:
         raise InputError(
             N_("{value!r} is no value for {name}, which is now {before}."),
             name=name, value=value[:60], before=json.dumps(before),
@@ -215,12 +217,17 @@ def _like(before: Any, text: str) -> Any:
         given = json.loads(text)
     except ValueError:
         given = text
+    return _of_kind(before, given)
+
+
+def _of_kind(before: Any, given: Any) -> Any:
     if isinstance(before, tuple) and isinstance(given, list):
-        return tuple(given)
+        kind = before[0] if before else 0
+        return tuple(_of_kind(kind, one) for one in given)
     if isinstance(before, float) and isinstance(given, int) and not isinstance(given, bool):
         return float(given)
     if before is not None and given is not None and type(given) is not type(before):
-        raise TypeError(text)
+        raise TypeError(given)
     return given
 
 

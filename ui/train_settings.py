@@ -8,12 +8,8 @@ from typing import Any, get_args
 import streamlit as st
 
 from models import imports, runs, sets
+from models.bounds import BATCHES, CRITIC_STEPS, INTERVALS, SAMPLES, SEEDS, WIDTHS
 from models.config import (
-    BATCHES,
-    INTERVALS,
-    SAMPLES,
-    SEEDS,
-    WIDTHS,
     AdversaryConfig,
     BestRule,
     Model,
@@ -210,7 +206,10 @@ def _adversary(known: AdversaryConfig, key: str) -> Making:
     boxes = st.columns(3 if is_distance else 2)
     if is_distance:
         steps = boxes[0].number_input(
-            setting_words("adversary.critic_steps"), 1, 100, known.critic_steps, key=f"{key}-steps"
+            setting_words("adversary.critic_steps"),
+            *CRITIC_STEPS,
+            known.critic_steps,
+            key=f"{key}-steps",
         )
         chosen["critic_steps"] = int(steps)
         name = "penalty" if known.penalty else "clip"

@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from models.config import INTERVALS, SAMPLES, SEEDS, TrainConfig, read_fits
+from models.bounds import INTERVALS, PENALTY_EVERY, SAMPLES, SEEDS
+from models.config import TrainConfig, read_fits
 from models.presets import names_of, preset, sizes_of
 from models.progressive import size_of_depth
 from models.sets import SetFacts
@@ -80,11 +81,14 @@ def _adversary(known: StyleAdversary, key: str) -> Callable[[], StyleAdversary]:
         )
     }  # fmt: skip
     penalty = boxes[1].text_input(
-        _("R1, gamma"), f"{known.penalty:g}", key=f"{key}-penalty",
+        setting_words("adversary.penalty"), f"{known.penalty:g}", key=f"{key}-penalty",
         help=_("Weight of the squared gradient on real pictures; with the logistic loss alone."),
     )  # fmt: skip
     every = boxes[2].number_input(
-        _("R1 every … steps"), 1, 64, known.penalty_every, key=f"{key}-every"
+        setting_words("adversary.penalty_every"),
+        *PENALTY_EVERY,
+        known.penalty_every,
+        key=f"{key}-every",
     )
     average = boxes[3].text_input(
         setting_words("adversary.ema"), f"{known.ema:g}", key=f"{key}-ema",

@@ -68,8 +68,8 @@ def test_a_run_begins_with_weights_of_both_networks_alone(space, open_page):
     ("label", "value", "sentence"),
     [
         ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
-        ("Epochs of each fit", "0", "A fit lasts 1 to 1,000,000 epochs; these are 0."),
-        ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
+        ("Epochs of each fit", "0", "“Epochs of each fit” must lie in 1 to 1,000,000, not 0."),
+        ("Learning rate", "3", "“Learning rate” must lie in 1e-10 to 1, not 3.0."),
         ("Learning rate", "banana", "'banana' is no number. Write one as 0.0002 or 2e-4."),
         ("Learning rate", "nan", "'nan' is no number. Write one as 0.0002 or 2e-4."),
     ],

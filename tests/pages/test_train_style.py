@@ -33,9 +33,9 @@ def test_a_preset_offers_the_sizes_that_it_is_made_for(form):
 
 
 def test_what_cannot_be_is_said_in_a_sentence(form):
-    only(form.text_input, "R1, gamma").set_value("-1")
+    only(form.text_input, "Gradient penalty").set_value("1e300")
     clean(form.run())
-    assert "penalty is at least 0" in form.error[0].value
+    assert "“Gradient penalty” must lie in 0 to 10,000, not 1e+300" in form.error[0].value
     assert button(form, "Start the run").disabled
 
 
