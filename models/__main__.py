@@ -20,7 +20,7 @@ from core.settings import PREFIX, settings
 from core.text import N_, filled
 from models import generating, presets, resuming, runs
 from models.config import RunConfig, field_names, networks_of, read_fits
-from models.progressive import Note, corrected
+from models.progressive import Note, corrected, further
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -249,7 +249,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 
     check(config)
     resuming.prepare_to_resume(folder, config)
-    return _go(folder, args)
+    return _go(folder, args, [] if args.more_epochs is None else further(config))
 
 
 def _folder(name: str) -> Path:

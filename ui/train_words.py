@@ -51,6 +51,8 @@ _VALUES = {
     "logistic": N_("Logistic"),
     "hinge": N_("Hinge"),
     "relativistic-hinge": N_("Relativistic hinge"),
+    "linear": N_("By scale, the smallest first"),
+    "fixed": N_("The full size from the start"),
     "one-cycle": N_("One cycle a fit"),
     "constant": N_("Constant"),
     "shared-rmsprop": N_("RMSProp, one for both networks"),
