@@ -35,6 +35,7 @@ _STATES = {
     "stopped": N_("stopped"),
     "done": N_("finished"),
     "failed": N_("failed"),
+    "broken": N_("broken off"),
 }
 _MARKS = {
     "queued": "◷",
@@ -43,6 +44,7 @@ _MARKS = {
     "stopped": "◼",
     "done": "✓",
     "failed": "✕",
+    "broken": "◼",
 }
 _VALUES = {
     "wasserstein": N_("Wasserstein"),
@@ -85,7 +87,9 @@ def model_words(name: str) -> str:
 
 
 def state_of(found: runs.Run) -> str:
-    """Return the state of a run, `stopping` once somebody asked for a stop."""
+    """Return the state of a run; `stopping` once somebody asked for a stop, `broken` half-way."""
+    if found.is_broken_off:
+        return "broken"
     return "stopping" if found.is_active and runs.is_stopping(found.folder) else found.state
 
 

@@ -195,9 +195,14 @@ def test_why_there_is_no_fid_is_said(root, open_page):
 
 
 def test_a_killed_run_is_told_as_such_and_can_go_on(root, open_page):
-    make_run(root, config(), state="killed", epochs=2)
+    folder = make_run(root, config(), state="killed", epochs=2)
+    place = folder / "checkpoints" / "00000040"
+    place.mkdir(parents=True)
+    (place / "checkpoint.json").write_text("{}")
     app = open_page("train")
-    assert "The run ended without a result. Go on from its last checkpoint." in text(app)
+    assert "It has all up to step 40. Go on from there." in text(app)
+    assert "· broken off ·" in only(app.selectbox, "Run").options[0]
+    assert "failed" not in text(app)
     assert button(app, "Go on").label == "Go on"
 
 
