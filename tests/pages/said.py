@@ -6,6 +6,8 @@ import json
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
+from core import store
+
 
 def button(app: AppTest, label: str):
     """Return the one button of that label."""
@@ -57,6 +59,18 @@ def marked(app: AppTest) -> list[str]:
 def metrics(app: AppTest) -> dict[str, str]:
     """Return the key figures of a page by their labels."""
     return {one.label: one.value for one in app.metric}
+
+
+def failed_job(space, work: str, said: str) -> str:
+    """Write a job that has failed, and return its id."""
+    job_id = f"20260101t000000000-{work}-abc123"
+    folder = space.root / "jobs" / job_id
+    folder.mkdir(parents=True)
+    config = {"work": work, "config": {}, "started": 0.0}
+    store.write_json(folder / "config.json", config, kind="job-config", version=1)
+    error = {"problem": said, "hint": "", "values": {}}
+    store.write_json(folder / "error.json", error, kind="job-error", version=1)
+    return job_id
 
 
 def charts(app: AppTest) -> dict[str, dict]:
