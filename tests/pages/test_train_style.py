@@ -66,7 +66,7 @@ def test_a_run_of_the_full_size_has_fits_and_no_depths(form, space, monkeypatch)
 def test_mixing_truncation_and_fading_are_those_of_the_form(form, space, monkeypatch):
     only(form.selectbox, "First depth").set_value("1")
     clean(form.run())
-    assert only(form.text_input, "Epochs of each depth").value == "6, 10, 20"
+    assert only(form.text_input, "Epochs of each depth").value == "12, 12, 20"
     only(form.number_input, "Chance of mixed styles").set_value(0.25)
     only(form.number_input, "Truncation while training: psi").set_value(1.0)
     only(form.number_input, "Truncation while training: below layer").set_value(4)
