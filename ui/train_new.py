@@ -46,8 +46,11 @@ def new_run(found: list[runs.Run], view: TrainView) -> None:
             facts = cached.picture_set(source, _stamp(source))
         if facts is None:
             return
-        config = settings_form(facts, found, view)
+        making = settings_form(facts, found, view)
     with side:
+        config = None
+        with shown_errors():  # above the button that it locks
+            config = making()
         if config is not None:
             _expected(config, facts, found)
         is_possible = config is not None and _is_possible(config)

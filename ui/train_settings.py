@@ -23,7 +23,6 @@ from models.config import (
 )
 from models.presets import names_of, preset, sizes_of
 from ui.choice import choice, held_choice
-from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
@@ -49,8 +48,10 @@ class Begun:
     networks: NetworkConfig
 
 
-def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) -> RunConfig | None:
-    """Draw the settings and return them; None, with a sentence, where they cannot be."""
+def settings_form(
+    facts: sets.SetFacts, found: list[runs.Run], view: TrainView
+) -> Callable[[], RunConfig]:
+    """Draw the settings and return what makes them; it raises InputError where they cannot be."""
     st.caption(_facts_words(facts))
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     draft = view.draft
@@ -70,9 +71,9 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
         key=f"new-title-{model}-{facts.source}",
     )
     made = _settings(facts, found, model, name, size)
-    with shown_errors():
-        return RunConfig(title=title, model=_model(model), preset=name, data=facts.source, **made())
-    return None
+    return lambda: RunConfig(
+        title=title, model=_model(model), preset=name, data=facts.source, **made()
+    )
 
 
 Making = Callable[[], dict[str, Any]]

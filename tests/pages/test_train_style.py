@@ -37,6 +37,8 @@ def test_what_cannot_be_is_said_in_a_sentence(form):
     clean(form.run())
     assert "“Gradient penalty” must lie in 0 to 10,000, not 1e+300" in form.error[0].value
     assert button(form, "Start the run").disabled
+    (side,) = [one for one in form.columns if [b.label for b in one.button] == ["Start the run"]]
+    assert side.error  # beside the button that it locks, not below the form
 
 
 def test_digits_are_not_mirrored_unless_somebody_wants_it(form):
