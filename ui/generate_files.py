@@ -26,7 +26,9 @@ _FILE = "latents"
 
 
 def given_latents(entry: Entry, view: GenerateView) -> "Latents | None":
-    """Return the latents of the file that stands in for seeds, None where seeds are used."""
+    """Return the latents of the file that stands in for seeds; None where seeds are used, and where
+    it cannot be read, which is said.
+    """
     from models import latents
 
     if not view.latents:
@@ -44,9 +46,8 @@ def given_latents(entry: Entry, view: GenerateView) -> "Latents | None":
     ):  # fmt: skip
         view.latents, view.picture = "", None
         st.rerun()
-    if found is None:
-        st.stop()
-    st.caption(_("{count} latents of a file").format(count=len(found)))
+    if found is not None:
+        st.caption(_("{count} latents of a file").format(count=len(found)))
     return found
 
 

@@ -21,6 +21,7 @@ from ui.generate_inputs import (
     psi_slider,
     psi_words,
     seeds_input,
+    typed,
 )
 from ui.generate_models import channels_of
 from ui.generate_view import GenerateView, sum_read
@@ -50,7 +51,7 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     with left:
         kept = given_latents(entry, view)
         seeds: list[int] = []
-        if kept is None:
+        if not view.latents:
             seeds = seeds_input(_("Seeds"), view, "seeds")
         psi_slider(view)
         held(
@@ -58,6 +59,8 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             help=_("0: as many as fill the width well."),
         )  # fmt: skip
         more_settings(entry, view)
+    if view.latents and kept is None:
+        return
     with right:
         look = look_of(view)
         z = latents.of_seeds(seeds, entry.networks.latent) if kept is None else kept
@@ -87,7 +90,7 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
 
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        stops = seeds_input(_("Seeds on the way"), view, "stops")
+        stops = seeds_input(_("Seeds on the way"), view, "stops", least=2)
         held(
             st.slider, _("Pictures from one to the next"), view, "frames", 1, 24,
             help=_("Even steps from style to style, and from the last back to the first."),
@@ -155,12 +158,11 @@ def sum_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
 
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        text = held(
-            st.text_input, _("Sum of seeds"), view, "terms", max_chars=120,
+        terms = typed(
+            _("Sum of seeds"), view, "terms", sum_read, max_chars=120,
             help=_("Such as 3 - 8 + 20 or 0.5*3 + 0.5*8. Each seed stands for its style's way"
                    " from the mean style; the ways are added."),
         )  # fmt: skip
-        terms = sum_read(text)
         psi_slider(view)
         more_settings(entry, view)
     with right:

@@ -8,13 +8,11 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.errors import InputError
-from core.text import N_
 from models.catalogue import Entry
 from models.generating import psis as psis_of
 from ui import cached_models, charts
 from ui.generate_draw import Labels, draw, said, sheet_download, told
-from ui.generate_inputs import held, look_of, more_settings, seeds_input
+from ui.generate_inputs import held, look_of, more_settings, seeds_input, typed
 from ui.generate_models import channels_of
 from ui.generate_view import GenerateView
 from ui.language import _
@@ -36,13 +34,10 @@ def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     left, right = st.columns([1, 3], gap="medium")
     with left:
         seeds = seeds_input(_("Seeds, one a row"), view, "rows")
-        text = held(
-            st.text_input, _("psi, one a column"), view, "psis", max_chars=120,
+        values = typed(
+            _("psi, one a column"), view, "psis", psis_of, max_chars=120,
             help=_("From:to:step with both ends, such as -1:1:0.2, or a list: -1,0,0.7."),
         )  # fmt: skip
-        values = psis_of(text)
-        if len(seeds) * len(values) > 4096:
-            raise InputError(N_("That is too many pictures for one figure."))
         counts = {count: str(count) for count in _COUNTS}
         if view.measured not in counts:
             view.measured = 32

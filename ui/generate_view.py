@@ -1,7 +1,7 @@
 """What the Generate page shows, and how it stands in the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,12 +86,15 @@ class GenerateView:
     """
     gone: str = ""
     """The model that was asked for and is not here; another is shown."""
+    read: dict[str, str] = field(default_factory=dict)
+    """Of each typed line by its name what the pictures are made of: itself, or where it cannot be
+    read the last that could."""
 
 
 def address_of(view: GenerateView) -> dict[str, str]:
     """Return what the address holds of a view: all that the shown figure follows from."""
+    view, first = replace(view, **view.read), GenerateView()  # type: ignore[arg-type]
     own = {name: _written(getattr(view, name)) for name in (*_OWN[view.shown], *_ALWAYS)}
-    first = GenerateView()
     optional = {"picture", "frame", "written", "latents", "columns", "metres", "depth", "alpha"}
     kept = {
         name: text for name, text in own.items()

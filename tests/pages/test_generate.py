@@ -254,14 +254,15 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
         ({"seeds": "a"}, "is no list of seeds"),
         ({"seeds": "0-999"}, "at most 400 pictures"),
         ({"show": "truncation", "psis": "1:2:0"}, "are no values of psi"),
-        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "too many pictures"),
+        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "at most 1,024 pictures"),
         ({"seeds": ",".join(["0-4095"] * 285)}, "is no list of seeds"),
         ({"seeds": "0-4000"}, "at most 1,024 pictures"),
         ({"show": "mixing", "written": "3-17"}, "the last can be 5"),
         ({"show": "mixing", "written": "0-300000000"}, "are no layers"),
         ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
-        ({"show": "walk", "stops": "1"}, "A walk needs two latents"),
-        ({"show": "sum", "terms": "boom"}, "is no sum of seeds"),
+        ({"show": "mixing", "written": "0-1,2-3"}, "2 ranges of layers were given for 3 rows"),
+        ({"show": "walk", "stops": "1"}, "2 seeds at least"),
+        ({"show": "sum", "terms": "1 -"}, "is no sum of seeds"),
         ({"latents": "../x"}, "cannot be used as a"),
         ({"latents": "abcd"}, "There are no latents"),
     ],
@@ -270,6 +271,49 @@ def test_what_cannot_be_is_refused_in_a_sentence(tiny, open_page, address, words
     app = open_page("generate", model=tiny, **address)
     (error,) = app.error
     assert words in error.value
+    only(app.selectbox, "Way of computing")  # every setting is there
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("address", "label", "wrong"),
+    [
+        ({"seeds": "1-2"}, "Seeds", "abc"),
+        ({"show": "truncation", "psis": "0,1"}, "psi, one a column", "0:1:0"),
+        ({"show": "mixing", "written": "0-1"}, "Layers of each row", "5-9"),
+        ({"show": "mixing", "source_psis": "0.5"}, "psi of the sources", "1,2"),
+        ({"show": "walk", "stops": "3,4"}, "Seeds on the way", "3"),
+        ({"show": "sum", "terms": "1 - 2"}, "Sum of seeds", "1 -"),
+    ],
+)
+def test_a_slip_in_a_line_is_said_beneath_it_and_takes_nothing_away(
+    tiny, open_page, address, label, wrong
+):
+    app = open_page("generate", model=tiny, **address)
+    before, link = pictures(app), dict(app.query_params)
+    only(app.text_input, label).set_value(wrong)
+    clean(app.run())
+    (error,) = app.error
+    drawn = [*app.main]
+    assert drawn[drawn.index(error) - 1].label == label
+    assert f"Until then the pictures are of {list(address.values())[-1]}" in plain_text(app)
+    assert np.array_equal(pictures(app), before)
+    assert dict(app.query_params) == link
+    only(app.text_input, label).set_value(list(address.values())[-1])
+    assert not clean(app.run()).error
+
+
+def plain_text(app):
+    return text(app).replace("\\", "")
+
+
+@needs_torch
+def test_latents_that_are_gone_leave_the_settings_and_the_way_back_to_seeds(tiny, open_page):
+    app = open_page("generate", model=tiny, latents="abcd")
+    only(app.slider, "psi, distance from the mean")
+    clean(button(app, "✕ latents abcd").click().run())
+    assert len(pictures(app)) == 18
+    assert not app.error
 
 
 @needs_torch
