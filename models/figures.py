@@ -96,13 +96,22 @@ class Finished:
         return self._pace.get((model.digest, depth, is_preview))
 
 
+def columns_for(count: int, columns: int) -> int:
+    """Return the columns of a grid: those asked for, else a broad one with few empty places."""
+    if columns:
+        return min(columns, count)
+    least, most = math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2.4 * count))
+    return min(range(least, most + 1), key=lambda one: (-count % one, -one))
+
+
 def grid(model: Loaded, latents: Latents, look: Look, *, columns: int) -> Figure:
-    """Return the figure of latents (n, Z) in rows of so many columns.
+    """Return the figure of latents (n, Z) in rows of so many columns; 0: see `columns_for`.
 
     Raises:
         InputError, TooLargeError: See `generate.grid`.
     """
     look = _checked(model, look, len(latents))
+    columns = columns_for(len(latents), columns)
     places: list[int | None] = list(range(len(latents)))
     places += [None] * (-len(latents) % columns)
     rows = [tuple(places[at : at + columns]) for at in range(0, len(places), columns)]

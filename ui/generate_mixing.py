@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import InputError
 from core.text import N_
 from models.catalogue import Entry
-from ui.generate_draw import Labels, draw, said, sheet_download, told
+from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
 from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_input, typed
 from ui.generate_view import GenerateView
 from ui.generate_words import layer_words, strip_html
@@ -23,8 +23,6 @@ _RANGE = "generate-layers"
 
 def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw sources above, destinations on the left, and each destination mixed with each source."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         sources = seeds_input(_("Sources, seeds of the columns"), view, "sources")
@@ -36,25 +34,21 @@ def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         more_settings(entry, view, has_cutoff=False)
     with right:
         layers = _layers(entry, view, len(destinations))
-        size = entry.networks.latent
-        figure = figures.mixing(
-            model, latents.of_seeds(sources, size), latents.of_seeds(destinations, size), layers,
-            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis,
-            destination_psis=own_psis,
-        )  # fmt: skip
-        made = draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
-        said(entry, figure, psi=_("layers {layers} from the sources").format(
-            layers=", ".join(_range_text(one) for one in layers)))  # fmt: skip
         settings = told(
-            "mixing", entry, figure, src=sources, dst=destinations, src_psi=source_psis,
-            dst_psi=own_psis, reading=view.reading if view.written else "ranges",
+            "mixing", model, entry, look_of(view, has_psi=False, has_cutoff=False), src=sources,
+            dst=destinations, src_psi=source_psis, dst_psi=own_psis,
+            reading=view.reading if view.written else "ranges",
             layers=[list(one) for one in layers],
         )  # fmt: skip
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        figure = figure_of(model, settings)
+        draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
+        said(entry, figure, psi=_("layers {layers} from the sources").format(
+            layers=", ".join(_range_text(one) for one in layers)))  # fmt: skip
+        sheet_download(entry, settings, place=st.columns(3)[0])
 
 
 def _layers(entry: Entry, view: GenerateView, rows: int) -> list[tuple[int, ...]]:
-    """Draw the strip of layers and return those that come from the sources, for all rows or each."""
+    """Draw the strip of layers; return those from the sources, for all rows or for each."""
     from models.generate import layers_read
 
     depth = entry.depth if view.depth is None else view.depth

@@ -11,7 +11,7 @@ import streamlit as st
 from models.catalogue import Entry
 from models.generating import psis as psis_of
 from ui import cached_models, charts
-from ui.generate_draw import Labels, draw, said, sheet_download, told
+from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
 from ui.generate_inputs import held, look_of, more_settings, seeds_input, typed
 from ui.generate_models import channels_of
 from ui.generate_view import GenerateView
@@ -29,8 +29,6 @@ _COUNTS = (8, 16, 32, 64, 128, 256)
 
 def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw seeds in rows and psi in columns, the mean marked, and curves beneath."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         seeds = seeds_input(_("Seeds, one a row"), view, "rows")
@@ -48,20 +46,19 @@ def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         more_settings(entry, view)
     with right:
         look = look_of(view, has_psi=False)
-        z = latents.of_seeds(seeds, entry.networks.latent)
-        figure = figures.truncation(model, z, values, look)
+        settings = told("truncation", model, entry, look, seeds=seeds, psis=values)
+        figure = figure_of(model, settings)
         mean = values.index(0.0) if 0.0 in values else None
         above = [f"{psi:g}" if psi else _("0 · mean") for psi in values]
         titles = [_("seed {seed}, psi {psi}").format(seed=seed, psi=f"{psi:g}")
                   for seed in seeds for psi in values]  # fmt: skip
         labels = Labels(above=above, left=[str(seed) for seed in seeds], titles=titles, marked=mean)
-        made = draw(model, entry, figure, labels)
+        draw(model, entry, figure, labels)
         layers = _("all layers") if view.cutoff is None else _("layers below {cutoff}").format(
             cutoff=view.cutoff
         )  # fmt: skip
         said(entry, figure, psi=_("psi moves {layers}").format(layers=layers))
-        settings = told("truncation", entry, figure, seeds=seeds, psis=values)
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        sheet_download(entry, settings, place=st.columns(3)[0])
         if len(values) > 1:
             _measured(model, entry, view, values, look)
 

@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import io
+import pickle
 import re
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from PIL import Image
 from models import catalogue
 from tests.pages.said import button, clean, marked, only, text
 from tests.pages.tiny_model import make_model
-from ui import generate_draw
+from ui import cached_models, generate_draw
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
@@ -230,6 +231,67 @@ def test_a_walk_moves_and_a_sum_is_read(tiny, open_page):
     assert len(pictures(app)) == 4
     assert "− seed 2" in table(app)
     assert "0.5 × seed 3" in table(app)
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"seeds": "1-5", "columns": "2"},
+        {"seeds": "1-5"},
+        {"show": "truncation", "rows": "1,2", "psis": "0,1"},
+        {"show": "mixing", "sources": "1,2", "destinations": "3"},
+        {"show": "walk", "stops": "1,2", "frames": "3"},
+        {"show": "sum", "terms": "1 - 2"},
+        {"show": "depths", "one": "3"},
+    ],
+)
+def test_row_25_a_button_that_saves_a_figure_holds_its_settings_and_no_pictures(
+    tiny, open_page, monkeypatch, address
+):
+    """Row 25: a session's buttons are kept as long as they stand."""
+    from models import exports
+
+    held = {}
+    monkeypatch.setattr(
+        "streamlit.delta_generator.DeltaGenerator.download_button",
+        lambda _place, _label, data, **more: held.update({more["key"]: data}),
+    )
+    app = open_page("generate", model=tiny, **address)
+    assert max(len(pickle.dumps(data)) for data in held.values()) < 4096
+    cached_models.finished.clear()
+    body = held["generate-png"]()
+    sheet = np.asarray(Image.open(io.BytesIO(body)))
+    shown = [one for one in pictures(app) if one.shape == (16, 16, 3)]
+    rows = np.split(sheet, len(sheet) // 16)
+    tiles = [one for row in rows for one in np.split(row, row.shape[1] // 16, axis=1)]
+    kept = {one.tobytes() for one in shown}
+    assert kept <= {one.tobytes() for one in tiles}
+    assert exports.settings_of(body)["look"]["way"] == "exact"
+    if "generate-gif" in held:
+        with Image.open(io.BytesIO(held["generate-gif"]())) as film:
+            assert film.n_frames == 6
+    if "generate-latents" in held:
+        with np.load(io.BytesIO(held["generate-latents"]())) as saved:
+            assert saved["latents"].shape == (5, 8)
+
+
+@needs_torch
+def test_a_grid_of_automatic_columns_opens_as_one(tiny, space, open_page, monkeypatch, tmp_path):
+    from models import catalogue
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView
+
+    held = {}
+    monkeypatch.setattr(
+        "streamlit.delta_generator.DeltaGenerator.download_button",
+        lambda _place, _label, data, **more: held.update({more["key"]: data}),
+    )
+    open_page("generate", model=tiny, seeds="1-6")
+    (tmp_path / "a.png").write_bytes(held["generate-png"]())
+    found = GenerateView(columns=5)
+    restore(catalogue.entry(space.root, tiny), found, tmp_path / "a.png")
+    assert (found.columns, found.seeds) == (0, "1-6")
 
 
 @needs_torch
