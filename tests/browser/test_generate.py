@@ -5,11 +5,13 @@ import importlib.util
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.screen import visiting, wait_settled
+from tests.browser.server import running_server
 from tests.pages.tiny_model import make_model
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
@@ -77,6 +79,28 @@ def test_a_link_gives_the_same_bytes_in_another_session(visit, second, tiny):
     assert sources(second.page) == mine
 
 
+def saved_png(page):
+    with page.expect_download() as started:
+        page.get_by_role("button", name="PNG with its settings").click()
+    return Path(started.value.path()).read_bytes()
+
+
+def test_a_link_gives_the_same_bytes_after_a_restart(browser, tmp_path):
+    """Two sessions of one server and one of the next: the pictures, and the file that is saved."""
+    link = {"show": "mixing", "sources": "1,2", "destinations": "3", "noise": "5", "first": "1"}
+    found, name = [], ""
+    for sessions in (2, 1):
+        with running_server(tmp_path) as started:
+            if not found:
+                name = make_model(started.workspace, size_px=32)
+            for _session in range(sessions):
+                with visiting(browser, started.url) as opened:
+                    page = opened.open("generate", model=name, **link)
+                    found.append((sources(page), saved_png(page)))
+    assert len(found[0][0]) == 5
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_newest_of_many_moves_is_what_stands_there_at_last(visit, second, tiny):
     page = visit.open("generate", model=tiny, seeds="0-35")
     slider = page.get_by_role("slider").first
@@ -89,14 +113,11 @@ def test_the_newest_of_many_moves_is_what_stands_there_at_last(visit, second, ti
     expect(page.locator(".ups-pictures .note")).to_have_count(0)  # no preview is left behind
 
 
-def test_the_png_says_what_it_was_made_of(visit, tiny, tmp_path):
+def test_the_png_says_what_it_was_made_of(visit, tiny):
     from models import exports
 
     page = visit.open("generate", model=tiny, seeds="5,6", psi="0.5")
-    with page.expect_download() as started:
-        page.get_by_role("button", name="PNG with its settings").click()
-    started.value.save_as(tmp_path / "a.png")
-    told = exports.settings_of((tmp_path / "a.png").read_bytes())
+    told = exports.settings_of(saved_png(page))
     assert (told["command"], told["seeds"]) == ("sample", [5, 6])
     assert (told["look"]["psi"], told["look"]["way"]) == (0.5, "exact")
     json.dumps(told)
