@@ -163,7 +163,7 @@ def walk(model: Loaded, latents: Latents, look: Look, *, frames: int) -> Figure:
     """Return the figure of a walk, a row from each latent to the next.
 
     Raises:
-        InputError, TooLargeError: See `generate.walk`.
+        InputError, TooLargeError: See `generate.walk_styles`.
     """
     look = _checked(model, look, frames * len(latents))
     styles = generate.walk_styles(model, latents, look, frames=frames)
@@ -175,7 +175,7 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
     """Return the figure of a sum in one row: its terms, then what comes out.
 
     Raises:
-        InputError, TooLargeError: See `generate.combined`.
+        InputError, TooLargeError: See `generate.sum_styles`.
     """
     look = _checked(model, look, len(latents) + 1)
     terms = generate.styles_of(model, latents, look)

@@ -57,23 +57,24 @@ def test_truncation_and_mixing_are_generates(model):
     assert np.array_equal(figures.sheet(figure, made(model, figure)), expected)
 
 
-def test_walks_and_sums_are_generates(model):
-    figure = figures.walk(model, z(1, 2), Look(psi=0.7), frames=3)
+def test_walks_and_sums_are_pictures_of_their_styles(model):
+    look = Look(psi=0.7)
+    figure = figures.walk(model, z(1, 2), look, frames=3)
     assert figure.cells == ((0, 1, 2), (3, 4, 5))
-    whole = generate.walk(model, z(1, 2), Look(psi=0.7), frames=3)
-    assert np.array_equal(made(model, figure), as_bytes(whole))
+    styles = generate.walk_styles(model, z(1, 2), look, frames=3)
+    assert np.array_equal(made(model, figure), as_bytes(generate.pictures(model, styles, look)))
     figure = figures.combined(model, z(1, 2), [1.0, -1.0], Look())
-    out = generate.combined(model, z(1, 2), [1.0, -1.0], Look())
-    assert np.array_equal(made(model, figure)[2], as_bytes(out))
+    styles = generate.sum_styles(model, z(1, 2), [1.0, -1.0], Look())
+    out = as_bytes(generate.pictures(model, styles, Look()))[0]
+    assert np.array_equal(made(model, figure)[2], out)
 
 
 def test_depths_are_those_whose_colours_were_learnt(model):
     for depth, found in ((1, (0, 1)), (2, (0, 1, 2)), (None, (0, 1, 2))):
         figure = figures.depths(model, z(1)[0], Look(depth=depth))
         assert (figure.depths, figure.look.depth) == (found, found[-1])
-    expected = generate.depths(model, z(1)[0], Look())
-    for picture, wanted in zip(made(model, figure), expected, strict=True):
-        assert np.array_equal(picture, as_bytes(wanted))
+    for depth, picture in enumerate(made(model, figure)):
+        assert np.array_equal(picture, as_bytes(generate.grid(model, z(1), Look(depth=depth)))[0])
     assert figures.sheet(figure, made(model, figure)).shape == (16, 48, 1)
     for depth in (0, 1):
         model.plain.g_synthesis.to_rgb[depth].bias.zero_()
