@@ -115,7 +115,7 @@ def psi_slider(view: GenerateView) -> float:
     found: float = held(
         st.slider, _("psi, distance from the mean"), view, "psi", -2.0, 2.0, step=0.05,
         help=_("0 is the mean picture, 1 the style as it is; less is more usual, negative is its"
-               " opposite."),
+               " opposite. With a cutoff this holds for the layers below it."),
     )  # fmt: skip
     return found
 

@@ -48,8 +48,11 @@ def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         look = look_of(view, has_psi=False)
         settings = told("truncation", model, entry, look, seeds=seeds, psis=values)
         figure = figure_of(model, settings)
-        mean = values.index(0.0) if 0.0 in values else None
-        above = [f"{psi:g}" if psi else _("0 · mean") for psi in values]
+        zero = mean_words(figure.look)
+        # Where some layers stay as they are, each seed has a picture of its own at psi 0.
+        is_mean = 0.0 in values and zero == _("mean")
+        mean = values.index(0.0) if is_mean else None
+        above = [f"{psi:g}" if psi or not zero else f"0 · {zero}" for psi in values]
         titles = [_("seed {seed}, psi {psi}").format(seed=seed, psi=f"{psi:g}")
                   for seed in seeds for psi in values]  # fmt: skip
         labels = Labels(above=above, left=[str(seed) for seed in seeds], titles=titles, marked=mean)
@@ -106,15 +109,26 @@ def _measured(
     places = [place for _row in range(0, len(curves), 3) for place in st.columns(3)]
     for place, curve in zip(places, curves, strict=False):
         place.plotly_chart(
-            psi_chart(curve, values), config=charts.config(), width="stretch",
+            psi_chart(curve, values, mean_words(look)), config=charts.config(), width="stretch",
             key=f"psi-{curve.name}",
         )  # fmt: skip
         place.caption(_sentence(curve, values, len(whole)))
     st.caption(_method(curves))
 
 
-def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
-    """Draw a measure over psi: its mean and the middle eighty of a hundred seeds."""
+def mean_words(look: "Look") -> str:
+    """Write what psi 0 is: the mean, the mean in the layers below the cutoff, or nothing."""
+    assert look.depth is not None
+    if look.cutoff is None or look.cutoff >= 2 * (look.depth + 1):
+        return _("mean")
+    return _("mean below layer {cutoff}").format(cutoff=look.cutoff) if look.cutoff else ""
+
+
+def psi_chart(curve: "Curve", values: list[float], zero: str) -> go.Figure:
+    """Draw a measure over psi: its mean and the middle eighty of a hundred seeds.
+
+    `zero` says what psi 0 is; see `mean_words`.
+    """
     from models.measured import CLASS
 
     titles = {
@@ -139,7 +153,7 @@ def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
     title, unit = titles.get(curve.name, (curve.name.removeprefix(CLASS), _("Share (%)")))
     charts.frame(figure, title=title, x="psi", y=unit, height=260)
     if min(values) <= 0 <= max(values):
-        figure.add_vline(x=0, line={"dash": "dot", "width": 1}, annotation_text=_("mean"))
+        figure.add_vline(x=0, line={"dash": "dot", "width": 1}, annotation_text=zero)
     return figure
 
 

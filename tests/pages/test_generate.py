@@ -182,6 +182,23 @@ def test_truncation_marks_the_mean_and_measures_what_changes(tiny, open_page):
 
 
 @needs_torch
+@pytest.mark.parametrize(("cutoff", "words"), [(2, "0 · mean below layer 2"), (0, ">0<")])
+def test_with_a_cutoff_no_column_is_called_the_mean(tiny, space, open_page, cutoff, words):
+    app = open_page("generate", model=tiny, show="truncation", rows="1-2", psis="0,1",
+                    cutoff=str(cutoff), measured="8")  # fmt: skip
+    found = pictures(app)
+    assert not np.array_equal(found[0], found[2])
+    assert words in table(app)
+    assert "0 · mean<" not in table(app)
+    assert 'class="mean"' not in table(app)
+    clean(next(one for one in app.button if one.label.startswith("Measure 8 seeds")).click().run())
+    assert '"mean"' not in app.get("plotly_chart")[0].proto.spec
+    below = open_page("generate", model=make_model(space.root, name="low", depth=1),
+                      show="truncation", rows="1-2", psis="0,1", cutoff="4")  # fmt: skip
+    assert "0 · mean<" in table(below)  # of the four layers that there are, none stays
+
+
+@needs_torch
 def test_of_classes_shares_are_measured_and_of_unknown_channels_nothing(space, open_page):
     meaning = [{"name": name, "kind": "class", "colour": "#00FF00"} for name in ("a", "<b>", "c")]
     name = make_model(space.root, meaning=meaning)
