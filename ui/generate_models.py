@@ -11,7 +11,7 @@ from core.errors import AppError
 from models import catalogue, imports
 from models.catalogue import Entry
 from models.progressive import size_of_depth
-from models.sets import is_set
+from models.sets import is_set, source_name
 from ui import cached_models
 from ui.choice import distinct
 from ui.errors import plain, shown_errors
@@ -199,7 +199,7 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
         ),
     )
     places[2].metric(
-        _("Trained on"), plain(entry.data) or _("not known"),
+        _("Trained on"), plain(source_name(entry.data)) or _("not known"),
         help=_("Digest of the weights: {digest}").format(digest=entry.digest[:_DIGITS]),
     )  # fmt: skip
 
@@ -242,7 +242,7 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
                 _("Trained to"): f"{size_of_depth(one.depth)} px",
                 _("Metres a pixel"): _metres_text(one),
                 _("A pixel holds"): scale_words(metres_at(one, one.depth, None)) or "–",
-                _("Trained on"): one.data or "–",
+                _("Trained on"): source_name(one.data) or "–",
                 _("Licence"): str(one.card.get("licence", "–")),
                 _("Digest"): one.digest[:_DIGITS],
             }

@@ -533,6 +533,18 @@ def test_a_model_that_comes_with_the_program_is_there_at_the_first_visit(open_pa
 
 
 @needs_torch
+@pytest.mark.parametrize("path", ["/srv/secret/chips.npy", "C:\\secret\\chips.npy"])
+def test_of_a_file_that_a_model_learned_from_its_name_alone_is_said(space, open_page, path):
+    name = make_model(space.root, source_of_data=path.replace("\\\\", "\\"))
+    app = open_page("generate", model=name, seeds="1", picture="0")
+    words = text(app) + str([one.value for one in app.metric])
+    app = open_page("generate", model=name, show="models")
+    words += app.dataframe[0].value.to_string()
+    assert words.count("chips.npy") >= 2
+    assert "secret" not in words
+
+
+@needs_torch
 def test_depths_say_from_which_to_which_size_their_pictures_are(tiny, open_page):
     app = open_page("generate", model=tiny, show="depths")
     assert "3 pictures of 4–16 px" in text(app)
