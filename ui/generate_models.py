@@ -138,7 +138,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
 
     def turned() -> None:
         view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
-        view.depth, view.alpha, view.picture = None, None, None
+        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
 
     draw_showing(
         chosen.id, left.selectbox, _("Model"), list(titles), key=_MODEL, on_change=turned,
@@ -150,7 +150,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
 
     def stepped() -> None:
         view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
-        view.depth, view.alpha, view.picture = None, None, None
+        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
 
     draw_showing(
         int(chosen.id.rpartition("/")[2]), right.selectbox, _("Step"), steps[::-1], key=_STEP,

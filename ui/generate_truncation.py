@@ -14,7 +14,7 @@ from ui import cached_models, charts
 from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
 from ui.generate_inputs import held, look_of, more_settings, seeds_input, typed
 from ui.generate_models import channels_of
-from ui.generate_view import GenerateView
+from ui.generate_view import MEASURED, GenerateView
 from ui.language import _
 from ui.quantities import left_text, share_text
 from ui.theme import ACCENT
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from models.generate import Look
     from models.loaded import Loaded
     from models.measured import Curve
-
-_COUNTS = (8, 16, 32, 64, 128, 256)
 
 
 def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
@@ -36,11 +34,8 @@ def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             _("psi, one a column"), view, "psis", psis_of, max_chars=120,
             help=_("From:to:step with both ends, such as -1:1:0.2, or a list: -1,0,0.7."),
         )  # fmt: skip
-        counts = {count: str(count) for count in _COUNTS}
-        if view.measured not in counts:
-            view.measured = 32
         held(
-            st.select_slider, _("Seeds to measure with"), view, "measured", options=list(_COUNTS),
+            st.select_slider, _("Seeds to measure with"), view, "measured", options=list(MEASURED),
             help=_("The curves beneath are measured on the pictures of so many seeds."),
         )  # fmt: skip
         more_settings(entry, view)

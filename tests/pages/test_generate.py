@@ -45,6 +45,11 @@ def view(app):
     return app.session_state["app_state"].generate
 
 
+def address(app):
+    found = app.query_params.items()
+    return {name: values[0] if isinstance(values, list) else values for name, values in found}
+
+
 def table(app):
     return next(one.proto.body for one in app.get("html") if "ups-pictures" in one.proto.body)
 
@@ -134,8 +139,7 @@ def test_what_is_changed_stands_in_the_address_and_restores_the_pixels(tiny, ope
     only(app.slider, "psi, distance from the mean").set_value(-0.5)
     clean(app.run())
     changed = pictures(app)
-    link = {name: values[0] if isinstance(values, list) else values
-            for name, values in app.query_params.items()}  # fmt: skip
+    link = address(app)
     assert link["psi"] == "-0.5"
     assert (link["way"], link["depth"], link["alpha"]) == ("exact", "2", "1")
     assert len(link["digest"]) == 16
@@ -429,6 +433,24 @@ def test_numbers_of_a_link_that_no_input_could_show_are_brought_into_range(tiny,
     assert view(app).psi == 2.0
     clean(open_page("generate", model=tiny, show="depths", one="9999999999"))
     clean(open_page("generate", model=tiny, show="walk", frames="999", stops="1,2"))
+
+
+@needs_torch
+def test_what_a_link_asks_for_and_cannot_have_is_said_in_a_sentence(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="1", psi="9999", depth="77", cutoff="99",
+                    way="boom", noise="3")  # fmt: skip
+    (warning,) = app.warning
+    said = warning.value.replace("\\", "")
+    assert "asks for psi=9999, depth=77, way=boom, which" in said
+    assert "psi=2, depth=2, way=exact instead" in said
+    only(app.slider, "psi, distance from the mean").set_value(1.5)
+    (warning,) = clean(app.run()).warning
+    assert "psi" not in warning.value
+    link = address(app)
+    assert not open_page("generate", **link).warning
+    app = open_page("generate", model=tiny, show="mixing", first="1", last="88", psi="9")
+    assert "last=88, which" in app.warning[0].value
+    assert not open_page("generate", model=tiny, seeds="1", psi="0.70", alpha="1.0").warning
 
 
 @needs_torch
