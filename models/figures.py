@@ -25,9 +25,9 @@ from models.generate import Look, Styles
 from models.latents import Latents
 from models.loaded import Loaded
 from models.progressive import size_of_depth
+from models.synthesis import Colours
 
 Picture = NDArray[np.uint8]
-_PREVIEW_LEAST_PX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Figure:
     cells: tuple[tuple[int | None, ...], ...]
     """Rows of numbers of pictures; None: an empty place."""
     look: Look
+    colours: Colours | None = None
+    """Of a preview."""
 
     def __len__(self) -> int:
         return len(self.styles)
@@ -202,28 +204,6 @@ def trained_depths(model: Loaded) -> list[int]:
     return [at for at in range(model.depth + 1) if bool(colours[at].bias.any())] or [model.depth]
 
 
-def preview(
-    model: Loaded, figure: Figure, finished: Finished, *, most_px: int = 32
-) -> Figure | None:
-    """Return a quicker figure that looks alike: of 16 px to `most_px`, in the quickest format.
-
-    To be looked at while something moves, never to be kept: these are not the pictures. None where
-    it would gain little: no smaller depth was trained, or its pictures were seen to take more than
-    half as long.
-    """
-    small = [
-        at for at in trained_depths(model) if _PREVIEW_LEAST_PX <= size_of_depth(at) <= most_px
-    ]
-    depths = tuple(max((one for one in small if one < at), default=at) for at in figure.depths)
-    if any(one == at for one, at in zip(depths, figure.depths, strict=True)):
-        return None
-    paces = [finished.seconds(model, at) for at in figure.depths]
-    quick = [finished.seconds(model, at, is_preview=True) for at in depths]
-    if sum(one or 0 for one in quick) > sum(one or math.inf for one in paces) / 2:
-        return None
-    return replace(figure, depths=depths, look=replace(figure.look, way="preview"))
-
-
 def check_room(model: Loaded, figure: Figure, finished: Finished) -> None:
     """Refuse a figure that cannot be kept as a whole: it would be made anew at every look.
 
@@ -270,7 +250,8 @@ def drawn(
         depth = figure.depths[at]
         began = time.perf_counter()
         look = replace(figure.look, depth=depth, alpha=_alpha(figure, depth))
-        made = generate.as_bytes(generate.pictures(model, figure.styles[at : at + 1], look))[0]
+        one = figure.styles[at : at + 1]
+        made = generate.as_bytes(generate.pictures(model, one, look, colours=figure.colours))[0]
         finished.took(model, depth, time.perf_counter() - began, is_preview=is_preview)
         if not is_preview:
             finished.put(picture_key(model, figure, at), made)

@@ -21,6 +21,7 @@ from models.latents import MOST_LATENTS, Latents, of_seeds
 from models.loaded import Loaded
 from models.progressive import size_of_depth
 from models.style_config import STYLE_SIZES
+from models.synthesis import Colours
 
 Pictures = NDArray[np.float32]
 Styles = NDArray[np.float32]
@@ -154,13 +155,16 @@ def moved(
     return out
 
 
-def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
+def pictures(
+    model: Loaded, styles: Styles, look: Look, *, colours: Colours | None = None
+) -> Pictures:
     """Return the pictures (n, C, H, W) of styles (n, L, S).
 
     Args:
         model: The generator.
         styles: One a layer.
         look: psi and cutoff are not looked at: styles have them already.
+        colours: Of a preview; None: the depth's own.
 
     Raises:
         InputError: More pictures than one call may make, or a depth that the model has not.
@@ -181,7 +185,7 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
             else:
                 picture = maker.picture(
                     style, noise, depth=look.depth, alpha=look.alpha, kept=model.kept,
-                    kept_as=kept_as,
+                    kept_as=kept_as, colours=colours,
                 )  # fmt: skip
         out[number] = picture.cpu().numpy()
     return out

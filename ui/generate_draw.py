@@ -65,7 +65,7 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
         InputError: It has more pictures than a page shows.
         TooLargeError: They take more room than there is for finished pictures.
     """
-    from models import figures
+    from models import figures, previews
 
     if len(figure) > MOST_PAGE:
         raise InputError(
@@ -83,10 +83,11 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
         made = dict(figures.drawn(model, figure, finished))
     else:
         made = _in_time(model, entry, figure, labels, place, line, missing=missing, needed=needed)
-    pictures = [made[at] for at in range(len(figure))]
     place.html(table_html(_table(entry, figure, made, labels)))
     line.empty()
-    return pictures
+    if needed > PREVIEW_FROM_S:
+        previews.learn(model, figure, made)
+    return [made[at] for at in range(len(figure))]
 
 
 def _in_time(
@@ -94,14 +95,14 @@ def _in_time(
     missing: list[int], needed: float,
 ) -> dict[int, "Picture"]:  # fmt: skip
     """Make a figure that takes time, a preview first; what is finished is shown as it comes."""
-    from models import figures
+    from models import figures, previews
 
     finished = cached_models.finished()
     known = [at for at in range(len(figure)) if at not in set(missing)]
     made = dict(figures.drawn(model, figure, finished, only=known))
     rough, note = {}, ""
     most_px = 16 if needed > COARSE_FROM_S else 32
-    quick = figures.preview(model, figure, finished, most_px=most_px)
+    quick = previews.preview(model, figure, finished, most_px=most_px)
     if quick is not None:
         for at, picture in figures.drawn(model, quick, finished, only=missing):
             rough[at] = picture

@@ -115,7 +115,7 @@ def test_the_grid_shows_the_very_pixels_of_its_seeds(tiny, space, open_page):
 def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
     space, open_page, monkeypatch, size
 ):
-    """With a preview (32 px) and without one (16 px)."""
+    """With a preview (32 px, after the first figure) and without one (16 px)."""
     monkeypatch.setattr("ui.generate_draw.PREVIEW_FROM_S", -1.0)
     monkeypatch.setattr("ui.generate_draw._PAINT_S", 0.0)
     name = make_model(space.root, size_px=size)
@@ -125,11 +125,14 @@ def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
         "ui.generate_draw._table",
         lambda *rest: shown.append(sorted(len(one[0]) for one in rest[2].values())) or inner(*rest),
     )
-    app = open_page("generate", model=name, seeds="1-3", psi="0.5")
-    wanted = expected(space.root, name, [1, 2, 3], psi=0.5)
-    assert np.array_equal(pictures(app), wanted)
-    first = {16: [], 32: [16, 16, 16]}[size]
-    assert (shown[0], shown[-1]) == (first, [size] * 3)
+    app = open_page("generate", model=name, seeds="0-7", psi="0.6")
+    assert (shown[0], shown[-1]) == ([], [size] * 8)
+    shown.clear()
+    only(app.slider, "psi, distance from the mean").set_value(0.5)
+    clean(app.run())
+    assert np.array_equal(pictures(app), expected(space.root, name, range(8), psi=0.5))
+    first = {16: [], 32: [16] * 8}[size]
+    assert (shown[0], shown[-1]) == (first, [size] * 8)
     assert "Preview" not in table(app)
 
 
