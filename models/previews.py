@@ -21,7 +21,7 @@ from models.synthesis import Colours
 
 SIZES_PX = (16, 32)
 """Of previews."""
-_LEAST, _MOST = 8, 24
+_LEAST, _MOST = 8, 16
 """Finished pictures that colours are fitted to: of fewer they come out wrong."""
 _ROWS = 8192
 """Places of them that are looked at."""
@@ -39,14 +39,9 @@ def preview(
     as long as those of the figure.
     """
     full = figure.depths[0]
-    known = [
-        small
-        for small in _small_depths(figure)
-        if (full, small) in model.colours and size_of_depth(small) <= most_px
-    ]
-    if not known:
+    small = _small_depth(figure, most_px)
+    if small is None or (full, small) not in model.colours:
         return None
-    small = known[-1]
     quick = finished.seconds(model, small, is_preview=True) or 0
     if quick > (finished.seconds(model, full) or math.inf) / 2:
         return None
@@ -58,24 +53,27 @@ def preview(
     )
 
 
-def learn(model: Loaded, figure: Figure, pictures: Mapping[int, Picture]) -> None:
-    """Fit the colours of previews to finished pictures of a figure, where that was not done yet.
+def learn(
+    model: Loaded, figure: Figure, pictures: Mapping[int, Picture], *, most_px: int = SIZES_PX[-1]
+) -> None:
+    """Fit the colours of a preview to finished pictures of a figure, where that was not done yet.
 
-    Nothing is done with fewer than eight, or where a figure has pictures of several sizes.
+    It takes about as long as sixteen pictures of the preview. Nothing is done with fewer than
+    eight, or where a figure has pictures of several sizes.
     """
-    if len(pictures) < _LEAST:
+    small = _small_depth(figure, most_px)
+    if len(pictures) < _LEAST or small is None or (figure.depths[0], small) in model.colours:
         return
     numbers = sorted(pictures)[:: max(1, len(pictures) // _MOST)][:_MOST]
-    for small in _small_depths(figure):
-        key = figure.depths[0], small
-        if key not in model.colours:
-            model.colours[key] = _fitted(model, figure, {at: pictures[at] for at in numbers}, small)
+    found = _fitted(model, figure, {at: pictures[at] for at in numbers}, small)
+    model.colours[figure.depths[0], small] = found
 
 
-def _small_depths(figure: Figure) -> list[int]:
+def _small_depth(figure: Figure, most_px: int) -> int | None:
     if len(set(figure.depths)) > 1:
-        return []
-    return [at for at in range(figure.depths[0]) if size_of_depth(at) in SIZES_PX]
+        return None
+    sizes = [px for px in SIZES_PX if px <= most_px]
+    return max((at for at in range(figure.depths[0]) if size_of_depth(at) in sizes), default=None)
 
 
 def _fitted(model: Loaded, figure: Figure, pictures: Mapping[int, Picture], small: int) -> Colours:

@@ -86,8 +86,12 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
     place.html(table_html(_table(entry, figure, made, labels)))
     line.empty()
     if needed > PREVIEW_FROM_S:
-        previews.learn(model, figure, made)
+        previews.learn(model, figure, made, most_px=_preview_px(needed))
     return [made[at] for at in range(len(figure))]
+
+
+def _preview_px(needed: float) -> int:
+    return 16 if needed > COARSE_FROM_S else 32
 
 
 def _in_time(
@@ -101,8 +105,7 @@ def _in_time(
     known = [at for at in range(len(figure)) if at not in set(missing)]
     made = dict(figures.drawn(model, figure, finished, only=known))
     rough, note = {}, ""
-    most_px = 16 if needed > COARSE_FROM_S else 32
-    quick = previews.preview(model, figure, finished, most_px=most_px)
+    quick = previews.preview(model, figure, finished, most_px=_preview_px(needed))
     if quick is not None:
         for at, picture in figures.drawn(model, quick, finished, only=missing):
             rough[at] = picture

@@ -1,5 +1,7 @@
 """The part of the Generate page that is drawn anew while something moves, and its address."""
 
+from typing import TYPE_CHECKING
+
 import streamlit as st
 
 from models.catalogue import Entry
@@ -11,6 +13,9 @@ from ui.generate_truncation import truncation_panel
 from ui.generate_view import GenerateView, address_of, bent_now, fit, resolved
 from ui.language import _
 from ui.state import app_state, draw_showing, widget_value, write_address
+
+if TYPE_CHECKING:
+    from streamlit.delta_generator import DeltaGenerator
 
 _SHOWN = "generate-shown"
 _PANELS = {
@@ -42,6 +47,21 @@ def view_choice(view: GenerateView) -> None:
         view.shown, st.segmented_control, _("Show"), list(views), key=_SHOWN, on_change=chosen,
         required=True, label_visibility="collapsed", format_func=lambda name: views[name],
     )  # fmt: skip
+
+
+def part_place(view: GenerateView) -> "DeltaGenerator":
+    """Return the place of the chosen part, emptied first where another one was drawn there.
+
+    Else what that one left would stand among the new until the figure is finished.
+    """
+    if view.drawn == view.shown:
+        return st.container()
+    view.drawn = view.shown
+    place = st.empty()
+    # Of two containers of one kind at one place Streamlit keeps what stands in the first, and of
+    # an emptying between them it tells the browser nothing: one of another kind stands between.
+    place.expander("")
+    return place.container()
 
 
 @st.fragment

@@ -91,6 +91,8 @@ class GenerateView:
     read: dict[str, str] = field(default_factory=dict)
     """Of each typed line by its name what the pictures are made of: itself, or where it cannot be
     read the last that could."""
+    drawn: str = field(default="", compare=False)
+    """The part that was drawn last."""
     asked: dict[str, str] = field(default_factory=dict, compare=False)
     """What a link says, until it was brought into what the model has."""
     bent: dict[str, tuple[str, str]] = field(default_factory=dict)

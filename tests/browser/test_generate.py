@@ -147,6 +147,26 @@ def test_every_part_can_be_left_for_the_next(visit, tiny):
     expect(page.get_by_text("layers 0–3 from the sources")).to_be_visible()
 
 
+def test_a_part_that_is_left_is_gone_at_once(visit, tiny):
+    """However long the figure of the next one takes."""
+    page = visit.open("generate", model=tiny)
+    expect(page.get_by_text("Closest real places of")).to_be_visible()
+    page.evaluate(
+        """() => {
+            window.mixed = 0;
+            new MutationObserver(() => {
+                const text = document.body.innerText;
+                if (text.includes("Seeds, one a row") && text.includes("Closest real places of")) {
+                    window.mixed += 1;
+                }
+            }).observe(document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+    page.locator("[data-testid=stButtonGroup] button", has_text="Truncation").click()
+    expect(page.get_by_text("psi moves all layers")).to_be_visible()
+    assert page.evaluate("window.mixed") == 0
+
+
 def test_a_walk_moves_from_frame_to_frame(visit, tiny):
     """Four seeds and two frames each: of the four by two places it is seen at several."""
     page = visit.open("generate", model=tiny, show="walk", stops="0-3", frames="2")

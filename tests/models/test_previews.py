@@ -26,9 +26,9 @@ def grid(model, seeds, **look):
     return figures.grid(model, z, Look(**look), columns=0)
 
 
-def learnt(model, seeds):
+def learnt(model, seeds, **more):
     figure = grid(model, seeds)
-    previews.learn(model, figure, dict(figures.drawn(model, figure, Finished())))
+    previews.learn(model, figure, dict(figures.drawn(model, figure, Finished())), **more)
 
 
 def test_there_is_no_preview_until_eight_pictures_were_finished(model):
@@ -72,7 +72,7 @@ def test_previews_have_the_colours_of_the_pictures(size_px, most):
     """
     entry = next(one for one in catalogue.entries(catalogue.SHIPPED) if "aerial" in one.id)
     model = loaded.load(entry.folder)
-    learnt(model, range(24))
+    learnt(model, range(16), most_px=size_px)
     figure = grid(model, range(100, 112))
     side = 64 // size_px
     whole = np.stack([one for _, one in figures.drawn(model, figure, Finished())])
