@@ -27,10 +27,8 @@ if not found:
     no_models()
 view_choice(view)
 chosen = chosen_model(found, view)
-left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
-with left:
+with st.container(horizontal=True, vertical_alignment="center"):
     model_choice(found, chosen, view)
-with right:
     model_figures(chosen, view)
 
 # Call and outputs
