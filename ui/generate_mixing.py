@@ -10,7 +10,7 @@ from models.catalogue import Entry
 from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
 from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_input, typed
 from ui.generate_view import GenerateView
-from ui.generate_words import layer_words, strip_html
+from ui.generate_words import strip_html
 from ui.language import _
 from ui.state import draw_showing, widget_value
 
@@ -61,11 +61,14 @@ def _layers(entry: Entry, view: GenerateView, rows: int) -> list[tuple[int, ...]
             view.first, view.last = int(found[0]), int(found[1])
             view.written = ""
 
-    draw_showing(
-        (view.first, view.last), st.select_slider,
-        _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
-        on_change=moved, format_func=lambda at: layer_words(entry, at, view.metres),
-    )  # fmt: skip
+    # Each number of the slider stands above its box of the strip, which says what it means.
+    _left, middle, _right = st.columns([0.5, count - 1, 0.5], gap=None)
+    with middle:
+        draw_showing(
+            (view.first, view.last), st.select_slider,
+            _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
+            on_change=moved,
+        )  # fmt: skip
 
     def read(text: str) -> list[tuple[int, ...]]:
         if not text.strip():

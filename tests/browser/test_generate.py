@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.screen import visiting, wait_settled
+from tests.browser.screen import NARROW, WIDE, visiting, wait_settled
 from tests.browser.server import running_server
 from tests.pages.tiny_model import make_model
 
@@ -145,6 +145,26 @@ def test_every_part_can_be_left_for_the_next(visit, tiny):
     page.locator("[data-testid=stButtonGroup] button", has_text="Mixing").click()
     page.wait_for_function("location.search.includes('show=mixing')")
     expect(page.get_by_text("layers 0–3 from the sources")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1400", "900"])
+def test_each_end_of_the_range_of_layers_stands_above_its_box(visit, tiny, size):
+    page = visit.open("generate", model=tiny, show="mixing", first="1", last="6")
+    boxes = page.locator(".ups-strip b").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(one => (one.left + one.right) / 2)"
+    )
+    ends = page.locator(".st-key-generate-layers [data-testid=stSliderThumbValue]").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(one => (one.left + one.right) / 2)"
+    )
+    assert ends == pytest.approx([boxes[1], boxes[6]], abs=8)
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1400", "900"])
+def test_the_name_of_a_model_is_read_whole(visit, size):
+    page = visit.open("generate", model="shipped/aerial-64")
+    name = page.get_by_label("Model", exact=True).first
+    assert "comes with the program" in name.input_value()
+    assert name.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
 def test_a_part_that_is_left_is_gone_at_once(visit, tiny):

@@ -231,8 +231,8 @@ def test_mixing_labels_its_layers_in_metres_and_swaps_them(tiny, space, open_pag
     assert len(found) == 5
     assert np.array_equal(found[3:], found[:2])  # all layers: the sources themselves
     strip = next(one.proto.body for one in app.get("html") if "ups-strip" in one.proto.body)
-    assert "4 px · 8 m" in strip
-    assert "16 px · 2 m" in strip
+    assert "4\xa0px · 8\xa0m" in strip
+    assert "16\xa0px · 2\xa0m" in strip
     assert "cars" in strip
     app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
                     source_psis="1", destination_psis="1", written="0-5",
