@@ -4,7 +4,7 @@ One `AppState` a browser session: ids and small values, never arrays. The addres
 must restore: area, page, layers, style, point, language.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,8 +228,18 @@ def write_address(**values: str) -> None:
 
 
 def widget_value(key: str, default: Any = None) -> Any:
-    """Return the value of a widget by its key."""
-    return st.session_state.get(key, default)
+    """Return the value of a widget by its key.
+
+    The browser tells the words of an option. Where these have changed since it drew them (a run's
+    state, the language), Streamlit hands them on as they are; they are read as what they meant.
+    """
+    found = st.session_state.get(key, default)
+    options, words = st.session_state.get(_WORDS, {}).get(key, ((), {}))
+
+    def meant(one: Any) -> Any:
+        return words.get(one, one) if isinstance(one, str) and one not in options else one
+
+    return type(found)(map(meant, found)) if isinstance(found, list | tuple) else meant(found)
 
 
 def set_widget(key: str, value: Any) -> None:
@@ -242,6 +252,8 @@ def set_widget(key: str, value: Any) -> None:
         st.session_state[key] = value
 
 
+_WORDS = "words_of_options"
+_MOST_WORDS = 2000
 _DEFAULT_OF = {"selectbox": "index", "segmented_control": "default", "multiselect": "default"}
 
 
@@ -252,12 +264,23 @@ def draw_showing(value: Any, widget: Callable[..., Any], *args: Any, key: str, *
     where another run of the page begins before that; the widget then showed its first option, and
     told it back as the user's choice.
     """
+    if "format_func" in more:
+        _keep_words(key, args[1], more["format_func"])
     set_widget(key, value)
     name = _DEFAULT_OF.get(widget.__name__, "value")
     if name == "index":
         options = list(args[1])
         value = options.index(value) if value in options else None
     return widget(*args, key=key, **{name: value}, **more)
+
+
+def _keep_words(key: str, options: Iterable[Any], words_of: Callable[[Any], str]) -> None:
+    """Remember what the words of a widget's options mean, those that it had before among them."""
+    kept = st.session_state.setdefault(_WORDS, {})
+    now = {words_of(one): one for one in options}
+    _, before = kept.get(key, ((), {}))
+    words = before | now
+    kept[key] = (tuple(options), words if len(words) <= _MOST_WORDS else now)
 
 
 def style_text(view: MapView) -> str:

@@ -33,6 +33,10 @@ _STEP, _PANEL = "train-step", "train-panel"
 def watched_run(found: runs.Run) -> None:
     """Draw the monitor of a run; while it runs, what is new appears by itself."""
     every = _DRAWS_EVERY_S if found.is_active else None
+    if found.is_active:
+        # Drawn anew every two seconds: where the training leaves the app little of the processor,
+        # Streamlit would fade the whole page each time.
+        st.html('<style>[data-stale="true"] { opacity: 1 !important; transition: none; }</style>')
     st.fragment(_monitor, run_every=every)(found.id)
 
 

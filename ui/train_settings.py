@@ -273,7 +273,7 @@ def _engine(key: str, *, has_exact: bool = True) -> dict[str, Any]:
         setting_words("precision"), precisions, place=boxes[1], key=f"{key}-precision"
     )
     threads = boxes[2].number_input(
-        _("Threads at most (0: the program's setting)"), 0, 1024, 0, key=f"{key}-threads"
+        _("Threads at most (0: all cores but one)"), 0, 1024, 0, key=f"{key}-threads"
     )
     is_exact = has_exact and st.checkbox(
         setting_words("exact"), key=f"{key}-exact",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
+from core.settings import settings
 from models import checkpoint, resuming, runs, worker
 from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
@@ -547,3 +548,21 @@ def test_a_killed_run_changes_the_signature(root, tmp_path):
     before = runs.signature(root)
     kill(folder)
     assert runs.signature(root) != before
+
+
+def test_a_run_leaves_one_core_to_others_unless_it_is_told_how_many(tmp_path, monkeypatch):
+    import torch
+
+    def threads_of(allowed, wanted):
+        monkeypatch.setenv("URBAN_PATTERN_THREADS", str(allowed))
+        settings.cache_clear()
+        worker.check(replace(run_config(tmp_path), threads=wanted))
+        return torch.get_num_threads()
+
+    try:
+        assert (threads_of(1, None), threads_of(4, None)) == (1, 3)
+        assert (threads_of(4, 2), threads_of(4, 99)) == (2, 4)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+        torch.set_num_threads(1)

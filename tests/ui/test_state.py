@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from ui.state import draw_showing
+from ui.state import draw_showing, widget_value
 
 
 def test_a_widget_holds_its_value_as_default_as_well():
@@ -72,3 +72,20 @@ def test_a_value_that_is_no_option_leaves_a_box_empty(monkeypatch):
     box.selectbox.__name__ = "selectbox"
     draw_showing("gone", box.selectbox, "Layer", ["a"], key="box")
     assert seen["index"] is None
+
+
+def test_words_that_have_changed_since_they_were_drawn_are_read_as_what_they_meant(monkeypatch):
+    """A run ends while its line is on the screen: the browser tells the line that it had."""
+    monkeypatch.setattr(st, "session_state", {})
+
+    def selectbox(*_args, **_more):
+        pass
+
+    for words in ({"r1": "Roofs, running"}, {"r1": "Roofs, done", "r2": "r1"}):
+        draw_showing("r1", selectbox, "Run", list(words), key="run", format_func=words.get)
+    told = {"Roofs, running": "r1", "Roofs, done": "r1", "r1": "r1", "r2": "r2", "other": "other"}
+    for text, meant in told.items():
+        st.session_state["run"] = text
+        assert widget_value("run") == meant
+    st.session_state["run"] = ["Roofs, running", "r2"]
+    assert widget_value("run") == ["r1", "r2"]
