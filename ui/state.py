@@ -234,7 +234,8 @@ def widget_value(key: str, default: Any = None) -> Any:
     state, the language), Streamlit hands them on as they are; they are read as what they meant.
     """
     found = st.session_state.get(key, default)
-    options, words = st.session_state.get(_WORDS, {}).get(key, ((), {}))
+    now, words = st.session_state.get(_WORDS, {}).get(key, ({}, {}))
+    options = list(now.values())
 
     def meant(one: Any) -> Any:
         return words.get(one, one) if isinstance(one, str) and one not in options else one
@@ -265,7 +266,7 @@ def draw_showing(value: Any, widget: Callable[..., Any], *args: Any, key: str, *
     told it back as the user's choice.
     """
     if "format_func" in more:
-        _keep_words(key, args[1], more["format_func"])
+        follow_words(key, args[1], more["format_func"])
     set_widget(key, value)
     name = _DEFAULT_OF.get(widget.__name__, "value")
     if name == "index":
@@ -274,13 +275,27 @@ def draw_showing(value: Any, widget: Callable[..., Any], *args: Any, key: str, *
     return widget(*args, key=key, **{name: value}, **more)
 
 
-def _keep_words(key: str, options: Iterable[Any], words_of: Callable[[Any], str]) -> None:
-    """Remember what the words of a widget's options mean, those that it had before among them."""
+def follow_words(key: str, options: Iterable[Any], words_of: Callable[[Any], str]) -> None:
+    """Let a widget keep its choice where the words of its options change: before it is drawn.
+
+    What the words meant at its last drawing is remembered too. A choice whose words are others now
+    is set, so that the browser shows and tells the new ones.
+    """
     kept = st.session_state.setdefault(_WORDS, {})
     now = {words_of(one): one for one in options}
-    _, before = kept.get(key, ((), {}))
+    last, before = kept.get(key, ({}, {}))
+    chosen = widget_value(key)
     words = before | now
-    kept[key] = (tuple(options), words if len(words) <= _MOST_WORDS else now)
+    kept[key] = (now, words if len(words) <= _MOST_WORDS else now)
+    options = list(now.values())
+    if chosen not in options or not last:
+        return
+    if now.get(_words(last, chosen)) != chosen or st.session_state[key] != chosen:
+        st.session_state[key] = chosen
+
+
+def _words(words: dict[str, Any], chosen: Any) -> str:
+    return next((text for text, one in words.items() if one == chosen), "")
 
 
 def style_text(view: MapView) -> str:
