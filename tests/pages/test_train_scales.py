@@ -43,8 +43,8 @@ def test_the_monitor_says_what_is_trained_at_the_sliders_step(run, open_page):
     shown = metrics(clean(app.run()))
     assert shown["Trains pictures of"] == "8 px"
     assert shown["Metres a pixel"] == "8"
-    assert shown["Newest layers"] == "50%"
-    assert "of the same 16 latents · 8 px · 8 m a pixel · newest layers 50% in" in text(app)
+    assert shown["Newest layers"] == "83%"
+    assert "of the same 16 latents · 8 px · 8 m a pixel · newest layers 83% in" in text(app)
 
 
 def test_real_chips_beside_generated_ones_have_as_many_metres_a_pixel(run, open_page, monkeypatch):
