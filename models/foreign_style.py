@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.text import N_
+from models.progressive import size_of_depth
 from models.style_config import SMALLEST, StyleNetworks
 from models.stylegan import StyleDiscriminator, StyleGenerator
 
@@ -136,6 +137,7 @@ def _generator(
     }
     if named:
         facts["epoch"] = int(named[3])
+    _check_picture(network, facts["depth"], name)
     what = N_("StyleGAN generator")
     if is_shadow or is_average:
         what = N_("StyleGAN generator, moving average")
@@ -225,6 +227,20 @@ def _fill(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
             name=name, wrong=", ".join(sorted(broken)[:3]),
         )  # fmt: skip
     network.load_state_dict(weights)
+
+
+def _check_picture(network: StyleGenerator, depth: int, name: str) -> None:
+    """Make the picture of the mean style: of numbers that are too large black ones would come."""
+    sides = [size_of_depth(at // 2) for at in range(network.config.layers)]
+    styles = network.truncation.avg_latent.expand(1, network.config.layers, -1)
+    with torch.inference_mode():
+        made = network.g_synthesis(
+            styles, [torch.zeros(1, 1, side, side) for side in sides[: 2 * depth + 2]], depth=depth
+        )
+    if not made.isfinite().all():
+        raise InputError(
+            N_("{name} makes no pictures: its weights are too large to compute with."), name=name
+        )
 
 
 def _unknown(name: str, wrong: list[str]) -> InputError:

@@ -20,7 +20,7 @@ from models.foreign_style import mean_style
 from models.style_config import StyleNetworks
 from models.style_task import fixed_noises
 from models.stylegan import StyleGenerator
-from models.synthesis import Kept, QuickGenerator
+from models.synthesis import Colours, Kept, QuickGenerator
 
 _NOISES = 8
 _Key = tuple[str, int, float]
@@ -42,6 +42,8 @@ class Loaded:
     """Held while a picture is made: sessions take turns, so that threads stay bounded."""
     given_noises: list[Tensor] | None = None
     """Noise that stands in for that of every seed, where somebody brought their own."""
+    colours: dict[tuple[int, int], Colours] = field(default_factory=dict)
+    """Of previews, by the depth of the pictures and their own; see `previews.learn`."""
     _preview: QuickGenerator | None = None
     _noises: OrderedDict[int, list[Tensor]] = field(default_factory=OrderedDict)
     _filling: threading.Lock = field(default_factory=threading.Lock)

@@ -12,6 +12,7 @@ from core.chips.display import to_pictures
 from core.chips.sets import ChipSet
 from core.workspace import Area
 from models.catalogue import Entry
+from models.sets import source_name
 from ui import cached_chips, cached_models
 from ui.errors import plain, shown_errors
 from ui.frame import all_areas
@@ -77,7 +78,7 @@ def _missing_words(entry: Entry) -> str:
             "The chips called {name} in this workspace are not those that this model was trained"
             " on: they were cut anew, or are of another place."
         )
-    return text.format(name=plain(entry.data) or _("not known"))
+    return text.format(name=plain(source_name(entry.data)) or _("not known"))
 
 
 def _is_asked(view: GenerateView, picture: "Picture") -> bool:

@@ -5,11 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from core import intake
+from core.text import filled
 from models import runs
 from models.config import Row, RunConfig
-from models.progressive import corrected, depth_of_fit, size_of_depth
+from models.progressive import corrected, size_of_depth
 from models.scales import Image, by_depth, row_of
-from models.style_config import StyleAdversary, StyleNetworks
 from ui import cached
 from ui.errors import plain
 from ui.language import _
@@ -56,6 +56,22 @@ def scale_words(seen: Seen) -> str:
     return " · ".join(["", *parts, *_fading(row)])
 
 
+def real_at_scale(seen: Seen) -> tuple[Image, int] | None:
+    """Return the sheet of real pictures as of the size that the slider's step trained, and that.
+
+    None for other models and where there is no such sheet.
+    """
+    row, full = _row(seen, seen.step or 0), seen.run.config.networks.size_px
+    path = seen.run.folder / "samples" / "reals.png"
+    if row is None:
+        return None
+    try:
+        found = cached.coarser_sheet(str(path), intake.stamp(path), full, row["size_px"])
+    except OSError:  # taken away by a run that goes on from an earlier checkpoint
+        return None
+    return None if found is None else (found, row["size_px"])
+
+
 def by_scale(seen: Seen) -> None:
     """Draw the same latents at each depth, over the quarters of its epochs, up to the slider."""
     config = seen.run.config
@@ -93,23 +109,9 @@ def by_scale(seen: Seen) -> None:
 
 def notes_before(config: RunConfig) -> None:
     """Say what would be done otherwise than was asked, and what to think of, before a run."""
-    notes = [plain(_(template).format(**values)) for template, values in corrected(config)[1]]
+    notes = [plain(filled(template, values, _)) for template, values in corrected(config)[1]]
     if notes:
         st.info("\n\n".join(notes))
-    networks, adversary = config.networks, config.adversary
-    if isinstance(networks, StyleNetworks) and isinstance(adversary, StyleAdversary):
-        last = size_of_depth(depth_of_fit(len(config.training.fits) - 1, networks, adversary))
-        if last < networks.size_px:
-            text = _(
-                "Epochs are given for {given} of {count} depths: the run ends at {last} px, not at"
-                " {full}."
-            )
-            st.warning(
-                text.format(
-                    given=len(config.training.fits), count=networks.depths, last=last,
-                    full=networks.size_px,
-                )
-            )  # fmt: skip
 
 
 def _row(seen: Seen, step: int) -> Row | None:

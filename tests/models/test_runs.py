@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
+from core.settings import settings
+from core.text import filled
 from models import checkpoint, resuming, runs, worker
 from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
@@ -135,8 +137,9 @@ def test_row_21_a_killed_run_is_failed_with_its_signal_within_five_seconds(root,
     begun = time.monotonic()
     found = kill(folder)
     assert time.monotonic() - begun < 5
-    assert (found.state, found.values) == ("failed", {"signal": "SIGKILL"})
     saved = checkpoint.latest(folder / "checkpoints")[0].step
+    assert (found.state, found.values) == ("failed", {"signal": "SIGKILL", "kept": saved})
+    assert found.is_broken_off
     resume(folder)
     wait_until(lambda: any(row["step"] > saved for row in rows(folder)))
     assert run(folder).state == "running"
@@ -208,7 +211,9 @@ def test_a_process_id_used_again_is_not_taken_for_the_run(root, tmp_path):
     body = {"pid": own, "begun": psutil.Process(own).create_time() - 1000}
     store.write_json(folder / "process.json", body, kind="run-process", version=1)
     assert run(folder).state == "failed"
-    assert "without a result" in run(folder).problem
+    assert "process ended before the run did" in run(folder).problem
+    assert not run(folder).is_broken_off  # there is nothing to go on from
+    assert "begin anew" in run(folder).hint
 
 
 def test_a_run_waits_until_the_one_before_it_has_ended(root, tmp_path):
@@ -391,7 +396,7 @@ def test_a_run_whose_checkpoints_cannot_be_read_keeps_all_it_has(root, tmp_path,
     prepare_to_resume(folder, extended(run(folder).config, 1))
     found = work(folder)
     assert found.state == "failed"
-    told = found.problem.format(**found.values)
+    told = filled(found.problem, found.values)
     assert told.startswith("None of the 2 checkpoints of this run can be read: ")
     assert told.endswith({"newer": "reads up to 1.", "cut": "bytes have changed."}[spoil])
     kept = ("metrics.jsonl", "samples", "nearest", "checkpoints", "reals.json", "data.json")
@@ -547,3 +552,21 @@ def test_a_killed_run_changes_the_signature(root, tmp_path):
     before = runs.signature(root)
     kill(folder)
     assert runs.signature(root) != before
+
+
+def test_a_run_leaves_one_core_to_others_unless_it_is_told_how_many(tmp_path, monkeypatch):
+    import torch
+
+    def threads_of(allowed, wanted):
+        monkeypatch.setenv("URBAN_PATTERN_THREADS", str(allowed))
+        settings.cache_clear()
+        worker.check(replace(run_config(tmp_path), threads=wanted))
+        return torch.get_num_threads()
+
+    try:
+        assert (threads_of(1, None), threads_of(4, None)) == (1, 3)
+        assert (threads_of(4, 2), threads_of(4, 99)) == (2, 4)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+        torch.set_num_threads(1)

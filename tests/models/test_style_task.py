@@ -10,7 +10,7 @@ from models.data import Feeder
 from models.engine import engine
 from models.plan import Best, Plan
 from models.presets import preset
-from models.progressive import alpha_at, corrected, depth_of_fit, fitting_batch
+from models.progressive import alpha_at, corrected, depth_of_fit, fitting_batch, further
 from models.sets import ArrayChips
 from models.style_config import StyleAdversary, StyleNetworks, widths
 from models.style_task import StyleTask, at_depth, training_styles, turned
@@ -157,6 +157,44 @@ def test_a_batch_that_does_not_fit_is_corrected_with_a_word(tmp_path):
         "Fit 3 takes batches of 4 pictures, not 6: the discriminator compares them in groups of 4.",
     ]
     assert corrected(fitted) == (fitted, [])
+
+
+@pytest.mark.parametrize(
+    ("fits", "adversary", "told"),
+    [
+        ((1, 1, 1), {}, []),
+        ((1, 1), {}, ["Epochs are given for 2 of 3 depths: the run ends at 8 px, not at 16."]),
+        (
+            (1, 1, 1, 1),
+            {},
+            ["Epochs are given for 4 fits, and there are 3 depths: the fits after that train the"
+             " full size of 16 px on."],
+        ),
+        ((1, 1), {"start_depth": 1}, []),
+        ((1,), {"start_depth": 1}, ["Epochs are given for 1 of 2 depths: the run ends at 8 px, not"
+                                    " at 16."]),
+        ((1, 1), {"structure": "fixed"}, []),
+    ],
+)  # fmt: skip
+def test_more_or_fewer_fits_than_depths_come_with_a_word(tmp_path, fits, adversary, told):
+    config = style_run(tmp_path, fits=fits, batches=(8,))
+    config = replace(config, adversary=replace(config.adversary, **adversary))
+    assert [template.format(**values) for template, values in corrected(config)[1]] == told
+
+
+@pytest.mark.parametrize(
+    ("fits", "structure", "told"),
+    [
+        ((1, 1), "linear", "The further epochs train 8 px, the next size; the full size is 16 px."),
+        ((1, 1, 1), "linear", "The further epochs train 16 px, the next size; the full size is 16"
+                              " px."),
+        ((1, 1, 1, 1), "linear", "The further epochs train the full size of 16 px on."),
+        ((1, 1), "fixed", "The further epochs train the full size of 16 px on."),
+    ],
+)  # fmt: skip
+def test_one_more_fit_says_what_it_trains(tmp_path, fits, structure, told):
+    (note,) = further(style_run(tmp_path, fits=fits, structure=structure))
+    assert note[0].format(**note[1]) == told
 
 
 def test_mirrored_and_turned_pictures_come_with_a_word_on_shadows(tmp_path):

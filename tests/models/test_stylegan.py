@@ -221,8 +221,8 @@ def test_noise_of_a_depth_is_that_of_the_depths_below_and_some():
         ({"channels": 0}, "1 to 16 channels"),
         ({"mapping": ()}, "1 to 32 layers"),
         ({"widths": (8,)}, "needs 5 numbers"),
-        ({"latent": 0}, "Widths of layers"),
-        ({"critic_head": (8,)}, "Widths of layers"),
+        ({"latent": 0}, "“Latent numbers a picture” must lie in 1 to 4,096, not 0"),
+        ({"critic_head": (8,)}, "discriminator's last layers” needs 2 numbers, not 1"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(wrong, match):
@@ -233,11 +233,11 @@ def test_networks_that_cannot_be_are_refused(wrong, match):
 @pytest.mark.parametrize(
     ("wrong", "match"),
     [
-        ({"objective": "bce"}, "no objective 'bce'"),
-        ({"structure": "wide"}, "no structure 'wide'"),
-        ({"fade_in": 2.0}, "fade_in is a share"),
-        ({"penalty_every": 0}, "penalty_every is at least 1"),
-        ({"penalty": -1.0}, "penalty is at least 0"),
+        ({"objective": "bce"}, "“Loss” cannot be 'bce'"),
+        ({"structure": "wide"}, "“Order of sizes” cannot be 'wide'"),
+        ({"fade_in": 2.0}, "must lie in 0 to 1, not 2.0"),
+        ({"penalty_every": 0}, "“Gradient penalty every … steps” must lie in 1 to 1,000, not 0"),
+        ({"penalty": -1.0}, "“Gradient penalty” must lie in 0 to 10,000, not -1.0"),
     ],
 )
 def test_a_contest_that_cannot_be_is_refused(wrong, match):
