@@ -57,7 +57,7 @@ def unpack_shapefile(
     except (UnicodeDecodeError, OSError) as err:
         if isinstance(err, OSError) and err.errno != errno.EINVAL:  # EINVAL: offset before 0
             raise
-        raise damaged(label, "the zip archive is broken") from err
+        raise damaged(label, N_("the zip archive is broken")) from err
     return folder / "layer.shp", name
 
 
@@ -142,7 +142,7 @@ def unpack_images(
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, struct.error) as err:
         raise damaged(label, str(err)) from err
     except UnicodeDecodeError as err:
-        raise damaged(label, "the zip archive is broken") from err
+        raise damaged(label, N_("the zip archive is broken")) from err
     return len(found)
 
 
@@ -151,7 +151,7 @@ def _images(
 ) -> Iterator[tuple[zipfile.ZipInfo, list[str], str]]:
     """List the images with harmless names of their folders and files, in the order of names."""
     if len(archive.infolist()) > MOST_IMAGES:
-        raise damaged(label, "its list of files does not match")
+        raise damaged(label, N_("its list of files does not match"))
     for info in sorted(archive.infolist(), key=lambda info: info.filename):
         inner = PurePosixPath(info.filename.replace("\\", "/"))
         hidden = any(part.startswith(".") and part != ".." for part in inner.parts)
@@ -187,7 +187,7 @@ def _check_directory(
         tail = file.read()
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < _END.size:
-        raise damaged(label, "the zip archive has no end")
+        raise damaged(label, N_("the zip archive has no end"))
     _, _, _, _, entries, directory_bytes, _, _ = _END.unpack_from(tail, at)
     is_zip64 = b"PK\x06\x07" in tail[max(0, at - _END64_LOCATOR_BYTES) : at]
     if is_zip64 or entries > most or directory_bytes > most_bytes:
@@ -203,7 +203,7 @@ def _parts(
     archive: zipfile.ZipFile, label: str, layer: str | None
 ) -> tuple[dict[str, zipfile.ZipInfo], str]:
     if len(archive.infolist()) > MOST_ENTRIES:
-        raise damaged(label, "its list of files does not match")
+        raise damaged(label, N_("its list of files does not match"))
     found: dict[str, dict[str, zipfile.ZipInfo]] = {}
     for info, stem, suffix in _candidates(archive):
         found.setdefault(stem, {}).setdefault(suffix, info)

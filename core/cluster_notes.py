@@ -124,7 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
     body = store.read_json(path, kind=NOTES_KIND, version=NOTES_VERSION)
     groupings = body.get("groupings")
     if not isinstance(groupings, dict):
-        raise _damaged("no groupings")
+        raise _damaged(N_("no groupings"))
     return groupings
 
 

@@ -21,7 +21,7 @@ from core.clusters.sweep import Range, Sweep, check_range, sweep
 from core.errors import InputError
 from core.normalise import Normalised, class_columns, columns_of_role, complete
 from core.quadrat_table import Options, QuadratTable
-from core.text import N_
+from core.text import N_, filled
 from core.workspace import Area, Role, Workspace
 
 OnProgress = Callable[[float, str], None]
@@ -56,7 +56,7 @@ class LeftOut:
 
     def message(self) -> str:
         """Return the sentence in English."""
-        return self.text.format(**self.values)
+        return filled(self.text, self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

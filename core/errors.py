@@ -13,7 +13,9 @@ AppError
 `- StoppedError             the user stopped the work
 """
 
-from collections.abc import Callable
+from typing import Any
+
+from core.text import Translate, as_json, sentences
 
 
 class AppError(Exception):
@@ -29,10 +31,13 @@ class AppError(Exception):
         self.values = values
         super().__init__(self.message())
 
-    def message(self, translate: Callable[[str], str] = str) -> str:
+    def message(self, translate: Translate = str) -> str:
         """Return problem and hint as one text, each passed through `translate` first."""
-        parts = (self.problem, self.hint)
-        return " ".join(translate(part).format(**self.values) for part in parts if part)
+        return sentences(self.problem, self.hint, self.values, translate)
+
+    def body(self) -> dict[str, Any]:
+        """Return it as JSON can hold it, and as a value of another error."""
+        return {"problem": self.problem, "hint": self.hint, "values": as_json(self.values)}
 
 
 class InputError(AppError, ValueError):

@@ -37,7 +37,7 @@ def read_geojson(path: Path, label: str) -> Table:
     try:
         body = json.loads(path.read_bytes().decode("utf-8-sig"), parse_constant=_no_constant)
     except RecursionError as err:
-        raise damaged(label, "its parts are nested too deep") from err
+        raise damaged(label, N_("its parts are nested too deep")) from err
     except ValueError as err:
         raise damaged(label, str(err)) from err
     features = _features(body, label)
@@ -120,7 +120,12 @@ class _Reader:
         """Step over one character."""
         found = self.peek()
         if found != character:
-            raise damaged(self.label, f"{character!r} was expected, not {found!r}")
+            raise damaged(
+                self.label,
+                N_("{wanted!r} was expected, not {found!r}"),
+                wanted=character,
+                found=found,
+            )
         self._at += 1
 
     def value(self) -> Any:
@@ -130,7 +135,7 @@ class _Reader:
             try:
                 found, end = _DECODER.raw_decode(self._text, self._at)
             except RecursionError as err:
-                raise damaged(self.label, "its parts are nested too deep") from err
+                raise damaged(self.label, N_("its parts are nested too deep")) from err
             except ValueError as err:
                 # Cut off by the end of the buffer, or wrong: more of it will tell.
                 if len(self._text) - self._at > _MOST_VALUE or not self._more():
@@ -252,4 +257,4 @@ def feature_shape(body: Any, label: str) -> Any:
         OverflowError,
         shapely.errors.GEOSException,
     ) as err:
-        raise damaged(label, f"a {kind} has wrong coordinates") from err
+        raise damaged(label, N_("a {kind} has wrong coordinates"), kind=kind) from err

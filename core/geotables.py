@@ -124,7 +124,7 @@ def stream_geopackage(
         _check_plain(db, name, label)
         names = tuple(key for key, is_computed in _columns(db, name) if not is_computed)
         if column not in names:
-            raise damaged(label, f"no column {column[:40]!r}")
+            raise damaged(label, N_("no column {column!r}"), column=column[:40])
         last = db.execute(f"SELECT rowid FROM {_quoted(name)} ORDER BY rowid DESC LIMIT 1")
         num = max(1, int((last.fetchone() or [0])[0]))
 
@@ -176,7 +176,7 @@ def _database(path: Path, label: str) -> Iterator[tuple[sqlite3.Connection, Call
     except sqlite3.Error as err:
         raise damaged(label, str(err)) from err
     except UnicodeDecodeError as err:  # a damaged name, which Python reads before text_factory can
-        raise damaged(label, "its names are no text") from err
+        raise damaged(label, N_("its names are no text")) from err
 
 
 def is_geopackage(head: bytes) -> bool:
@@ -216,7 +216,7 @@ def _feature_table(db: sqlite3.Connection, label: str, layer: str | None) -> Tab
     _check_plain(db, name, label)
     names = [key for key, is_computed in _columns(db, name) if not is_computed]
     if column not in names:
-        raise damaged(label, f"no column {column[:40]!r}")
+        raise damaged(label, N_("no column {column!r}"), column=column[:40])
     check_counts(label, 0, len(names))
     cursor = db.execute(f"SELECT {', '.join(map(_quoted, names))} FROM {_quoted(name)}")
     rows = _counted_rows(cursor, label)
@@ -238,13 +238,13 @@ def _registered_layers(db: sqlite3.Connection, label: str) -> dict[str, tuple[st
     for system in ("gpkg_geometry_columns", "gpkg_spatial_ref_sys"):
         _check_plain(db, system, label)
         if any(is_computed for _, is_computed in _columns(db, system)):
-            raise damaged(label, "its list of layers is computed")
+            raise damaged(label, N_("its list of layers is computed"))
     found: dict[str, tuple[str, int]] = {}
     for table, column, srs in db.execute(
         "SELECT table_name, column_name, srs_id FROM gpkg_geometry_columns"
     ):
         if len(found) >= _MOST_LAYERS or len(str(table)) + len(str(column)) > _LONGEST_NAMES:
-            raise damaged(label, "its list of layers is too long")
+            raise damaged(label, N_("its list of layers is too long"))
         found[str(table)] = (str(column), srs if isinstance(srs, int) else 0)
     return found
 
@@ -289,10 +289,10 @@ def _gpkg_wkb(blob: object, label: str) -> bytes | None:
     if blob is None:
         return None
     if not isinstance(blob, bytes) or len(blob) < 8 or blob[:2] != b"GP":
-        raise damaged(label, "no geometry where one should be")
+        raise damaged(label, N_("no geometry where one should be"))
     envelope = (blob[3] >> 1) & 7
     if envelope >= len(_ENVELOPE_BYTES):
-        raise damaged(label, "an unknown kind of envelope")
+        raise damaged(label, N_("an unknown kind of envelope"))
     return blob[8 + _ENVELOPE_BYTES[envelope] :]
 
 
@@ -395,7 +395,7 @@ def _parquet_errors(label: str) -> Iterator[None]:
     except (OSError, pa.ArrowException, KeyError) as err:
         raise damaged(label, str(err).splitlines()[0] if str(err) else "") from err
     except (UnicodeDecodeError, IndexError) as err:
-        raise damaged(label, "its values do not fit their description") from err
+        raise damaged(label, N_("its values do not fit their description")) from err
 
 
 def _parquet_table(file: Any, label: str, wanted: list[str], crs: CRS | None) -> Table:

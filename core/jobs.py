@@ -34,7 +34,7 @@ import filelock
 from core import processes, store
 from core.errors import AppError, InputError, JobError, StoppedError
 from core.settings import bound_threads, settings
-from core.text import N_
+from core.text import N_, as_json, filled
 
 State = Literal["running", "done", "failed", "cancelled"]
 ShouldStop = Callable[[], bool]
@@ -89,8 +89,7 @@ class Progress:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return what it is doing, in words."""
-        text = translate(self.text)
-        return text.format(**self.values) if self.values else text
+        return filled(self.text, self.values, translate) if self.values else translate(self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +235,7 @@ def run(folder: Path) -> None:
 
     def report(share: float, text: str, /, **values: object) -> None:
         body: dict[str, Any] = {"share": min(max(share, 0.0), 1.0), "text": text}
-        body |= {"begun": begun, "time": time.time(), "values": _plain(values)}
+        body |= {"begun": begun, "time": time.time(), "values": as_json(values)}
         with suppress(AppError, OSError):  # a report that is lost must not end the work
             store.write_json(folder / "progress.json", body, kind="job-progress", version=_VERSION)
 
@@ -251,8 +250,7 @@ def run(folder: Path) -> None:
     except StoppedError:
         outcome = {"cancelled": True}
     except AppError as err:
-        body = {"problem": err.problem, "hint": err.hint, "values": _plain(err.values)}
-        store.write_json(folder / "error.json", body, kind="job-error", version=_VERSION)
+        store.write_json(folder / "error.json", err.body(), kind="job-error", version=_VERSION)
         return
     except Exception as err:  # nobody above can report it
         body = {
@@ -304,10 +302,6 @@ def _first_free(slots: list[filelock.FileLock]) -> filelock.FileLock | None:
 
 def _command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "core.jobs", str(folder)]
-
-
-def _plain(values: dict[str, object]) -> dict[str, object]:
-    return {k: v if isinstance(v, int | float | str) else str(v) for k, v in values.items()}
 
 
 def _folder(root: Path, job_id: str) -> Path:

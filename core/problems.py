@@ -13,7 +13,7 @@ from core import rasters
 from core.errors import AppError
 from core.georeference import Georeference, is_rotated, pixel_size
 from core.raster_info import picture
-from core.text import N_
+from core.text import N_, filled
 from core.workspace import Area, Layer, Summary, Workspace
 
 _PICTURE_PX = 512
@@ -35,7 +35,7 @@ class Problem:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return the finding as one sentence, passed through `translate` first."""
-        return translate(self.text).format(**self.values)
+        return filled(self.text, self.values, translate)
 
 
 def layer_problems(
@@ -56,7 +56,7 @@ def layer_problems(
             found += _from_place(area, place)
             found += _from_cover(dataset, place, boundary)
     except AppError as err:
-        found.append(Problem("warning", N_("Its file: {reason}"), {"reason": err.message()}))
+        found.append(Problem("warning", N_("Its file: {reason}"), {"reason": err.body()}))
     return tuple(sorted(found, key=lambda problem: problem.severity == "note"))
 
 

@@ -20,6 +20,7 @@ from core.archives import copy_beside, unpack_shapefile
 from core.errors import InputError
 from core.geotables import Stream, Table
 from core.settings import settings
+from core.text import N_
 from core.wkb import MOST_FEATURES, check_counts, damaged, geometries
 
 MAGIC = 9994
@@ -128,12 +129,12 @@ def _check_shapefile(shp: Path, label: str) -> None:
     with shp.open("rb") as file:
         head = file.read(100)
     if len(head) < 100 or struct.unpack_from(">i", head)[0] != MAGIC:
-        raise damaged(label, "its .shp is no shapefile")
+        raise damaged(label, N_("its .shp is no shapefile"))
     version, kind = struct.unpack_from("<ii", head, 28)
     if version != _VERSION or kind not in _KINDS:
-        raise damaged(label, f"shapes of type {kind} are not read")
+        raise damaged(label, N_("shapes of type {kind} are not read"), kind=kind)
     if not shp.with_suffix(".shx").is_file():
-        raise damaged(label, "the .shx beside the .shp is missing")
+        raise damaged(label, N_("the .shx beside the .shp is missing"))
     prj = shp.with_suffix(".prj")
     if prj.is_file():  # some programs write its names in Latin-1; the reader stumbles over that
         prj.write_bytes(
@@ -146,7 +147,7 @@ def _table_of_shapefile(shp: Path, label: str, inner: str) -> Table:
     check_counts(label, max(0, int(about["features"])), len(about["fields"]))
     frame = pyogrio.read_dataframe(shp, force_2d=True, max_features=MOST_FEATURES + 1)
     if not isinstance(frame, gpd.GeoDataFrame):
-        raise damaged(label, "it holds no geometry")
+        raise damaged(label, N_("it holds no geometry"))
     return Table(
         geometry=np.asarray(frame.geometry.array, dtype=object),
         columns={str(key): frame[key].tolist() for key in frame.columns if key != "geometry"},

@@ -170,7 +170,7 @@ def _crs_of(table: Table, given: str | None, kind: str, label: str) -> CRS:
 def _frame(table: Table, crs: CRS, label: str) -> gpd.GeoDataFrame:
     bounds = _bounds(table.geometry)
     if np.isinf(bounds).any():
-        raise damaged(label, "it holds coordinates that are not finite")
+        raise damaged(label, N_("it holds coordinates that are not finite"))
     check_counts(label, len(table.geometry), len(table.columns))
     check_counts(label, 0, vertices=int(shapely.get_num_coordinates(table.geometry).sum()))
     if crs.is_geographic and not fits_degrees(bounds):

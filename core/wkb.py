@@ -14,7 +14,7 @@ import shapely
 from numpy.typing import NDArray
 
 from core.errors import RefusedFileError, TooLargeError
-from core.text import N_
+from core.text import N_, Marked, as_json
 
 MOST_FEATURES = 200_000
 MOST_COLUMNS = 255
@@ -66,7 +66,7 @@ def _walked(blobs: Iterable[bytes | None], label: str) -> Iterator[bytes | None]
             try:
                 vertices += _walk(blob, 0, None)[1]
             except (struct.error, IndexError, OverflowError) as err:
-                raise damaged(label, "a geometry ends too early") from err
+                raise damaged(label, N_("a geometry ends too early")) from err
             except _NestedError as err:
                 raise RefusedFileError(
                     N_("{name} holds a geometry that is no point, line or polygon (type {kind})."),
@@ -118,11 +118,14 @@ def _kind_and_size(code: int) -> tuple[int, int]:
     return base % 1000, 8 * dimensions
 
 
-def damaged(label: str, reason: str) -> RefusedFileError:
-    """Return the error that says a file cannot be read, and why."""
+def damaged(label: str, reason: str, **values: object) -> RefusedFileError:
+    """Return the error that says a file cannot be read, and why: a marked template or any text."""
+    why: object = reason if isinstance(reason, Marked) else reason[:160].rstrip(". ") or "?"
+    if values:
+        why = {"problem": reason, "hint": "", "values": as_json(values)}
     return RefusedFileError(
         N_("{name} cannot be read: {reason}."),
         hint=N_("Save it again from the program that made it."),
         name=label,
-        reason=reason[:160].rstrip(". ") or "?",
+        reason=why,
     )

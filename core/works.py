@@ -7,7 +7,7 @@ from core import intake, prepare
 from core.errors import InputError
 from core.jobs import Report, ShouldStop, Work
 from core.legends import LegendClass
-from core.text import N_
+from core.text import N_, as_json
 from core.workspace import Workspace
 
 _PREVIEWS = 12
@@ -66,7 +66,7 @@ def make_layer(config: dict[str, Any], report: Report, should_stop: ShouldStop) 
     )
     for upload in config.get("uploads", ()):
         intake.discard_upload(space.root, Path(upload))
-    notes = [[note.text, note.values] for note in done.notes]
+    notes = [[note.text, as_json(note.values)] for note in done.notes]
     return {"area": config["area"], "layer": config["layer_id"], "notes": notes}
 
 

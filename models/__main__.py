@@ -17,10 +17,10 @@ from core.commands.terminal import progress_line
 from core.errors import AppError, InputError, JobError
 from core.record import code_version, record
 from core.settings import PREFIX, settings
-from core.text import N_
+from core.text import N_, filled
 from models import generating, presets, resuming, runs
 from models.config import RunConfig, field_names, networks_of, read_fits
-from models.progressive import Note, corrected
+from models.progressive import Note, corrected, further
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,7 +202,9 @@ def _with_setting(config: RunConfig, text: str) -> RunConfig:
     try:
         given = _like(before, value)
         return replace(config, **{part: replace(getattr(config, part), **{field: given})})
-    except TypeError as err:
+    except InputError as err:  # it names the setting as people call it
+        raise InputError(N_("{setting}: {reason}"), setting=name, reason=err.body()) from err
+    except (TypeError, OverflowError) as err:
         raise InputError(
             N_("{value!r} is no value for {name}, which is now {before}."),
             name=name, value=value[:60], before=json.dumps(before),
@@ -215,12 +217,17 @@ def _like(before: Any, text: str) -> Any:
         given = json.loads(text)
     except ValueError:
         given = text
+    return _of_kind(before, given)
+
+
+def _of_kind(before: Any, given: Any) -> Any:
     if isinstance(before, tuple) and isinstance(given, list):
-        return tuple(given)
+        kind = before[0] if before else 0
+        return tuple(_of_kind(kind, one) for one in given)
     if isinstance(before, float) and isinstance(given, int) and not isinstance(given, bool):
         return float(given)
     if before is not None and given is not None and type(given) is not type(before):
-        raise TypeError(text)
+        raise TypeError(given)
     return given
 
 
@@ -242,7 +249,7 @@ def _resume(args: argparse.Namespace) -> dict[str, Any]:
 
     check(config)
     resuming.prepare_to_resume(folder, config)
-    return _go(folder, args)
+    return _go(folder, args, [] if args.more_epochs is None else further(config))
 
 
 def _folder(name: str) -> Path:
@@ -255,7 +262,7 @@ def _folder(name: str) -> Path:
 
 
 def _go(folder: Path, args: argparse.Namespace, notes: Sequence[Note] = ()) -> dict[str, Any]:
-    said = [template.format(**values) for template, values in notes]
+    said = [filled(template, values) for template, values in notes]
     if not args.json:
         for line in said:
             print(line, file=sys.stderr)
@@ -298,7 +305,7 @@ def _facts(found: runs.Run) -> dict[str, Any]:
         "seed": found.config.training.seed,
         "step": rows[-1]["step"] if rows else 0,
         "result": found.result,
-        "problem": found.problem.format(**found.values) if found.problem else "",
+        "problem": filled(found.problem, found.values) if found.problem else "",
     }
 
 

@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from core.text import N_
+from core.text import N_, sentences
 from models.config import Row
 
 _COLLAPSED = 0.25
@@ -39,7 +39,7 @@ class Alarm:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return problem and hint as one text."""
-        return " ".join(translate(part).format(**self.values) for part in (self.problem, self.hint))
+        return sentences(self.problem, self.hint, self.values, translate)
 
 
 def alarms(rows: Sequence[Row]) -> list[Alarm]:

@@ -5,10 +5,12 @@ No PyTorch is loaded here: pages list runs and show settings without it.
 
 import re
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from core.errors import InputError, StoreError
 from core.text import N_
+from models import bounds
+from models.bounds import check, check_choice, check_count
 from models.style_config import StyleAdversary, StyleNetworks
 
 Norm = Literal["batch", "layer", "none"]
@@ -23,13 +25,6 @@ Row = dict[str, Any]
 """A line of a run's figures."""
 
 SIZES = (32, 64, 128)
-WIDTHS = (1, 2048)
-"""Least and most of the latent's and the layers' widths; below of a batch, and so on."""
-BATCHES = (2, 4096)
-SAMPLES = (4, 256)
-SEEDS = (0, 2**53 - 1)
-INTERVALS = (0, 1_000_000)
-_LONGEST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +54,10 @@ class NetworkConfig:
                 N_("Pictures have 1 to 4 channels, not {channels}."), channels=self.channels
             )
         for name in ("latent", "generator_width", "critic_width"):
-            value = getattr(self, name)
-            _in_range(name, value, WIDTHS)
-        _in_range("extra_layers", self.extra_layers, (0, 8))
+            check(f"networks.{name}", getattr(self, name), bounds.WIDTHS)
+        check_choice("networks.critic_norm", self.critic_norm, Norm)
+        check_choice("networks.init", self.init, Init)
+        check("networks.extra_layers", self.extra_layers, bounds.EXTRA_LAYERS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +79,15 @@ class AdversaryConfig:
     no average. Pictures are drawn from the average."""
 
     def __post_init__(self) -> None:
-        if self.objective not in get_args(Objective):
-            raise InputError(
-                N_("There is no objective {name!r}."), hint=N_("There are: {known}."),
-                name=str(self.objective)[:40], known=", ".join(get_args(Objective)),
-            )  # fmt: skip
-        if self.critic_steps < 1 or self.penalty < 0 or not 0 <= self.ema < 1:
-            raise InputError(
-                N_("The critic needs at least one step, the penalty a weight of at least 0, and"
-                   " the average a share below 1.")
-            )  # fmt: skip
-        if self.clip is not None and self.clip <= 0:
-            raise InputError(N_("The weight limit must be above 0, not {clip}."), clip=self.clip)
+        check_choice("adversary.objective", self.objective, Objective)
+        check_choice("adversary.optimiser", self.optimiser, Optimiser)
+        check_count("adversary.betas", self.betas, 2)
+        check("adversary.critic_steps", self.critic_steps, bounds.CRITIC_STEPS)
+        check("adversary.penalty", self.penalty, bounds.PENALTIES)
+        check("adversary.betas", self.betas, bounds.KEPT)
+        check("adversary.ema", self.ema, bounds.KEPT)
+        if self.clip is not None:
+            check("adversary.clip", self.clip, bounds.LIMITS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,30 +117,22 @@ class TrainConfig:
     """Which epoch counts as the best so far, see `Best`."""
 
     def __post_init__(self) -> None:
-        if not self.fits or any(not 1 <= epochs <= _LONGEST for epochs in self.fits):
-            raise InputError(
-                N_("A fit lasts 1 to {most:,} epochs; these are {fits}."),
-                most=_LONGEST,
-                fits=", ".join(map(str, self.fits)) or "-",
-            )
-        for batch in (self.batch, *self.batches):
-            if not BATCHES[0] <= batch <= BATCHES[1]:
+        for count in (len(self.fits), max(1, len(self.batches))):
+            if not bounds.FITS[0] <= count <= bounds.FITS[1]:
                 raise InputError(
-                    N_("A batch holds {least} to {most:,} pictures, not {batch}."),
-                    least=BATCHES[0], most=BATCHES[1], batch=batch,
+                    N_("A run has {least} to {most} fits, not {count:,}."),
+                    least=bounds.FITS[0], most=bounds.FITS[1], count=count,
                 )  # fmt: skip
-        if not 0 < self.lr <= 1:
-            raise InputError(
-                N_("The learning rate lies above 0 and up to 1, not {lr}."), lr=self.lr
-            )
+        check_choice("training.schedule", self.schedule, Schedule)
+        check_choice("training.better", self.better, BestRule)
+        check("training.fits", self.fits, bounds.EPOCHS)
+        check("training.batch", self.batch, bounds.BATCHES)
+        check("training.batches", self.batches, bounds.BATCHES)
+        check("training.lr", self.lr, bounds.RATES)
         for name in ("log_every", "sample_every", "measure_every", "checkpoint_every"):
-            _in_range(name, getattr(self, name), INTERVALS)
-        _in_range("seed", self.seed, SEEDS)
-        if not SAMPLES[0] <= self.samples <= SAMPLES[1]:
-            raise InputError(
-                N_("A sample sheet holds {least} to {most} pictures, not {num}."),
-                least=SAMPLES[0], most=SAMPLES[1], num=self.samples,
-            )  # fmt: skip
+            check(f"training.{name}", getattr(self, name), bounds.INTERVALS)
+        check("training.seed", self.seed, bounds.SEEDS)
+        check("training.samples", self.samples, bounds.SAMPLES)
 
     def batch_of(self, fit: int) -> int:
         """Return the pictures of a batch in a fit."""
@@ -178,9 +163,8 @@ class RunConfig:
     the kind is the same. Empty: weights are drawn from the seed."""
 
     def __post_init__(self) -> None:
-        for name, known in (("model", get_args(Model)), ("precision", get_args(Precision))):
-            if getattr(self, name) not in known:
-                raise _unknown(name, str(getattr(self, name)), known)
+        check_choice("model", self.model, Model)
+        check_choice("precision", self.precision, Precision)
         if not re.fullmatch(r"auto|cpu|cuda(:(0|[1-9][0-9]?))?", self.device):
             raise InputError(
                 N_("There is no device {device!r}."),
@@ -193,7 +177,12 @@ class RunConfig:
             raise InputError(
                 N_("These networks are not those of the model {name}."), name=self.model
             )
+        if self.threads is not None:
+            check("threads", self.threads, bounds.THREADS)
         if not isinstance(self.networks, NetworkConfig):
+            if isinstance(self.adversary, StyleAdversary):
+                last = self.networks.depths - 1
+                check("adversary.start_depth", self.adversary.start_depth, (0, last))
             return
         if self.adversary.penalty and self.networks.critic_norm == "batch":
             raise InputError(
@@ -275,23 +264,3 @@ def field_names(kind: type[Any]) -> tuple[str, ...]:
 
 def _plain(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in pairs}
-
-
-def _in_range(name: str, value: int, bounds: tuple[int, int]) -> None:
-    """Refuse a number outside of its bounds.
-
-    Raises:
-        InputError: It is.
-    """
-    if not bounds[0] <= value <= bounds[1]:
-        raise InputError(
-            N_("{name} must lie in {least:,} to {most:,}, not {value}."),
-            name=name, least=bounds[0], most=bounds[1], value=value,
-        )  # fmt: skip
-
-
-def _unknown(what: str, name: str, known: tuple[str, ...]) -> InputError:
-    return InputError(
-        N_("There is no {what} {name!r}."), hint=N_("There are: {known}."),
-        what=what, name=name[:40], known=", ".join(known),
-    )  # fmt: skip

@@ -60,7 +60,7 @@ class Loaded:
         weights: int = sum(
             one.numel() * one.element_size() for one in self.plain.state_dict().values()
         )
-        return 3 * weights + self.kept.limit_bytes
+        return weights + self.quick.num_bytes * 3 // 2 + self.kept.limit_bytes
 
     @property
     def preview(self) -> QuickGenerator:
@@ -169,7 +169,9 @@ class Shelf:
         with self._loading:
             if (found := self._found(key)) is not None:  # somebody else loaded it meanwhile
                 return found
-            found = load(wanted.folder)
+            # Threads that wait for each other spin: one that a training or the server itself holds
+            # up holds up all, and a picture of milliseconds takes a second.
+            found = load(wanted.folder, threads=max(1, settings().threads // 2))
             found.turn = self._turn
             with self._lock:
                 self._models[key] = (found, time.monotonic())

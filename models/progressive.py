@@ -82,6 +82,35 @@ def corrected(config: RunConfig) -> tuple[RunConfig, list[Note]]:
         training = replace(config.training, batches=batches, batch=fitted[-1])
         config = replace(config, training=training)
     adversary = config.adversary
+    if isinstance(adversary, StyleAdversary):
+        notes += _reach(len(fits), networks, adversary)
     if config.training.flips or (isinstance(adversary, StyleAdversary) and adversary.turns):
         notes.append((SHADOWS, {}))
     return config, notes
+
+
+def _reach(fits: int, networks: StyleNetworks, adversary: StyleAdversary) -> list[Note]:
+    """Say how far a run comes that has more or fewer fits than depths to train."""
+    count = networks.depths - adversary.start_depth
+    if adversary.structure == "fixed" or fits == count:
+        return []
+    values = {"given": fits, "count": count, "full": networks.size_px,
+              "last": size_of_depth(depth_of_fit(fits - 1, networks, adversary))}  # fmt: skip
+    if fits < count:
+        return [(N_("Epochs are given for {given} of {count} depths: the run ends at {last} px, not"
+                    " at {full}."), values)]  # fmt: skip
+    return [(N_("Epochs are given for {given} fits, and there are {count} depths: the fits after"
+                " that train the full size of {full} px on."), values)]  # fmt: skip
+
+
+def further(config: RunConfig) -> list[Note]:
+    """Say what the last fit of a run trains, which is added where one goes on with it."""
+    networks, adversary = config.networks, config.adversary
+    if not isinstance(networks, StyleNetworks) or not isinstance(adversary, StyleAdversary):
+        return []
+    fit = len(config.training.fits) - 1
+    size = size_of_depth(depth_of_fit(fit, networks, adversary))
+    if adversary.structure == "fixed" or adversary.start_depth + fit >= networks.depths:
+        return [(N_("The further epochs train the full size of {size} px on."), {"size": size})]
+    return [(N_("The further epochs train {size} px, the next size; the full size is {full} px."),
+             {"size": size, "full": networks.size_px})]  # fmt: skip

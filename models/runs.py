@@ -62,6 +62,8 @@ class Run:
     """Why it failed: a template as in `AppError`, to be filled with `values`."""
     hint: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    is_broken_off: bool = False
+    """Whether it failed because its process ended half-way, and it goes on from a checkpoint."""
 
     @property
     def is_active(self) -> bool:
@@ -163,15 +165,24 @@ def run(folder: Path) -> Run:
     if alive:
         waits = not (folder / "slot.json").exists()
         return Run(**base, state="queued" if waits else "running")
-    name = processes.signal_name(code)
+    name, kept = processes.signal_name(code), _newest_checkpoint(folder)
+    values: dict[str, Any] = {"signal": name} if name else {}
     return Run(
         **base,
         state="failed",
         problem=N_("The run was killed by the signal {signal}.") if name
-        else N_("The run ended without a result."),
-        hint=N_("Go on from its last checkpoint."),
-        values={"signal": name} if name else {},
+        else N_("The run's process ended before the run did."),
+        hint=N_("Go on to begin anew: there is no checkpoint yet.") if kept is None
+        else N_("It has all up to step {kept:,}. Go on from there."),
+        values=values if kept is None else {**values, "kept": kept},
+        is_broken_off=kept is not None,
     )  # fmt: skip
+
+
+def _newest_checkpoint(folder: Path) -> int | None:
+    """Return the step of a run's newest checkpoint, whole or not."""
+    found = (path.parent.name for path in (folder / "checkpoints").glob("*/checkpoint.json"))
+    return max((int(name) for name in found if name.isdecimal()), default=None)
 
 
 def runs(root: Path) -> list[Run]:

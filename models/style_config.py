@@ -5,19 +5,34 @@ file of weights has one, whatever rule its widths came from.
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from core.errors import InputError
 from core.text import N_
+from models import bounds
+from models.bounds import check, check_choice, check_count
 
 Structure = Literal["linear", "fixed"]
 StyleObjective = Literal["logistic", "hinge", "relativistic-hinge"]
+StyleOptimiser = Literal["adam"]
 
 SMALLEST, LARGEST = 4, 1024
 STYLE_SIZES = tuple(2**power for power in range(2, 11))
-_WIDEST = 4096
 _MOST_LAYERS = 32
 _MOST_CHANNELS = 16
+_BOUNDS: dict[str, bounds.Bounds] = {
+    "start_depth": (0, len(STYLE_SIZES) - 1),
+    "fade_in": bounds.SHARES,
+    "penalty": bounds.PENALTIES,
+    "penalty_every": bounds.PENALTY_EVERY,
+    "mixing": bounds.SHARES,
+    "psi": bounds.SHARES,
+    "cutoff": (0, 2 * len(STYLE_SIZES)),
+    "mean_keep": bounds.SHARES,
+    "clip_norm": bounds.NORMS,
+    "betas": bounds.KEPT,
+    "ema": bounds.KEPT,
+}
 
 
 def widths(size_px: int, *, base: int = 8192, most: int = 512) -> tuple[int, ...]:
@@ -67,16 +82,10 @@ class StyleNetworks:
                 most=_MOST_LAYERS, layers=len(self.mapping),
             )  # fmt: skip
         for name in ("widths", "critic_widths"):
-            if len(getattr(self, name)) != self.depths:
-                raise InputError(
-                    N_("{name} needs {wanted} numbers for pictures of {size} px, not {found}."),
-                    name=name, wanted=self.depths, size=self.size_px,
-                    found=len(getattr(self, name)),
-                )  # fmt: skip
-        every = (self.latent, self.group, *self.mapping, *self.widths, *self.critic_widths,
-                 *self.critic_head)  # fmt: skip
-        if len(self.critic_head) != 2 or not all(1 <= width <= _WIDEST for width in every):
-            raise InputError(N_("Widths of layers lie in 1 to {most}."), most=_WIDEST)
+            check_count(f"networks.{name}", getattr(self, name), self.depths)
+        check_count("networks.critic_head", self.critic_head, 2)
+        for name in ("latent", "group", "mapping", "widths", "critic_widths", "critic_head"):
+            check(f"networks.{name}", getattr(self, name), bounds.STYLE_WIDTHS)
 
     @property
     def depths(self) -> int:
@@ -120,7 +129,7 @@ class StyleAdversary:
     of two passes with the same latents; here one set of pictures serves both networks."""
     clip_norm: float = 10.0
     """Largest norm of the generator's gradient; 0: no limit."""
-    optimiser: Literal["adam"] = "adam"
+    optimiser: StyleOptimiser = "adam"
     betas: tuple[float, float] = (0.0, 0.99)
     ema: float = 0.999
     """Share of the old weights that the generator's moving average keeps at each step."""
@@ -128,20 +137,9 @@ class StyleAdversary:
     """Whether real pictures are shown turned by quarters too; `training.flips` mirrors them."""
 
     def __post_init__(self) -> None:
-        for name, kind in (("objective", StyleObjective), ("structure", Structure)):
-            if getattr(self, name) not in get_args(kind):
-                raise InputError(
-                    N_("There is no {what} {name!r}."), hint=N_("There are: {known}."),
-                    what=name, name=str(getattr(self, name))[:40], known=", ".join(get_args(kind)),
-                )  # fmt: skip
-        shares = {"fade_in": self.fade_in, "mixing": self.mixing, "ema": self.ema,
-                  "mean_keep": self.mean_keep}  # fmt: skip
-        for name, value in shares.items():
-            if not 0 <= value <= 1:
-                raise InputError(N_("{name} is a share of 0 to 1, not {value}."),
-                                 name=name, value=value)  # fmt: skip
-        least = {"penalty": 0, "penalty_every": 1, "clip_norm": 0, "start_depth": 0, "cutoff": 0}
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise InputError(N_("{name} is at least {bound}, not {value}."),
-                                 name=name, bound=bound, value=getattr(self, name))  # fmt: skip
+        check_choice("adversary.objective", self.objective, StyleObjective)
+        check_choice("adversary.structure", self.structure, Structure)
+        check_choice("adversary.optimiser", self.optimiser, StyleOptimiser)
+        check_count("adversary.betas", self.betas, 2)
+        for name, limits in _BOUNDS.items():
+            check(f"adversary.{name}", getattr(self, name), limits)

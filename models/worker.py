@@ -25,7 +25,7 @@ from core import store
 from core.errors import AppError, BusyError, JobError
 from core.record import code_version, peak_rss_mb, versions
 from core.settings import settings
-from core.text import N_
+from core.text import N_, filled
 from models import checkpoint, pictures, resuming, runs, slots
 from models.adversary import Adversary
 from models.config import AdversaryConfig, Row, RunConfig
@@ -100,11 +100,7 @@ def _filed(folder: Path, stop: Stop, report: Report) -> None:
     try:
         outcome = _work(folder, stop, report)
     except AppError as err:
-        values = {
-            k: v if isinstance(v, int | float | str) else str(v) for k, v in err.values.items()
-        }
-        body = {"problem": err.problem, "hint": err.hint, "values": values}
-        store.write_json(folder / "error.json", body, kind="run-error", version=runs.VERSION)
+        store.write_json(folder / "error.json", err.body(), kind="run-error", version=runs.VERSION)
         _say(folder, str(err))
         return
     except Exception as err:  # nobody above can report it
@@ -156,7 +152,7 @@ class _Session(Watcher):
     ) -> None:
         self._folder, self._config, self._stop, self._report = folder, config, stop, report
         for template, values in corrected(config)[1]:
-            _say(folder, template.format(**values))
+            _say(folder, filled(template, values))
         config = self._config = corrected(config)[0]
         training = config.training
         self._engine, self._chips = check(replace(config, device=device))
@@ -284,7 +280,7 @@ class _Session(Watcher):
                     N_("None of the {count} checkpoints of this run can be read: {reason}"),
                     hint=N_("Nothing was changed. Start a new run, or bring the files back."),
                     count=len(refused),
-                    reason=refused[0].problem.format(**refused[0].values),
+                    reason={**refused[0].body(), "hint": ""},
                 )
             if self._config.start_from:
                 self._begin_from(Path(self._config.start_from))

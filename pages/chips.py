@@ -68,6 +68,7 @@ with stopping_errors():
         bands = picture_panel(info, own, view)
         filter_panel(chips, view)
         index = found_chips(info, view)
+        view.keep(index)
 
 # Outputs
 if shown == "gallery" and index is not None:

@@ -9,6 +9,7 @@ from core.clusters.stability import advice, suggested
 from core.default_area import DEFAULT_AREA
 from core.quadrat_table import chosen_layers, is_made
 from core.signatures import signatures
+from core.text import filled
 from ui import cached
 from ui.cluster_charts import (
     choosing_panel,
@@ -108,7 +109,7 @@ titles = short_titles(columns_of(area, made.table))
 place = st.container()
 key_figures(found, shown, k, float(firm.mean[ks.index(k)]))
 said = advice(k, ks, firm)
-sentence = _(said.text).format(**said.values)
+sentence = filled(said.text, said.values, _)
 st.markdown(plain(sentence))
 names = [_("Clusters"), _("Choosing k"), _("Signatures"), _("Distances"), _("Typical squares"),
          _("Method"), _("Export")]  # fmt: skip

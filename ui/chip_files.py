@@ -11,7 +11,7 @@ from core.chips.export import QUALITY, zips_of
 from core.chips.options import LARGEST_PX, SMALLEST_PX
 from core.chips.sets import ChipSets, SetInfo
 from core.store import checked_id
-from core.text import N_
+from core.text import N_, filled
 from core.workspace import Area
 from ui import cached_chips
 from ui.chip_sets import free_name
@@ -108,7 +108,7 @@ def export_panel(info: SetInfo, area: Area | None) -> None:
         with shown_errors():
             found = cached_chips.chip_jpeg(info.id, info.digest, options["quality"], bands)
             text, values = found.note()
-            st.warning(plain(_(text).format(**values)))
+            st.warning(plain(filled(text, values, _)))
     else:
         st.caption(_("PNG keeps every pixel of the channels that are drawn."))
     count = info.splits[split] if split else info.count

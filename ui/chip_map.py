@@ -47,6 +47,7 @@ def set_map(
 ) -> None:
     """Draw the outlines of some chips, the chosen one; a click looks at a place as a chip."""
     info = chips.info
+    shown, below = st.container(), st.container()
     some = index[
         np.unique(np.linspace(0, len(index) - 1, min(len(index), MOST_OUTLINES), dtype=int))
     ]
@@ -58,7 +59,8 @@ def set_map(
             shapes[split] = shapely.MultiPolygon(list(_lonlat(chips, own)))
     squares = []
     if view.place is not None:
-        ring = _place_ring(info, view.place)
+        with below:  # what is said while one waits must not push the map from under the pointer
+            ring = _place_ring(info, view.place)
         squares = [maps.Square(ring, label=_("this place"))] if ring else []
     elif view.chip is not None and (ring := _chosen_ring(chips, view.chip)):
         squares = [maps.Square(ring, label=str(view.chip))]
@@ -69,7 +71,8 @@ def set_map(
     for split, shape in shapes.items():
         group.add_child(_drawn(shape, SPLIT_COLOURS[split], is_filled=False))
     base = maps.new_map(_bounds(chips, area), view_key=f"chips-{info.id}")
-    answer = maps.show(base, group, key=f"chip-map-{info.id}", height_px=height_px)
+    with shown:
+        answer = maps.show(base, group, key=f"chip-map-{info.id}", height_px=height_px)
     clicked = answer.get("last_clicked")
     if clicked and (point := (round(clicked["lat"], 6), round(clicked["lng"], 6))) != view.clicked:
         view.clicked, view.place, view.chip = point, point, None

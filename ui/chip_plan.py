@@ -30,6 +30,7 @@ from ui.progress import is_running
 from ui.quantities import share_text, size_text
 from ui.server import workspace
 
+_WAITING_PX = 32
 Source = Literal["simulated", "layers", "files"]
 
 
@@ -262,7 +263,8 @@ def _preview(request: Request, area: Area | None) -> None:
     """Draw what would come out; what cannot be cut is said here, before it is tried."""
     asked = replace(request, out="preview", replace=False)
     try:
-        with st.spinner(_("Looking for places")):
+        # Its place is there at all times: a map that jumps is clicked at the wrong place.
+        with st.container(height=_WAITING_PX, border=False), st.spinner(_("Looking for places")):
             found = cached_chips.chip_preview(asked)
             picture = cached_chips.trial_picture(asked)
     except AppError as err:

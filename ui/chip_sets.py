@@ -10,6 +10,7 @@ from core.chips.requests import Request
 from core.chips.sets import ChipSets, SetInfo
 from core.errors import AppError
 from core.store import slug
+from core.text import filled
 from core.workspace import Area
 from models import runs
 from models.sets import is_set
@@ -196,7 +197,7 @@ def sets_panel(infos: list[SetInfo], info: SetInfo, area: Area | None, view: Chi
     facts = _facts(info, area).items()
     st.markdown("\n".join(f"- {key}: {plain(value)}" for key, value in facts))
     for text, values in info.notes:
-        st.warning(plain(_(text).format(**_translated(values))))
+        st.warning(plain(filled(text, _translated(values), _)))
     left, right, _rest = st.columns([2, 2, 3])
     with left:
         _verify(info)

@@ -12,6 +12,7 @@ from core.chips.channels import Channel
 from core.chips.selection import WARNINGS, Wanted, cover_shares, covers_of, dates_of, warned
 from core.chips.sets import ChipSet, SetInfo
 from core.chips.statistics import ChannelFigures, Figures
+from core.text import filled
 from core.workspace import Area
 from ui import cached_chips, charts
 from ui.chip_view import ChipView
@@ -72,7 +73,7 @@ def _warnings(info: SetInfo, view: ChipView) -> None:
     told = [name for name in WARNINGS if len(warned(name, found))]
     for name, (text, values) in zip(told, notes, strict=True):  # in the same order
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.warning(plain(_(text).format(**values)))
+        left.warning(plain(filled(text, values, _)))
         if right.button(_("Show them"), key=f"warned-{name}", width="stretch"):
             view.show(Wanted(warning=name))
             st.rerun()

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.chips.selection import WARNINGS, Wanted
 
 _Text = TypeVar("_Text", bound=str)
@@ -47,6 +50,11 @@ class ChipView:
         """Filter anew, from the first page."""
         if wanted != self.wanted:
             self.wanted, self.page = wanted, 0
+
+    def keep(self, index: NDArray[np.int64]) -> None:
+        """Let go of the chosen chip where the filters hide it."""
+        if self.chip is not None and self.chip not in index:
+            self.chip = None
 
     def show(self, wanted: Wanted) -> None:
         """Turn to the gallery of the chips that are as wanted."""

@@ -15,6 +15,7 @@ from core.distances import distances
 from core.export import FORMATS, write_quadrats
 from core.quadrat_table import QuadratTable, whole_frame
 from core.signatures import Signatures
+from core.text import filled
 from core.workspace import Area
 from ui import charts
 from ui.choice import switch
@@ -133,7 +134,7 @@ def cluster_method(
     )
     st.caption(plain(", ".join(titles.get(name, name) for name in factors.table)))
     for left in factors.left_out:
-        st.warning(plain(_(left.text).format(**left.values)))
+        st.warning(plain(filled(left.text, left.values, _)))
 
 
 def key_figures(found: Clusters, shown: Shown, k: int, stability: float) -> None:

@@ -16,8 +16,8 @@ from core.workspace import Area
 from ui.errors import plain, shown_errors
 from ui.imagery_words import time_text
 from ui.language import _
-from ui.outside import is_reachable, no_access_panel, outside_switch
-from ui.progress import is_watched, job_panel, submit_again
+from ui.outside import ask_anew, is_reachable, no_access_panel, outside_switch
+from ui.progress import is_running, job_panel, submit_again
 from ui.quantities import size_text, value_text
 from ui.server import workspace
 from ui.state import app_state
@@ -164,7 +164,7 @@ def _confirm(
                 disk=size_text(disk),
             )
         )  # fmt: skip
-    is_ready = bool(chosen) and is_on and not is_watched(f"layers-{area.id}")
+    is_ready = bool(chosen) and is_on and not is_running(f"layers-{area.id}")
     if st.button(
         _("Fetch the chosen layers ({count})").format(count=len(chosen)),
         type="primary",
@@ -177,6 +177,7 @@ def _confirm(
 
 def _start(area: Area, wishes: Sequence[Wish], catalogue: str) -> None:
     root = workspace().root
+    ask_anew("layers", f"layers-{area.id}")
     with shown_errors():
         if is_reachable(catalogue, "layers"):
             config = {
@@ -207,7 +208,7 @@ def last_missed(area: Area) -> tuple[Job, tuple[Missed, ...]] | None:
 def _missed_panel(area: Area) -> None:
     """Draw what the last fetch could not make, with the reasons and the way to try again."""
     found = last_missed(area)
-    if found is None or app_state().dismissed == found[0].id or is_watched(f"layers-{area.id}"):
+    if found is None or app_state().dismissed == found[0].id or is_running(f"layers-{area.id}"):
         return
     job, missed = found
     with st.container(border=True):

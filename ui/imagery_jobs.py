@@ -10,7 +10,7 @@ from ui.errors import plain
 from ui.frame import area_title
 from ui.language import _
 from ui.layer_panel import show_new_layer
-from ui.progress import is_watched, job_panel, submit_again
+from ui.progress import is_running, job_panel, submit_again
 from ui.state import ImageryView, app_state
 
 
@@ -54,7 +54,7 @@ def _take_fetch(view: ImageryView, job: Job) -> str:
 
 def nothing_yet(area: Area) -> None:
     """Say how to begin, where nothing was found yet; nothing while a search runs or has failed."""
-    if is_watched(f"search-{area.id}") or "imagery" in app_state().no_access:
+    if is_running(f"search-{area.id}") or "imagery" in app_state().no_access:
         return
     text = _(
         "No images of {area} were searched for yet. Switch requests on, on the left, and search:"

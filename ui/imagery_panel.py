@@ -18,8 +18,8 @@ from ui.choice import choice
 from ui.errors import plain, shown_errors
 from ui.imagery_words import estimate_lines
 from ui.language import _
-from ui.outside import is_reachable, outside_switch
-from ui.progress import is_watched
+from ui.outside import ask_anew, is_reachable, outside_switch
+from ui.progress import is_running
 from ui.server import workspace
 from ui.state import ImageryView, app_state, write_address
 
@@ -75,7 +75,7 @@ def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
                     key=f"asset-{area.id}",
                     help=_("Name of an asset; empty: the first GeoTIFF."),
                 )
-            is_busy = is_watched(f"search-{area.id}")
+            is_busy = is_running(f"search-{area.id}")
             pressed = st.form_submit_button(
                 _("Search"), type="primary", width="stretch", disabled=not is_on or is_busy
             )
@@ -84,6 +84,7 @@ def search_panel(area: Area, view: ImageryView, kept: Kept | None) -> None:
         if pressed and is_on:
             view.catalogue, view.collection, view.asset = url, collection.strip(), asset.strip()
             view.first, view.last = first.strip(), last.strip()
+            ask_anew("imagery", f"search-{area.id}")
             with shown_errors():
                 _start_search(area, view)
 
@@ -140,7 +141,7 @@ def fetch_panel(
             _("Speed of the connection (Mbit/s)"), 0.1, 10_000.0, view.mbit_s, step=10.0,
             format="%g", key=f"mbit-{area.id}",
         )  # fmt: skip
-        is_ready = app_state().outside and estimate.fits and not is_watched(f"imagery-{area.id}")
+        is_ready = app_state().outside and estimate.fits and not is_running(f"imagery-{area.id}")
         if st.button(
             _("Fetch the chosen ({count})").format(count=estimate.num),
             type="primary",
@@ -153,6 +154,7 @@ def fetch_panel(
 
 def start_fetch(area: Area, images: Sequence[Found], catalogue: str, licence: str) -> None:
     """Fetch images as a job, if the catalogue answers."""
+    ask_anew("imagery", f"imagery-{area.id}")
     with shown_errors():
         if is_reachable(catalogue, "imagery"):
             start(

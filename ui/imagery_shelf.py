@@ -16,7 +16,7 @@ from ui.errors import plain, shown_errors
 from ui.imagery_panel import start, start_fetch
 from ui.imagery_words import failure_table, pixel_of, shelf_table, source_text
 from ui.language import _
-from ui.progress import is_watched
+from ui.progress import is_running
 from ui.quantities import share_text, size_text
 from ui.server import workspace
 from ui.state import ImageryView, app_state, draw_showing, widget_value
@@ -61,7 +61,7 @@ def failed_panel(area: Area, failures: Sequence[Failure]) -> None:
         # A job asks one catalogue; those of another one stay in the list.
         catalogue = failures[0].catalogue
         same = [row for row in failures if row.catalogue == catalogue]
-        is_ready = app_state().outside and not is_watched(f"imagery-{area.id}")
+        is_ready = app_state().outside and not is_running(f"imagery-{area.id}")
         again, away, _rest = st.columns([2, 1, 3])
         if again.button(
             _("Try the failed ones again"),
@@ -165,7 +165,7 @@ def _layer_form(area: Area, image: Image) -> None:
         band = int(choice(_("Band"), bands, value=str(len(bands))))
         title = st.text_input(_("Name"), value=f"{image.title} {image.date}"[:80], max_chars=80)
         if st.form_submit_button(
-            _("Make the layer"), type="primary", disabled=is_watched(f"add-{area.id}")
+            _("Make the layer"), type="primary", disabled=is_running(f"add-{area.id}")
         ):
             with shown_errors():
                 start(

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.jobs import Job
 from core.rendering import COLORMAPS, ValueStyle
+from core.text import filled
 from core.workspace import Area, Layer
 from ui import cached
 from ui.base_map import base_map_choice
@@ -39,7 +40,7 @@ def show_new_layer(job: Job) -> str:
     view = app_state().view(area.id)
     view.shown = [layer.id, *(shown for shown in view.shown if shown != layer.id)]
     view.active = layer.id
-    told = [_(text).format(**values) for text, values in job.result.get("notes", ())]
+    told = [filled(text, values, _) for text, values in job.result.get("notes", ())]
     shown = _("{layer} is on the map.").format(layer=layer_title(layer))
     return plain(" ".join([shown, *told]))
 

@@ -8,6 +8,7 @@ from core import boundaries, intake, zones
 from core.boundaries import Boundary
 from core.errors import AppError, CrsError
 from core.store import slug
+from core.text import filled
 from core.tiles import tile_url
 from core.workspace import Area, Rule
 from ui import cached
@@ -128,7 +129,7 @@ def _confirm(boundary: Boundary, title: str) -> None:
     }
     facts.markdown("\n".join(f"- {key}: **{plain(value)}**" for key, value in rows.items()))
     for template, values in boundary.notes:
-        st.info(plain(_(template).format(**values)))
+        st.info(plain(filled(template, values, _)))
     with st.form("new-area"):
         # The suggestion is a placeholder: it may change while the user types, and must not win.
         name = st.text_input(

@@ -11,6 +11,7 @@ from core.connectors.signing import catalogue_of
 from core.text import N_
 from ui.errors import plain
 from ui.language import _
+from ui.progress import forget_ended
 from ui.server import outside_allowed
 from ui.state import app_state, draw_showing, widget_value
 
@@ -54,6 +55,12 @@ def outside_switch(key: str) -> bool:
         ),
     )
     return state.outside
+
+
+def ask_anew(where: str, purpose: str) -> None:
+    """Take away what was said of the last try, before another one."""
+    app_state().no_access.pop(where, None)
+    forget_ended(purpose)
 
 
 def is_reachable(url: str, where: str) -> bool:

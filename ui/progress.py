@@ -91,6 +91,12 @@ def is_running(purpose: str) -> bool:
         return False
 
 
+def forget_ended(purpose: str) -> None:
+    """Let go of a job that has ended, so that its error does not stay beside what comes next."""
+    if not is_running(purpose):
+        app_state().jobs.pop(purpose, None)
+
+
 def _running_job(purpose: str, area: str | None) -> str:
     """Return the id of the running job of a purpose, on an area unless None; "" for none."""
     root = workspace().root / "jobs"

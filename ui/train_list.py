@@ -8,8 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import AppError
+from core.text import filled
 from models import resuming, runs
 from models.config import Precision, RunConfig, Schedule
+from models.progressive import further
 from ui.choice import choice, distinct
 from ui.errors import plain, show_error, shown_errors
 from ui.language import _
@@ -148,7 +150,11 @@ def _changed(found: runs.Run, *, is_done: bool) -> RunConfig | None:
             before, training=changed, precision=cast(Precision, precision), device=device
         )
         resuming.check_pictures(found.folder, config)
-        return resuming.extended(config, int(more)) if more else config
+        if more:
+            config = resuming.extended(config, int(more))
+            for template, values in further(config):
+                st.caption(plain(filled(template, values, _)))
+        return config
     return None
 
 

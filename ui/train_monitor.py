@@ -116,7 +116,8 @@ def _state_line(found: runs.Run, figures: Figures) -> None:
             st.rerun()
     elif found.state == "failed":
         error = AppError(found.problem, hint=found.hint, **found.values)
-        st.error(plain(error.message(_)))
+        show = st.warning if found.is_broken_off else st.error
+        show(plain(error.message(_)))
 
 
 def _queued(root: Path, found: runs.Run) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from core import intake
 from core.chips.sets import ChipSets
+from core.text import filled
 from models import estimate, resuming, runs, sets
 from models.config import RunConfig
 from ui import cached, charts, train_charts
@@ -45,8 +46,11 @@ def new_run(found: list[runs.Run], view: TrainView) -> None:
             facts = cached.picture_set(source, _stamp(source))
         if facts is None:
             return
-        config = settings_form(facts, found, view)
+        making = settings_form(facts, found, view)
     with side:
+        config = None
+        with shown_errors():  # above the button that it locks
+            config = making()
         if config is not None:
             _expected(config, facts, found)
         is_possible = config is not None and _is_possible(config)
@@ -141,7 +145,7 @@ def _expected(config: RunConfig, facts: sets.SetFacts, found: list[runs.Run]) ->
     figure = train_charts.learning_rates(training.schedule, training.lr, training.fits)
     st.plotly_chart(figure, config=charts.config(), width="stretch", key="new-rates")
     for template, values in estimate.doubts(config, facts.count, expected):
-        st.warning(plain(_(template).format(**values)))
+        st.warning(plain(filled(template, values, _)))
     notes_before(config)
 
 

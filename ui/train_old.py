@@ -13,7 +13,7 @@ from ui.choice import choice, held_choice
 from ui.choose_file import choose_file
 from ui.errors import plain, show_error, shown_errors
 from ui.language import _
-from ui.progress import is_watched, job_panel
+from ui.progress import is_running, job_panel
 from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import TrainView, app_state
@@ -194,7 +194,9 @@ def _weights() -> None:
     job_panel(_IMPORT, title=_("Reading weights"), on_done=_brought)
     if has_pytorch():
         file = choose_file("weights", (".pth", ".pt"), label=_("File of weights"))
-        if file is not None and not is_watched(_IMPORT):
+        if file is not None and st.button(
+            _("Bring in these weights"), type="primary", disabled=is_running(_IMPORT)
+        ):
             app_state().uploads.pop("weights", None)
             _submit(str(file[0].resolve()), file[1])
     known = imports.imported(workspace().root)

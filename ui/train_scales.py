@@ -5,11 +5,11 @@ from pathlib import Path
 import streamlit as st
 
 from core import intake
+from core.text import filled
 from models import runs
 from models.config import Row, RunConfig
-from models.progressive import corrected, depth_of_fit, size_of_depth
+from models.progressive import corrected, size_of_depth
 from models.scales import Image, by_depth, row_of
-from models.style_config import StyleAdversary, StyleNetworks
 from ui import cached
 from ui.errors import plain
 from ui.language import _
@@ -109,23 +109,9 @@ def by_scale(seen: Seen) -> None:
 
 def notes_before(config: RunConfig) -> None:
     """Say what would be done otherwise than was asked, and what to think of, before a run."""
-    notes = [plain(_(template).format(**values)) for template, values in corrected(config)[1]]
+    notes = [plain(filled(template, values, _)) for template, values in corrected(config)[1]]
     if notes:
         st.info("\n\n".join(notes))
-    networks, adversary = config.networks, config.adversary
-    if isinstance(networks, StyleNetworks) and isinstance(adversary, StyleAdversary):
-        last = size_of_depth(depth_of_fit(len(config.training.fits) - 1, networks, adversary))
-        if last < networks.size_px:
-            text = _(
-                "Epochs are given for {given} of {count} depths: the run ends at {last} px, not at"
-                " {full}."
-            )
-            st.warning(
-                text.format(
-                    given=len(config.training.fits), count=networks.depths, last=last,
-                    full=networks.size_px,
-                )
-            )  # fmt: skip
 
 
 def _row(seen: Seen, step: int) -> Row | None:

@@ -8,12 +8,8 @@ from typing import Any, get_args
 import streamlit as st
 
 from models import imports, runs, sets
+from models.bounds import BATCHES, CRITIC_STEPS, INTERVALS, SAMPLES, SEEDS, WIDTHS
 from models.config import (
-    BATCHES,
-    INTERVALS,
-    SAMPLES,
-    SEEDS,
-    WIDTHS,
     AdversaryConfig,
     BestRule,
     Model,
@@ -27,7 +23,6 @@ from models.config import (
 )
 from models.presets import names_of, preset, sizes_of
 from ui.choice import choice, held_choice
-from ui.errors import shown_errors
 from ui.language import _
 from ui.quantities import value_text
 from ui.server import workspace
@@ -53,8 +48,10 @@ class Begun:
     networks: NetworkConfig
 
 
-def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) -> RunConfig | None:
-    """Draw the settings and return them; None, with a sentence, where they cannot be."""
+def settings_form(
+    facts: sets.SetFacts, found: list[runs.Run], view: TrainView
+) -> Callable[[], RunConfig]:
+    """Draw the settings and return what makes them; it raises InputError where they cannot be."""
     st.caption(_facts_words(facts))
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     draft = view.draft
@@ -74,9 +71,9 @@ def settings_form(facts: sets.SetFacts, found: list[runs.Run], view: TrainView) 
         key=f"new-title-{model}-{facts.source}",
     )
     made = _settings(facts, found, model, name, size)
-    with shown_errors():
-        return RunConfig(title=title, model=_model(model), preset=name, data=facts.source, **made())
-    return None
+    return lambda: RunConfig(
+        title=title, model=_model(model), preset=name, data=facts.source, **made()
+    )
 
 
 Making = Callable[[], dict[str, Any]]
@@ -210,7 +207,10 @@ def _adversary(known: AdversaryConfig, key: str) -> Making:
     boxes = st.columns(3 if is_distance else 2)
     if is_distance:
         steps = boxes[0].number_input(
-            setting_words("adversary.critic_steps"), 1, 100, known.critic_steps, key=f"{key}-steps"
+            setting_words("adversary.critic_steps"),
+            *CRITIC_STEPS,
+            known.critic_steps,
+            key=f"{key}-steps",
         )
         chosen["critic_steps"] = int(steps)
         name = "penalty" if known.penalty else "clip"

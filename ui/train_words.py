@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.text import N_
 from models import runs
+from models.bounds import SETTINGS
 from models.config import AdversaryConfig, RunConfig
 from models.style_config import StyleAdversary
 from ui.language import _
@@ -34,6 +35,7 @@ _STATES = {
     "stopped": N_("stopped"),
     "done": N_("finished"),
     "failed": N_("failed"),
+    "broken": N_("broken off"),
 }
 _MARKS = {
     "queued": "◷",
@@ -42,47 +44,8 @@ _MARKS = {
     "stopped": "◼",
     "done": "✓",
     "failed": "✕",
+    "broken": "◼",
 }
-SETTINGS = {
-    "title": N_("Name"),
-    "model": N_("Model"),
-    "preset": N_("Preset"),
-    "data": N_("Pictures"),
-    "device": N_("Device"),
-    "precision": N_("Number format"),
-    "exact": N_("To the digit of fastai"),
-    "threads": N_("Threads"),
-    "start_from": N_("Begins with the weights of"),
-    "code": N_("Program"),
-    "networks.size_px": N_("Side of a picture (px)"),
-    "networks.channels": N_("Channels"),
-    "networks.latent": N_("Latent numbers a picture"),
-    "networks.generator_width": N_("Width of the generator"),
-    "networks.critic_width": N_("Width of the critic"),
-    "networks.extra_layers": N_("Extra layers"),
-    "networks.critic_norm": N_("Norm in the critic"),
-    "networks.init": N_("First weights"),
-    "adversary.objective": N_("Loss"),
-    "adversary.clip": N_("Weight limit of the critic"),
-    "adversary.penalty": N_("Gradient penalty"),
-    "adversary.critic_steps": N_("Batches for the critic before one for the generator"),
-    "adversary.optimiser": N_("Optimiser"),
-    "adversary.betas": N_("Betas of Adam"),
-    "adversary.ema": N_("Moving average of the generator"),
-    "training.fits": N_("Epochs of each fit"),
-    "training.batch": N_("Pictures a batch"),
-    "training.lr": N_("Learning rate"),
-    "training.schedule": N_("Schedule of the rate"),
-    "training.flips": N_("Mirrored at random"),
-    "training.seed": N_("Seed"),
-    "training.log_every": N_("Figures every … steps"),
-    "training.sample_every": N_("Samples every … steps (0: an epoch)"),
-    "training.measure_every": N_("Judged every … steps (0: an epoch)"),
-    "training.checkpoint_every": N_("Checkpoint every … steps (0: an epoch)"),
-    "training.samples": N_("Samples on a sheet"),
-    "training.better": N_("Rule for the best epoch"),
-}
-"""By the names of `runs.settings_of`."""
 _VALUES = {
     "wasserstein": N_("Wasserstein"),
     "bce": N_("Binary cross-entropy (BCE)"),
@@ -90,6 +53,8 @@ _VALUES = {
     "logistic": N_("Logistic"),
     "hinge": N_("Hinge"),
     "relativistic-hinge": N_("Relativistic hinge"),
+    "linear": N_("By scale, the smallest first"),
+    "fixed": N_("The full size from the start"),
     "one-cycle": N_("One cycle a fit"),
     "constant": N_("Constant"),
     "shared-rmsprop": N_("RMSProp, one for both networks"),
@@ -122,7 +87,9 @@ def model_words(name: str) -> str:
 
 
 def state_of(found: runs.Run) -> str:
-    """Return the state of a run, `stopping` once somebody asked for a stop."""
+    """Return the state of a run; `stopping` once somebody asked for a stop, `broken` half-way."""
+    if found.is_broken_off:
+        return "broken"
     return "stopping" if found.is_active and runs.is_stopping(found.folder) else found.state
 
 

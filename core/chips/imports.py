@@ -242,12 +242,13 @@ def _folder_parts(source: Path, size_px: int | None, told: _Told, *, is_numbered
     told.others = len(skipped)
     readable = _first_readable(images, told)
     if readable is None:
-        raise InputError(
-            N_("{name} holds no image that can be read. {reason}"),
-            hint=N_("Give a folder with PNG or JPEG files, or folders of them."),
-            name=source.name,
-            reason="; ".join(f"{names[0]}: {why}" for why, names in told.unread.items()),
-        )
+        hint = N_("Give a folder with PNG or JPEG files, or folders of them.")
+        for reason, names in told.unread.items():
+            raise InputError(
+                N_("{name} holds no image that can be read; {image}: {reason}."), hint=hint,
+                name=source.name, image=names[0], reason=reason,
+            )  # fmt: skip
+        raise InputError(N_("{name} holds no image that can be read."), hint=hint, name=source.name)
     first = readable
     size = size_px or min(first.shape[:2])
     CutOptions(size_px=size)
@@ -349,7 +350,8 @@ def _read(image: Image, told: _Told) -> NDArray[np.uint8] | None:
     try:
         return read_picture(image.path)
     except RefusedFileError as err:
-        reason = str(err.values["reason"])
+        reason = err.values["reason"]
+        assert isinstance(reason, str)
         told.num_unread[reason] += 1
         if len(names := told.unread.setdefault(reason, [])) < _MOST_NAMED:
             names.append(image.name[-80:])

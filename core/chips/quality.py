@@ -59,14 +59,14 @@ class Quality:
         if len(self.blurred):
             found.append(
                 (
-                    N_("{count:,} chips have far less detail than most: blurred, or water or fog."),
+                    N_("Chips with far less detail than most: {count:,} (blur, water or fog)."),
                     {"count": len(self.blurred)},
                 )
             )
         if self.duplicates.num_chips:
             found.append(
                 (
-                    N_("{count:,} chips look nearly like another one."),
+                    N_("Chips that look nearly like another one: {count:,}."),
                     {"count": self.duplicates.num_chips},
                 )
             )
@@ -74,7 +74,7 @@ class Quality:
         if across:
             found.append(
                 (
-                    N_("{count:,} pairs of such chips lie one in train and one in test."),
+                    N_("Pairs of these with one in train and one in test: {count:,}."),
                     {"count": across},
                 )
             )
@@ -82,7 +82,7 @@ class Quality:
         if gaps:
             found.append(
                 (
-                    N_("{count:,} chips have missing pixels; the worst has {worst:.0%} valid."),
+                    N_("Chips with missing pixels: {count:,}; the worst has {worst:.0%} valid."),
                     {"count": gaps, "worst": float(self.valid.min())},
                 )
             )

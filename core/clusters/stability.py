@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from core.clusters.crew import OnProgress, ShouldStop
 from core.clusters.numbering import shared
 from core.clusters.sweep import Range, Sweep, sweep
-from core.text import N_
+from core.text import N_, filled
 from core.workspace import Method
 
 RERUNS = 4
@@ -37,7 +37,7 @@ class Advice:
 
     def message(self) -> str:
         """Return the sentence in English."""
-        return self.text.format(**self.values)
+        return filled(self.text, self.values)
 
 
 def adjusted_rand(first: NDArray[np.integer], second: NDArray[np.integer]) -> float:

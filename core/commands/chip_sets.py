@@ -16,7 +16,7 @@ from core.commands.running import names_of
 from core.commands.terminal import progress_line, workspace
 from core.errors import InputError
 from core.record import record
-from core.text import N_
+from core.text import N_, filled
 
 _COUNT = 2000
 _Number = TypeVar("_Number", int, float)
@@ -77,10 +77,10 @@ def show_command(args: argparse.Namespace) -> dict[str, Any]:
     """Say what a set holds, chip by chip."""
     chips = _sets().open(args.set)
     info = chips.info
-    warnings = [text.format(**values) for text, values in info.notes]
+    warnings = [filled(text, values) for text, values in info.notes]
     if args.quality:
         found = quality.look(chips).notes()
-        warnings += [text.format(**values) for text, values in found]
+        warnings += [filled(text, values) for text, values in found]
     rows = chip_facts(chips.table)
     lines = [_summary(info), *warnings, *map(_line, rows)]
     return record(
@@ -101,7 +101,7 @@ def export_command(args: argparse.Namespace) -> dict[str, Any]:
         bands=names_of(args.bands),
         on_progress=progress_line(quiet=args.json),
     )
-    warnings = [text.format(**values) for text, values in done.notes]
+    warnings = [filled(text, values) for text, values in done.notes]
     outputs = [str(path) for path in done.outputs]
     text = [f"Wrote {done.num_files:,} images.", *outputs, *warnings]
     return record("chips-exported", outputs=outputs, warnings=warnings, text="\n".join(text))
@@ -138,12 +138,12 @@ def set_facts(info: SetInfo) -> dict[str, Any]:
     """Return what a record says of a set."""
     facts = asdict(info)
     facts["metres_per_pixel"] = {size: info.metres_per_pixel(size) for size in info.sizes}
-    facts["notes"] = [text.format(**values) for text, values in info.notes]
+    facts["notes"] = [filled(text, values) for text, values in info.notes]
     return facts
 
 
 def _set_facts(info: SetInfo, verb: str) -> dict[str, Any]:
-    warnings = [text.format(**values) for text, values in info.notes]
+    warnings = [filled(text, values) for text, values in info.notes]
     folder = workspace().root / "chips" / info.id
     return {
         "set": set_facts(info),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands.terminal import lazily, progress_line, workspace
 from core.errors import InputError
-from core.text import N_
+from core.text import N_, filled
 
 if TYPE_CHECKING:
     from core.connectors.layers import Wish
@@ -58,10 +58,10 @@ def fetch_command(args: argparse.Namespace) -> dict[str, Any]:
         wishes,
         catalogue=catalogue_of(args.catalogue or PLANETARY_COMPUTER.url),
         outside=args.outside,
-        on_progress=lambda share, text, /, **values: line(share, text.format(**values)),
+        on_progress=lambda share, text, /, **values: line(share, filled(text, values)),
     )
     missed = [f"{row.recipe}: {row.message()}" for row in done.missed]
-    notes = [text.format(**values) for text, values in done.notes]
+    notes = [filled(text, values) for text, values in done.notes]
     made = ", ".join(done.made) or "none"
     body = record(
         "layers-fetched",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.commands.terminal import lazily, progress_line, workspace
 from core.errors import InputError
-from core.text import N_
+from core.text import N_, filled
 
 if TYPE_CHECKING:
     from core.connectors.items import Found
@@ -96,7 +96,7 @@ def fetch_command(args: argparse.Namespace) -> dict[str, Any]:
         catalogue=catalogue,
         licence=licence,
         outside=args.outside,
-        on_progress=lambda share, text, /, **values: line(share, text.format(**values)),
+        on_progress=lambda share, text, /, **values: line(share, filled(text, values)),
     )
     failed = [f"{failure.image.id}: {failure.message()}" for failure in done.failures]
     text = f"{len(done.images)} images are there, {len(failed)} failed."

@@ -28,7 +28,7 @@ from core.errors import (
     TooLargeError,
 )
 from core.settings import settings
-from core.text import N_
+from core.text import N_, as_json
 
 _MOST_FILES = 64
 _FINER = 1.5
@@ -191,7 +191,7 @@ def _each(
         except StoppedError:
             raise
         except AppError as err:
-            out.notes.append((err.problem, imagery.plain(err.values)))
+            out.notes.append((err.problem, as_json(err.values)))
             if isinstance(err, TooLargeError):
                 raise
 
@@ -248,7 +248,7 @@ def _months(recipe: Recipe, site: Site, year: int, out: Gathered) -> None:
             out.notes.append((N_("{month} is not published."), {"month": month}))
             continue
         except RefusedFileError as err:
-            out.notes.append((err.problem, imagery.plain(err.values)))
+            out.notes.append((err.problem, as_json(err.values)))
             continue
         out.scenes.append(Scene(name=month, values=found.path))
         out.items.append({"id": month, "date": month, "href": url, "sha256": found.digest})

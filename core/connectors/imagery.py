@@ -32,7 +32,7 @@ from core.connectors.signing import Catalogue, Link, Signer
 from core.errors import AppError, BusyError, InputError, OutsideError, StoppedError
 from core.jobs import Report
 from core.prepare import boundary_lonlat, never
-from core.text import N_
+from core.text import N_, as_json
 from core.workspace import Workspace
 
 MOST_AT_ONCE = 1000
@@ -310,15 +310,10 @@ def _fetch_one(
             licence=licence,
             problem=err.problem,
             hint=err.hint,
-            values=plain(err.values),
+            values=as_json(err.values),
             when=time.time(),
         )
     return None
-
-
-def plain(values: dict[str, object]) -> dict[str, Any]:
-    """Return the values of an error as JSON can hold them."""
-    return {k: v if isinstance(v, int | float | str) else str(v) for k, v in values.items()}
 
 
 def _source(image: Found, catalogue: Catalogue, licence: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from shapely.geometry import mapping, shape
 from core import store
 from core.connectors import addresses
 from core.errors import AppError, InputError
-from core.text import N_
+from core.text import N_, filled
 
 _LONGEST_ID = 200
 _MOST_VERTICES = 10_000
@@ -98,7 +98,7 @@ class Refused:
 
     def message(self, translate: Any = str) -> str:
         """Return the reason in words."""
-        return str(translate(self.problem).format(**self.values))
+        return filled(self.problem, self.values, translate)
 
 
 def harmless(text: str) -> str:

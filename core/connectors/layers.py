@@ -22,7 +22,7 @@ from core.cog import Pixels
 from core.connectors import addresses, gathering, signing
 from core.connectors.door import Door
 from core.connectors.gathering import Gathered, Site
-from core.connectors.imagery import one_at_a_time, plain
+from core.connectors.imagery import one_at_a_time
 from core.connectors.median import Reading, Scene, median_pixels
 from core.connectors.recipes import Recipe, recipe
 from core.connectors.seasons import checked_years
@@ -31,7 +31,7 @@ from core.errors import AppError, InputError, StoppedError
 from core.jobs import Report
 from core.operations.mosaic import Mosaic
 from core.prepare import About, boundary_lonlat, never
-from core.text import N_
+from core.text import N_, as_json, sentences
 from core.workspace import Area, Workspace
 
 _FETCHING = 0.8
@@ -66,8 +66,7 @@ class Missed:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return the reason in words."""
-        parts = (self.problem, self.hint)
-        return " ".join(translate(part).format(**self.values) for part in parts if part)
+        return sentences(self.problem, self.hint, self.values, translate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ def fetch_layers(
             except StoppedError:
                 raise
             except AppError as err:
-                why = plain(err.values)
+                why = as_json(err.values)
                 missed.append(
                     Missed(recipe=known.id, problem=err.problem, hint=err.hint, values=why)
                 )

@@ -13,7 +13,7 @@ from core.connectors.assets import File
 from core.connectors.items import Found
 from core.errors import InputError, StoreError
 from core.prepare import About
-from core.text import N_
+from core.text import N_, sentences
 from core.workspace import Area, Workspace
 
 _FAILED_KIND, _FAILED_VERSION = "imagery-failed", 1
@@ -35,8 +35,7 @@ class Failure:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return the reason in words."""
-        parts = (self.problem, self.hint)
-        return " ".join(translate(part).format(**self.values) for part in parts if part)
+        return sentences(self.problem, self.hint, self.values, translate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

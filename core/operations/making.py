@@ -14,7 +14,7 @@ from core.cog import OnProgress, Pixels, ShouldStop
 from core.errors import InputError
 from core.georeference import pixel_size
 from core.prepare import About
-from core.text import N_
+from core.text import N_, filled
 from core.workspace import Area, Kind, Layer, Workspace, crs_name
 
 
@@ -27,7 +27,7 @@ class Note:
 
     def message(self, translate: Callable[[str], str] = str) -> str:
         """Return the sentence, passed through `translate` first."""
-        return translate(self.text).format(**self.values)
+        return filled(self.text, self.values, translate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

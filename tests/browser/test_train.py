@@ -192,4 +192,5 @@ def test_a_file_that_would_run_code_is_refused_in_one_sentence(visit, root, tmp_
     importlib.import_module("torch").save({"model": Canary()}, tmp_path / "evil.pth")
     page = visit.open("train", see="old")
     page.locator("input[type=file]").last.set_input_files(tmp_path / "evil.pth")
+    page.get_by_role("button", name="Bring in these weights").click()
     expect(page.get_by_text("evil.pth is refused: it holds more than weights")).to_be_visible()

@@ -190,8 +190,8 @@ def test_near_duplicates_and_blur_are_found_and_nothing_else(odd_set):
     assert across == {(3, 30), (7, 9), (8, 9)}
     assert names[found.blurred].tolist() == [5]
     told = " ".join(text.format(**values) for text, values in found.notes())
-    assert "1 chips have far less detail" in told
-    assert "5 chips look nearly like another" in told and "3 pairs" in told
+    assert "far less detail than most: 1 (" in told
+    assert "nearly like another one: 5." in told and "one in test: 3." in told
 
 
 def test_near_duplicates_are_those_of_brute_force(odd_set):

@@ -1,8 +1,9 @@
 import json
+import math
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -10,18 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import InputError, StoreError
+from models.bounds import BATCHES, INTERVALS, SAMPLES, SEEDS, SETTINGS, WIDTHS
 from models.config import (
-    BATCHES,
-    INTERVALS,
-    SAMPLES,
-    SEEDS,
-    WIDTHS,
     AdversaryConfig,
     NetworkConfig,
     RunConfig,
     TrainConfig,
 )
 from models.presets import MODELS, names_of, preset, sizes_of
+from models.runs import settings_of
+from models.style_config import StyleAdversary, StyleNetworks
 from tests.models.small import run_config
 
 
@@ -89,8 +88,79 @@ def test_numbers_lie_within_the_bounds_that_forms_offer(name, bounds):
         with pytest.raises(InputError, match=f"{value}"):
             TrainConfig(**{name: value})
     for value in (WIDTHS[0] - 1, WIDTHS[1] + 1):
-        with pytest.raises(InputError, match=f"latent must lie in 1 to 2,048, not {value}"):
+        with pytest.raises(
+            InputError, match=f"“Latent numbers a picture” must lie in 1 to 2,048, not {value}"
+        ):
             NetworkConfig(latent=value)
+
+
+def numbers_of(kind):
+    """Return the settings of one kind that are numbers, or tuples of them, with a right value."""
+    made = kind()
+    for field in fields(kind):
+        value = getattr(made, field.name)
+        first = value[0] if isinstance(value, tuple) and value else value
+        if isinstance(first, int | float) and not isinstance(first, bool):
+            yield field.name, value
+
+
+KINDS = {"networks": (NetworkConfig, StyleNetworks), "adversary": (AdversaryConfig, StyleAdversary),
+         "training": (TrainConfig,)}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [1e300, -1e-9, math.nan, math.inf, -5])
+@pytest.mark.parametrize(
+    ("part", "kind", "name", "value"),
+    [(part, kind, *one) for part in KINDS for kind in KINDS[part] for one in numbers_of(kind)],
+)
+def test_every_number_has_bounds_and_its_refusal_names_it_as_the_form_does(
+    part, kind, name, value, wrong
+):
+    given = (wrong,) * len(value) if isinstance(value, tuple) else wrong
+    with pytest.raises(InputError) as refused:
+        kind(**{name: given})
+    if name not in ("size_px", "channels"):  # these have sentences of their own
+        least, most = refused.value.values["least"], refused.value.values["most"]
+        said = f"“{SETTINGS[f'{part}.{name}']}” must lie in {least:,} to {most:,}, not {wrong}."
+        assert str(refused.value) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "match"),
+    [
+        (TrainConfig, {"schedule": "up"}, "“Schedule of the rate” cannot be 'up'. There are: one"),
+        (TrainConfig, {"better": "worst"}, "“Rule for the best epoch” cannot be 'worst'"),
+        (TrainConfig, {"fits": (1,) * 101}, "A run has 1 to 100 fits, not 101"),
+        (TrainConfig, {"fits": ()}, "A run has 1 to 100 fits, not 0"),
+        (AdversaryConfig, {"optimiser": "sgd"}, "“Optimiser” cannot be 'sgd'"),
+        (AdversaryConfig, {"betas": (0.5,)}, "“Betas of Adam” needs 2 numbers, not 1"),
+        (NetworkConfig, {"critic_norm": "group"}, "“Norm in the critic” cannot be 'group'"),
+        (NetworkConfig, {"init": "zeros"}, "“First weights” cannot be 'zeros'"),
+        (StyleAdversary, {"betas": (0.5, 0.9, 0.9)}, "“Betas of Adam” needs 2 numbers, not 3"),
+    ],
+)
+def test_what_no_run_knows_is_refused(kind, wrong, match):
+    with pytest.raises(InputError, match=re.escape(match)):
+        kind(**wrong)
+
+
+def test_every_setting_of_every_model_has_a_spoken_name(tmp_path):
+    for model in MODELS:
+        chosen = preset(model, names_of(model)[0], size_px=32, channels=1)
+        config = RunConfig(
+            title="x", model=model, data="x", networks=chosen.networks,
+            adversary=chosen.adversary, training=chosen.training,
+        )  # fmt: skip
+        assert not settings_of(config).keys() - SETTINGS.keys()
+
+
+def test_the_first_depth_is_one_of_the_networks():
+    chosen = preset("stylegan", "small", size_px=32, channels=1)
+    with pytest.raises(InputError, match="“First depth” must lie in 0 to 3, not 4"):
+        RunConfig(
+            title="x", model="stylegan", data="x", networks=chosen.networks,
+            adversary=replace(chosen.adversary, start_depth=4), training=chosen.training,
+        )  # fmt: skip
 
 
 def test_a_penalty_on_a_critic_that_looks_at_the_whole_batch_is_refused(tmp_path):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from core import store
 from core.errors import AppError, BusyError, InputError, JobError
 from core.settings import settings
+from core.text import filled
 from models import checkpoint, resuming, runs, worker
 from models.resuming import differences, extended, prepare_to_resume, resume
 from models.runs import (
@@ -136,8 +137,9 @@ def test_row_21_a_killed_run_is_failed_with_its_signal_within_five_seconds(root,
     begun = time.monotonic()
     found = kill(folder)
     assert time.monotonic() - begun < 5
-    assert (found.state, found.values) == ("failed", {"signal": "SIGKILL"})
     saved = checkpoint.latest(folder / "checkpoints")[0].step
+    assert (found.state, found.values) == ("failed", {"signal": "SIGKILL", "kept": saved})
+    assert found.is_broken_off
     resume(folder)
     wait_until(lambda: any(row["step"] > saved for row in rows(folder)))
     assert run(folder).state == "running"
@@ -209,7 +211,9 @@ def test_a_process_id_used_again_is_not_taken_for_the_run(root, tmp_path):
     body = {"pid": own, "begun": psutil.Process(own).create_time() - 1000}
     store.write_json(folder / "process.json", body, kind="run-process", version=1)
     assert run(folder).state == "failed"
-    assert "without a result" in run(folder).problem
+    assert "process ended before the run did" in run(folder).problem
+    assert not run(folder).is_broken_off  # there is nothing to go on from
+    assert "begin anew" in run(folder).hint
 
 
 def test_a_run_waits_until_the_one_before_it_has_ended(root, tmp_path):
@@ -392,7 +396,7 @@ def test_a_run_whose_checkpoints_cannot_be_read_keeps_all_it_has(root, tmp_path,
     prepare_to_resume(folder, extended(run(folder).config, 1))
     found = work(folder)
     assert found.state == "failed"
-    told = found.problem.format(**found.values)
+    told = filled(found.problem, found.values)
     assert told.startswith("None of the 2 checkpoints of this run can be read: ")
     assert told.endswith({"newer": "reads up to 1.", "cut": "bytes have changed."}[spoil])
     kept = ("metrics.jsonl", "samples", "nearest", "checkpoints", "reals.json", "data.json")

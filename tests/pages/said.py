@@ -2,9 +2,14 @@
 
 import base64
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 from streamlit.testing.v1 import AppTest
+
+from core import store
 
 
 def button(app: AppTest, label: str):
@@ -57,6 +62,41 @@ def marked(app: AppTest) -> list[str]:
 def metrics(app: AppTest) -> dict[str, str]:
     """Return the key figures of a page by their labels."""
     return {one.label: one.value for one in app.metric}
+
+
+def modules_after(tmp_path: Path, *code: str) -> set[str]:
+    """Return the modules that a process has loaded which opened the app's first page as `app`.
+
+    `code` is run after that, a line each, over an empty workspace.
+    """
+    lines = (
+        "import sys",
+        "from streamlit.testing.v1 import AppTest",
+        "app = AppTest.from_file('app.py', default_timeout=60).run()",
+        *code,
+        "assert not app.exception, app.exception",
+        "print(*sys.modules)",
+    )
+    environment = {"URBAN_PATTERN_WORKSPACE": str(tmp_path), "URBAN_PATTERN_DEFAULT_AREA": "off"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", "\n".join(lines)], capture_output=True, text=True,
+        timeout=120, cwd=Path(__file__).parents[2], env={"PATH": "/usr/bin:/bin", **environment},
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return set(done.stdout.split())
+
+
+def failed_job(space, work: str, said: str) -> str:
+    """Write a job that has failed, and return its id."""
+    job_id = f"20260101t000000000-{work}-abc123"
+    folder = space.root / "jobs" / job_id
+    folder.mkdir(parents=True)
+    config = {"work": work, "config": {}, "started": 0.0}
+    store.write_json(folder / "config.json", config, kind="job-config", version=1)
+    error = {"problem": said, "hint": "", "values": {}}
+    store.write_json(folder / "error.json", error, kind="job-error", version=1)
+    return job_id
 
 
 def charts(app: AppTest) -> dict[str, dict]:

@@ -210,6 +210,18 @@ def test_a_chip_of_a_link_is_told_and_one_beyond_the_end_is_not(covers, open_pag
     assert "Click a chip" in text(open_page("chips", chip="99"))
 
 
+def test_a_chip_that_the_filters_hide_is_let_go(covers, open_page):
+    splits = ChipSets(covers.root).open("covers").table["split"].tolist()
+    kept, hidden = splits.index("test"), splits.index("train")
+    assert f"**Chip {kept}**" in text(open_page("chips", split="test", chip=str(kept)))
+    app = open_page("chips", chip=str(hidden))
+    assert f"**Chip {hidden}**" in text(app)
+    only(app.button_group, "Split").set_value("test")
+    clean(app.run())
+    assert "**Chip" not in text(app) and "Click a chip" in text(app)
+    assert view(app).chip is None
+
+
 def test_a_place_outside_is_said_beside_the_map(covers, open_page):
     app = open_page("chips", place="0,0")
     assert "lies outside what covers was cut from" in text(clean(app))
@@ -218,7 +230,7 @@ def test_a_place_outside_is_said_beside_the_map(covers, open_page):
 def test_warnings_are_told_and_shown(covers, open_page):
     app = open_page("chips", view="statistics")
     button(app, "Look for blur, near duplicates and missing pixels").click().run()
-    assert "chips look nearly like another one." in text(clean(app))
+    assert "Chips that look nearly like another one" in text(clean(app))
     next(b for b in app.button if b.label == "Show them").click().run()
     assert view(clean(app)).shown == "gallery"
     assert view(app).wanted.warning

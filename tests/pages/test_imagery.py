@@ -17,7 +17,7 @@ from core.errors import OutsideError
 from core.jobs import Job, Progress
 from core.workspace import Workspace
 from tests.core.raster_files import write_tif
-from tests.pages.said import button, clean, marked, only, tables, text
+from tests.pages.said import button, clean, failed_job, marked, only, tables, text
 from ui import fetch_layers, outside
 
 HOSTILE = "<img src=x onerror=alert(1)> *b* [l](https://x.invalid) `c`"
@@ -200,6 +200,21 @@ def test_dates_that_are_none_are_one_sentence_and_nothing_starts(
     button(app, "Search").click().run()
     assert any(said in error.value for error in clean(app).error)
     assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_an_error_goes_when_something_else_is_tried_and_locks_no_button(town, open_page):
+    app = open_page("imagery", area="town")
+    state = app.session_state["app_state"]
+    state.jobs["search-town"] = failed_job(town, "search-imagery", "The catalogue was away.")
+    switch(app).set_value(True).run()
+    state.no_access["imagery"] = OutsideError("Nobody answers.")
+    clean(app.run())
+    assert "The catalogue was away." in text(app) and "Nobody answers." in text(app)
+    assert not button(app, "Search").disabled
+    only(app.text_input, "From").set_value("soon")
+    button(app, "Search").click().run()
+    assert "'soon' is no date" in text(clean(app))
+    assert "The catalogue was away." not in text(app) and "Nobody answers." not in text(app)
 
 
 def test_a_failure_that_will_never_come_can_be_dismissed(town, open_page):

@@ -9,7 +9,7 @@ from core import store
 from models import runs
 from models.config import NetworkConfig
 from models.style_config import StyleNetworks
-from tests.pages.said import button, charts, clean, metrics, only, text
+from tests.pages.said import button, charts, clean, failed_job, metrics, only, text
 
 
 def view(app):
@@ -68,8 +68,8 @@ def test_a_run_begins_with_weights_of_both_networks_alone(space, open_page):
     ("label", "value", "sentence"),
     [
         ("Epochs of each fit", "many", "'many' is no list of whole numbers. Give them as 5,10,10."),
-        ("Epochs of each fit", "0", "A fit lasts 1 to 1,000,000 epochs; these are 0."),
-        ("Learning rate", "3", "The learning rate lies above 0 and up to 1, not 3.0."),
+        ("Epochs of each fit", "0", "“Epochs of each fit” must lie in 1 to 1,000,000, not 0."),
+        ("Learning rate", "3", "“Learning rate” must lie in 1e-10 to 1, not 3.0."),
         ("Learning rate", "banana", "'banana' is no number. Write one as 0.0002 or 2e-4."),
         ("Learning rate", "nan", "'nan' is no number. Write one as 0.0002 or 2e-4."),
     ],
@@ -112,3 +112,14 @@ def test_an_uploaded_file_is_kept_and_chosen_and_can_be_deleted(root, space, ope
     delete = next(one for one in app.button if one.label.startswith("Delete this file"))
     clean(delete.click().run())
     assert not list((space.root / "pictures").iterdir())
+
+
+def test_weights_are_brought_in_when_asked_and_a_failure_locks_nothing(space, open_page, started):
+    (space.root.parent / "data" / "mine.pth").write_bytes(b"x")
+    app = open_page("train", see="old")
+    state = app.session_state["app_state"]
+    state.jobs["import-weights"] = failed_job(space, "import-weights", "mine.pth is refused.")
+    app.selectbox(key="path-weights").set_value("mine.pth").run()
+    assert "mine.pth is refused." in text(clean(app))
+    assert len(list((space.root / "jobs").iterdir())) == 1  # choosing a file starts nothing
+    assert not button(app, "Bring in these weights").disabled

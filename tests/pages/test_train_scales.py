@@ -104,7 +104,7 @@ def test_what_would_be_done_otherwise_is_said_before_the_start(space, open_page)
     only(app.text_input, "Epochs of each depth").set_value("1, 2")
     only(app.text_input, "Pictures a batch, each depth").set_value("8, 6")
     only(app.checkbox, "Mirrored at random").set_value(True)
-    said = text(clean(app.run()))
+    said = text(clean(app.run())).replace("\\", "")
     assert "Fit 2 takes batches of 4 pictures, not 6" in said
     assert "shadows from every side" in said
     assert "2 of 4 depths: the run ends at 8 px, not at 32" in said
