@@ -23,7 +23,7 @@ SIZES_PX = (16, 32)
 """Of previews."""
 _LEAST, _MOST = 8, 16
 """Finished pictures that colours are fitted to: of fewer they come out wrong."""
-_ROWS = 8192
+_ROWS = 4096
 """Places of them that are looked at."""
 _RIDGE = 1e-3
 """Of the mean square of what the layers put out, added to each: what is alike shares its weight."""

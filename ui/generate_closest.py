@@ -20,6 +20,7 @@ from ui.generate_models import has_other_set, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
+from ui.quantities import value_text
 from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def closest_panel(
 
     def chosen() -> None:
         found = widget_value(_KEY)
-        # Where the pictures have changed meanwhile, the browser's choice is none of them: a name.
-        view.picture, view.sought = found if isinstance(found, int) else None, ""
+        # Where the pictures have changed meanwhile, the browser's choice is none of them.
+        view.picture, view.sought = names.index(found) if found in names else None, ""
 
     draw_showing(
-        view.picture, st.selectbox, _("Closest real places of"), range(len(names)), key=_KEY,
-        on_change=chosen,
-        format_func=lambda at: names[at], placeholder=_("choose a picture"),
+        None if view.picture is None else names[view.picture], st.selectbox,
+        _("Closest real places of"), list(dict.fromkeys(names)), key=_KEY, on_change=chosen,
+        placeholder=_("choose a picture"),
         help=_("The training chips nearest to it, pixel by pixel: is it a copy?"),
     )  # fmt: skip
     if view.picture is None:
@@ -114,12 +115,13 @@ def _strip(
         ),
     ]
     st.html(table_html(Table(rows=[[own, *images]], titles=[above], above=above, marked=0)))
-    st.caption(
-        _(
-            "Distance: root of the mean squared difference of pixels, 0 to 255, over all channels"
-            " at {size} px. Near 0 is a copy; it says nothing of likeness of kind."
-        ).format(size=size)
-    )
+    said = _(
+        "Distance: root of the mean squared difference of pixels, 0 to 255, over all channels"
+        " at {size} px. Near 0 is a copy; it says nothing of likeness of kind."
+    ).format(size=size)
+    if (metres := chips.info.metres_per_pixel(size)) is not None:
+        said += " " + _("A pixel of all of them is {metres} m.").format(metres=value_text(metres))
+    st.caption(said)
 
 
 def _map(chips: ChipSet, numbers: NDArray[np.int64], area: Area | None) -> None:

@@ -1,5 +1,6 @@
 """Which model pictures are made with: the choice, what is known of it, the list of all."""
 
+import math
 from contextlib import suppress
 
 import pandas as pd
@@ -208,11 +209,15 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
 def set_of(entry: Entry) -> SetInfo | None:
     """Return the chip set that a model was trained on, where it is at hand: the very same chips.
 
-    By its name alone where the model does not know the digest of its chips.
+    By its name and the ground that a pixel covers where the model does not know the digest of its
+    chips.
     """
     info = _set_called(entry)
-    is_same = info is not None and entry.data_digest in ("", info.digest)
-    return info if is_same else None
+    if info is None or entry.data_digest not in ("", info.digest):
+        return None
+    own, metres = entry.metres_per_px, info.metres_per_pixel(entry.networks.size_px)
+    is_alike = own is None or metres is None or math.isclose(own, metres, rel_tol=0.01)
+    return info if is_alike or entry.data_digest else None
 
 
 def has_other_set(entry: Entry) -> bool:

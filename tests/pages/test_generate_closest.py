@@ -82,11 +82,25 @@ def test_other_chips_of_the_same_name_are_not_taken_for_the_models_own(
 
 
 @needs_torch
+@pytest.mark.parametrize(("side_m", "is_alike"), [(32.0, True), (64.0, False)])
+def test_without_a_digest_chips_of_another_scale_are_not_the_models_own(
+    small, space, open_page, side_m, is_alike
+):
+    """A pixel of the model is 2 m: chips of 16 px are 32 m wide."""
+    place = space.root / "chips" / "small" / "set.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "side_m": side_m}))
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    assert ("chip 2: 0.0" in bodies(app)) == is_alike
+    assert ("A pixel of all of them is 2 m." in text(app)) == is_alike
+    assert ("are not those that this model was trained on" in text(app)) != is_alike
+
+
+@needs_torch
 def test_a_choice_that_has_become_another_meanwhile_is_forgotten(small, open_page, monkeypatch):
     """The browser goes on sending the words of its choice when they are no choice any more."""
     app = open_page("generate", model="import/tiny", seeds="3", picture="0")
     only(app.text_input, "Seeds").set_value("8,9")
-    stale = only(app.selectbox, "Closest real places of").set_value(0)._widget_state
+    stale = only(app.selectbox, "Closest real places of").set_value("seed 3")._widget_state
     clean(app.run())
     before = Selectbox._widget_state
     monkeypatch.setattr(
