@@ -106,8 +106,8 @@ def test_dcgans_weights_begin_near_zero_and_its_norms_near_one():
     [
         ({"size_px": 48}, "32, 64 or 128"),
         ({"channels": 5}, "1 to 4 channels"),
-        ({"latent": 0}, "latent must lie"),
-        ({"extra_layers": 9}, "extra_layers must lie"),
+        ({"latent": 0}, "Latent numbers a picture. must lie"),
+        ({"extra_layers": 9}, "Extra layers. must lie"),
     ],
 )
 def test_networks_that_cannot_be_are_refused(wrong, match):
