@@ -45,7 +45,7 @@ def main() -> None:
                 measure(Path(folder), name, seeds, count, rounds)
 
 
-def make_model(root: Path, name: str) -> None:
+def make_model(root: Path, name: str, *, size_px: int = 64, called: str = "") -> None:
     """Write a generator of a preset as an imported file would lie in a workspace."""
     from dataclasses import asdict
 
@@ -54,7 +54,7 @@ def make_model(root: Path, name: str) -> None:
     from models.style_config import StyleNetworks
     from models.stylegan import style_networks
 
-    networks = preset("stylegan", name, size_px=64, channels=3).networks
+    networks = preset("stylegan", name, size_px=size_px, channels=3).networks
     assert isinstance(networks, StyleNetworks)
     generator, _critic = style_networks(networks, seed=0)
     draws = torch.Generator().manual_seed(1)
@@ -66,7 +66,7 @@ def make_model(root: Path, name: str) -> None:
         "has": ["generator"], "source": {"name": name},
     }  # fmt: skip
     weights = {f"generator.{key}": value for key, value in generator.state_dict().items()}
-    checkpoint.write_checkpoint(root / "weights" / name, body, weights, {})
+    checkpoint.write_checkpoint(root / "weights" / (called or name), body, weights, {})
 
 
 def measure(root: Path, name: str, seeds: str, count: int, rounds: int) -> None:

@@ -143,13 +143,8 @@ def settings_of(body: bytes) -> dict[str, Any]:
     return found
 
 
-def gif_bytes(made: Pictures, *, seconds: float = 0.08) -> bytes:
-    """Return pictures (n, C, H, W) as an endless GIF; its 256 colours are those of each frame."""
-    return gif_of(list(shown(made)), seconds=seconds)
-
-
 def gif_of(images: Sequence[Image], *, seconds: float = 0.08) -> bytes:
-    """Return images (H, W, 3 or 1) as an endless GIF; see `gif_bytes`."""
+    """Return images (H, W, 3 or 1) as an endless GIF; its 256 colours are those of each frame."""
     import io
 
     from PIL import Image as Frames

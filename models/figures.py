@@ -25,9 +25,9 @@ from models.generate import Look, Styles
 from models.latents import Latents
 from models.loaded import Loaded
 from models.progressive import size_of_depth
+from models.synthesis import Colours
 
 Picture = NDArray[np.uint8]
-_PREVIEW_LEAST_PX = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class Figure:
     cells: tuple[tuple[int | None, ...], ...]
     """Rows of numbers of pictures; None: an empty place."""
     look: Look
+    colours: Colours | None = None
+    """Of a preview."""
 
     def __len__(self) -> int:
         return len(self.styles)
@@ -96,13 +98,22 @@ class Finished:
         return self._pace.get((model.digest, depth, is_preview))
 
 
+def columns_for(count: int, columns: int) -> int:
+    """Return the columns of a grid: those asked for, else a broad one with few empty places."""
+    if columns:
+        return min(columns, count)
+    least, most = math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2.4 * count))
+    return min(range(least, most + 1), key=lambda one: (-count % one, -one))
+
+
 def grid(model: Loaded, latents: Latents, look: Look, *, columns: int) -> Figure:
-    """Return the figure of latents (n, Z) in rows of so many columns.
+    """Return the figure of latents (n, Z) in rows of so many columns; 0: see `columns_for`.
 
     Raises:
         InputError, TooLargeError: See `generate.grid`.
     """
     look = _checked(model, look, len(latents))
+    columns = columns_for(len(latents), columns)
     places: list[int | None] = list(range(len(latents)))
     places += [None] * (-len(latents) % columns)
     rows = [tuple(places[at : at + columns]) for at in range(0, len(places), columns)]
@@ -154,7 +165,7 @@ def walk(model: Loaded, latents: Latents, look: Look, *, frames: int) -> Figure:
     """Return the figure of a walk, a row from each latent to the next.
 
     Raises:
-        InputError, TooLargeError: See `generate.walk`.
+        InputError, TooLargeError: See `generate.walk_styles`.
     """
     look = _checked(model, look, frames * len(latents))
     styles = generate.walk_styles(model, latents, look, frames=frames)
@@ -166,7 +177,7 @@ def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Lo
     """Return the figure of a sum in one row: its terms, then what comes out.
 
     Raises:
-        InputError, TooLargeError: See `generate.combined`.
+        InputError, TooLargeError: See `generate.sum_styles`.
     """
     look = _checked(model, look, len(latents) + 1)
     terms = generate.styles_of(model, latents, look)
@@ -191,28 +202,6 @@ def trained_depths(model: Loaded) -> list[int]:
     """
     colours = model.plain.g_synthesis.to_rgb
     return [at for at in range(model.depth + 1) if bool(colours[at].bias.any())] or [model.depth]
-
-
-def preview(
-    model: Loaded, figure: Figure, finished: Finished, *, most_px: int = 32
-) -> Figure | None:
-    """Return a quicker figure that looks alike: of 16 px to `most_px`, in the quickest format.
-
-    To be looked at while something moves, never to be kept: these are not the pictures. None where
-    it would gain little: no smaller depth was trained, or its pictures were seen to take more than
-    half as long.
-    """
-    small = [
-        at for at in trained_depths(model) if _PREVIEW_LEAST_PX <= size_of_depth(at) <= most_px
-    ]
-    depths = tuple(max((one for one in small if one < at), default=at) for at in figure.depths)
-    if any(one == at for one, at in zip(depths, figure.depths, strict=True)):
-        return None
-    paces = [finished.seconds(model, at) for at in figure.depths]
-    quick = [finished.seconds(model, at, is_preview=True) for at in depths]
-    if sum(one or 0 for one in quick) > sum(one or math.inf for one in paces) / 2:
-        return None
-    return replace(figure, depths=depths, look=replace(figure.look, way="preview"))
 
 
 def check_room(model: Loaded, figure: Figure, finished: Finished) -> None:
@@ -261,7 +250,8 @@ def drawn(
         depth = figure.depths[at]
         began = time.perf_counter()
         look = replace(figure.look, depth=depth, alpha=_alpha(figure, depth))
-        made = generate.as_bytes(generate.pictures(model, figure.styles[at : at + 1], look))[0]
+        one = figure.styles[at : at + 1]
+        made = generate.as_bytes(generate.pictures(model, one, look, colours=figure.colours))[0]
         finished.took(model, depth, time.perf_counter() - began, is_preview=is_preview)
         if not is_preview:
             finished.put(picture_key(model, figure, at), made)

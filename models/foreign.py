@@ -25,6 +25,7 @@ from models.style_config import StyleNetworks
 from models.wgan import Critic, Generator
 
 _PARTS = ("generator", "critic")
+_MOST_LEVELS, _MOST_LEAVES, _MOST_LETTERS = 4, 20_000, 200
 
 
 class _Inert:
@@ -63,19 +64,17 @@ def read_foreign(path: Path, *, mean: foreign_style.Mean = "auto") -> Foreign:
         TooLargeError: It unpacks to more than the memory limit.
     """
     body = _loaded(path)
-    model = body.get("model", body) if isinstance(body, dict) else None
-    if not isinstance(model, dict) or not model:
-        raise _not_networks(path)
-    weights = {str(key): value for key, value in model.items() if _is_plain(value)}
-    if len(weights) != len(model):
-        raise _not_networks(path)
-    # A tensor may show one number as many times as its shape asks for.
-    _check_size(path, sum(one.numel() * one.element_size() for one in weights.values()))
-    if (style := foreign_style.read(weights, path.name, mean=mean)) is not None:
+    if (found := foreign_style.part(_leaves(body, path), path.name)) is not None:
+        style = foreign_style.read(_tensors(found.weights, path), path.name, mean=mean,
+                                   is_average=found.is_average)  # fmt: skip
         return Foreign(
             what=style.what, networks=style.networks, weights=style.weights, model="stylegan",
             optimiser="adam", facts=style.facts,
         )  # fmt: skip
+    model = body.get("model", body) if isinstance(body, dict) else None
+    if not isinstance(model, dict) or not model:
+        raise _not_networks(path)
+    weights = _tensors(model, path)
     if not any(key.startswith(f"{part}.") for part in _PARTS for key in weights):
         part = "generator" if "1.0.weight" in weights and "0.0.weight" not in weights else "critic"
         weights = {f"{part}.{key}": value for key, value in weights.items()}
@@ -115,6 +114,35 @@ def _loaded(path: Path) -> Any:
         raise RefusedFileError(
             N_("{name} is not a whole file of PyTorch weights."), name=path.name
         ) from err
+
+
+def _leaves(body: object, path: Path) -> dict[str, object]:
+    """Return what lies in dictionaries within dictionaries, under names with dots.
+
+    One dictionary may lie in many places of a file: what is laid out is counted.
+    """
+    out: dict[str, object] = {}
+    inside: list[tuple[str, object, int]] = [("", body, 0)]
+    for name, value, level in inside:
+        if not isinstance(value, dict) or level == _MOST_LEVELS:
+            out[name] = value
+        elif len(inside) + len(value) > _MOST_LEAVES:
+            raise _not_networks(path)
+        else:
+            before = f"{name}." if name else ""
+            inside += [(before + key[:_MOST_LETTERS], one, level + 1)
+                       for key, one in value.items() if isinstance(key, str)]  # fmt: skip
+    return out
+
+
+def _tensors(model: dict[Any, Any], path: Path) -> dict[str, Tensor]:
+    """Return the weights of a state dict that holds nothing else and does not take too much."""
+    weights = {str(key): value for key, value in model.items() if _is_plain(value)}
+    if len(weights) != len(model):
+        raise _not_networks(path)
+    # A tensor may show one number as many times as its shape asks for.
+    _check_size(path, sum(one.numel() * one.element_size() for one in weights.values()))
+    return weights
 
 
 def _is_plain(value: object) -> bool:

@@ -1,10 +1,10 @@
 """Networks of StyleGAN.pytorch: their shape read off the shapes of their weights, the mean mended.
 
 Files are state dicts named GAN_GEN_<depth>_<epoch>.pth, GAN_GEN_SHADOW_… (the moving average of
-weights) and GAN_DIS_…. A generator that was trained without truncation has no mean style; the mean
-in a SHADOW file was never followed while training, so that it is near nothing at first. Both get
-the mean of 10,000 styles, and so does a file of any name whose mean comes less than half the way
-to it.
+weights) and GAN_DIS_…; others lie in a dictionary of their file, or have names that begin with
+something else. A generator that was trained without truncation has no mean style; the mean in a
+SHADOW file was never followed while training, so that it is near nothing at first. Both get the
+mean of 10,000 styles, and so does a file of any name whose mean comes less than half the way to it.
 """
 
 import re
@@ -18,12 +18,15 @@ from torch import Tensor, nn
 
 from core.errors import InputError
 from core.text import N_
+from models.progressive import size_of_depth
 from models.style_config import SMALLEST, StyleNetworks
 from models.stylegan import StyleDiscriminator, StyleGenerator
 
 MEAN_OF = 10_000
 _MEAN = "truncation.avg_latent"
 _NAME = re.compile(r"GAN_(GEN_SHADOW|GEN|DIS)_(\d{1,2})_(\d{1,6})", re.IGNORECASE)
+_ROOTS = (re.compile(r"(?:^|\.)(g_synthesis\.)"), re.compile(r"(?:^|\.)(from_rgb\.)"))
+_AVERAGE = re.compile(r"(?<![a-z])ema|shadow|average", re.IGNORECASE)
 _HALF = 0.5
 _CHUNK = 1000
 Mean = Literal["auto", "file", "recompute"]
@@ -41,33 +44,73 @@ class ForeignStyle:
     facts: dict[str, Any]
 
 
-def read(weights: dict[str, Tensor], name: str, *, mean: Mean = "auto") -> ForeignStyle | None:
-    """Read a generator or discriminator; None where the weights are of neither.
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One network among what a file holds."""
+
+    weights: dict[str, Any]
+    """What lies under it: tensors, if the file is sound."""
+    is_average: bool
+    """Whether the file calls it a moving average."""
+
+
+def part(leaves: dict[str, object], name: str) -> Part | None:
+    """Find a StyleGAN's network in a file; None where there is none.
+
+    The generator where there is one, of several the moving average, else the discriminator;
+    whatever stands before its own names is left away.
+
+    Args:
+        leaves: What the file holds, under names with dots.
+        name: Of the file.
+
+    Raises:
+        InputError: There are several, and none is known to be the one.
+    """
+    for root in _ROOTS:
+        known = {key[: at.start(1)] for key in leaves if (at := root.search(key))}
+        averages = {before for before in known if _AVERAGE.search(before)}
+        if len(known) > 1 and len(averages) != 1:
+            names = [one.rstrip(".")[:40] or "-" for one in sorted(known)[:4]]
+            raise InputError(
+                N_("{name} holds several StyleGAN networks: {parts}."),
+                hint=N_("Save the weights of one as a state dict, and import that."),
+                name=name, parts=", ".join(names),
+            )  # fmt: skip
+        for before in averages if len(known) > 1 else known:
+            own = {k.removeprefix(before): v for k, v in leaves.items() if k.startswith(before)}
+            return Part(own, before in averages)
+    return None
+
+
+def read(
+    weights: dict[str, Tensor], name: str, *, mean: Mean = "auto", is_average: bool = False
+) -> ForeignStyle:
+    """Read a generator or discriminator.
 
     `facts` holds `depth`, the largest that was trained (from the file's name, else the largest
     whose layers have moved from where training starts), `epoch` where the name tells it, and
     `mean`: `file` or `recomputed`.
 
     Args:
-        weights: A state dict.
+        weights: A state dict, see `part`.
         name: Of the file.
         mean: See `Mean`.
+        is_average: Whether the file calls it a moving average.
 
     Raises:
-        InputError: It is one, of a make that this program does not know.
+        InputError: It is of a make that this program does not know.
     """
-    weights = {key.removeprefix("module."): value for key, value in weights.items()}
     named = _NAME.search(PurePath(name).name)
     if any(key.startswith("g_synthesis.") for key in weights):
-        return _generator(weights, name, named, mean)
-    if any(key.startswith("from_rgb.") for key in weights):
-        return _discriminator(weights, name, named)
-    return None
+        return _generator(weights, name, named, mean, is_average)
+    return _discriminator(weights, name, named)
 
 
 def _generator(
-    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None", wanted: Mean
-) -> ForeignStyle:
+    weights: dict[str, Tensor], name: str, named: "re.Match[str] | None", wanted: Mean,
+    is_average: bool,
+) -> ForeignStyle:  # fmt: skip
     if any(key.startswith("class_embedding.") for key in weights):
         raise InputError(
             N_("{name} is a StyleGAN generator that makes pictures of named classes; this program"
@@ -94,7 +137,10 @@ def _generator(
     }
     if named:
         facts["epoch"] = int(named[3])
-    what = N_("StyleGAN generator, moving average") if is_shadow else N_("StyleGAN generator")
+    _check_picture(network, facts["depth"], name)
+    what = N_("StyleGAN generator")
+    if is_shadow or is_average:
+        what = N_("StyleGAN generator, moving average")
     found = {f"generator.{key}": value for key, value in network.state_dict().items()}
     return ForeignStyle(what, config, found, facts)
 
@@ -181,6 +227,20 @@ def _fill(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
             name=name, wrong=", ".join(sorted(broken)[:3]),
         )  # fmt: skip
     network.load_state_dict(weights)
+
+
+def _check_picture(network: StyleGenerator, depth: int, name: str) -> None:
+    """Make the picture of the mean style: of numbers that are too large black ones would come."""
+    sides = [size_of_depth(at // 2) for at in range(network.config.layers)]
+    styles = network.truncation.avg_latent.expand(1, network.config.layers, -1)
+    with torch.inference_mode():
+        made = network.g_synthesis(
+            styles, [torch.zeros(1, 1, side, side) for side in sides[: 2 * depth + 2]], depth=depth
+        )
+    if not made.isfinite().all():
+        raise InputError(
+            N_("{name} makes no pictures: its weights are too large to compute with."), name=name
+        )
 
 
 def _unknown(name: str, wrong: list[str]) -> InputError:

@@ -1,4 +1,4 @@
-"""Pictures of a loaded model: grids, truncation, mixing, walks, one latent at every depth.
+"""Pictures of a loaded model: grids, truncation, mixing; styles of walks and sums.
 
 Everything follows from the model's digest, what a function is given and the seed of the noise: the
 same call gives the same bytes on one machine with the same versions. Nothing is mixed or drawn in
@@ -21,6 +21,7 @@ from models.latents import MOST_LATENTS, Latents, of_seeds
 from models.loaded import Loaded
 from models.progressive import size_of_depth
 from models.style_config import STYLE_SIZES
+from models.synthesis import Colours
 
 Pictures = NDArray[np.float32]
 Styles = NDArray[np.float32]
@@ -154,13 +155,16 @@ def moved(
     return out
 
 
-def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
+def pictures(
+    model: Loaded, styles: Styles, look: Look, *, colours: Colours | None = None
+) -> Pictures:
     """Return the pictures (n, C, H, W) of styles (n, L, S).
 
     Args:
         model: The generator.
         styles: One a layer.
         look: psi and cutoff are not looked at: styles have them already.
+        colours: Of a preview; None: the depth's own.
 
     Raises:
         InputError: More pictures than one call may make, or a depth that the model has not.
@@ -181,7 +185,7 @@ def pictures(model: Loaded, styles: Styles, look: Look) -> Pictures:
             else:
                 picture = maker.picture(
                     style, noise, depth=look.depth, alpha=look.alpha, kept=model.kept,
-                    kept_as=kept_as,
+                    kept_as=kept_as, colours=colours,
                 )  # fmt: skip
         out[number] = picture.cpu().numpy()
     return out
@@ -211,7 +215,8 @@ def grid(model: Loaded, latents: Latents, look: Look) -> Pictures:
 def truncation(model: Loaded, latents: Latents, psis: Sequence[float], look: Look) -> Pictures:
     """Return for each latent its picture at each psi: (n, len(psis), C, H, W).
 
-    At psi 0 all are the same: the picture of the mean style. psi of the look is not looked at.
+    At psi 0 all are the same, the picture of the mean style; with a cutoff they are alike only in
+    what the layers below it make. psi of the look is not looked at.
     """
     look = checked(model, look)
     bounded(model, look, len(latents) * len(psis))
@@ -228,14 +233,6 @@ def truncated_styles(model: Loaded, latents: Latents, psis: Sequence[float], loo
         for one in own_styles(model, latents)
     ]
     return np.stack(rows)
-
-
-def mean_picture(model: Loaded, look: Look) -> Pictures:
-    """Return the picture (C, H, W) of the mean style."""
-    look = checked(model, look)
-    mean = model.quick.mean.cpu().numpy()
-    picture: Pictures = pictures(model, moved(model, mean[None], [1.0]), look)[0]
-    return picture
 
 
 def layers_read(
@@ -351,8 +348,8 @@ def _check_mixing(
         )  # fmt: skip
 
 
-def walk(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Pictures:
-    """Return pictures on the way from style to style and back to the first, evenly spaced.
+def walk_styles(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Styles:
+    """Return styles on the way from style to style and back to the first, evenly spaced.
 
     Args:
         model: The generator.
@@ -361,15 +358,11 @@ def walk(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Pi
         frames: From one latent to the next, the first of them in.
 
     Returns:
-        (n · frames, C, H, W); the last is followed by the first.
+        (n · frames, L, S); the last is followed by the first.
+
+    Raises:
+        InputError: Fewer latents, or too many frames.
     """
-    look = checked(model, look)
-    bounded(model, look, frames * len(latents))
-    return pictures(model, walk_styles(model, latents, look, frames=frames), look)
-
-
-def walk_styles(model: Loaded, latents: Latents, look: Look, *, frames: int = 12) -> Styles:
-    """Return the styles (n · frames, L, S) of a walk; see `walk`."""
     if len(latents) < 2 or not 1 <= frames <= 240:
         raise InputError(N_("A walk needs two latents, and 1 to 240 pictures between them."))
     styles = styles_of(model, latents, look)
@@ -381,34 +374,20 @@ def walk_styles(model: Loaded, latents: Latents, look: Look, *, frames: int = 12
     return np.concatenate(legs)
 
 
-def combined(model: Loaded, latents: Latents, weights: Sequence[float], look: Look) -> Pictures:
-    """Return the picture (C, H, W) of a sum of latents: the mean style plus weighted ways from it.
+def sum_styles(model: Loaded, latents: Latents, weights: Sequence[float], look: Look) -> Styles:
+    """Return the styles (1, L, S) of a sum of latents: the mean style plus weighted ways from it.
 
     (1, -1, 1) is the first without what the second has, plus what the third has.
+
+    Raises:
+        InputError: There is not a weight for each latent.
     """
-    look = checked(model, look)
-    picture: Pictures = pictures(model, sum_styles(model, latents, weights, look), look)[0]
-    return picture
-
-
-def sum_styles(model: Loaded, latents: Latents, weights: Sequence[float], look: Look) -> Styles:
-    """Return the styles (1, L, S) of a sum of latents; see `combined`."""
     if len(weights) != len(latents) or not len(latents):
         raise InputError(N_("A sum needs a weight for each latent."))
     own = own_styles(model, latents)
     mean = model.quick.mean.cpu().numpy()
     total = mean + np.einsum("n,ns->s", np.asarray(weights, np.float64), own - mean)
     return moved(model, total[None].astype(np.float32), [look.psi], cutoff=look.cutoff)
-
-
-def depths(model: Loaded, latent: Latents, look: Look) -> list[Pictures]:
-    """Return the picture (C, h, w) of one latent (Z,) at every trained depth, 4 px first."""
-    styles = styles_of(model, latent[None], checked(model, look))
-    out = []
-    for depth in range(model.depth + 1):
-        at = Look(depth=depth, noise_seed=look.noise_seed, way=look.way)
-        out.append(pictures(model, styles, at)[0])
-    return out
 
 
 def as_bytes(made: Pictures) -> NDArray[np.uint8]:

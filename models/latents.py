@@ -45,7 +45,7 @@ def of_seeds(seeds: Sequence[int], size: int) -> Latents:
     for seed in seeds:
         if not 0 <= seed <= MOST_SEED:
             raise InputError(N_("A seed lies in 0 to {most:,}, not {seed}."),
-                             most=MOST_SEED, seed=seed)  # fmt: skip
+                             most=MOST_SEED, seed=str(seed)[:60])  # fmt: skip
     out = np.empty((len(seeds), size), np.float32)
     for row, seed in zip(out, seeds, strict=True):
         row[:] = np.random.RandomState(seed).randn(size)

@@ -20,7 +20,7 @@ from models.foreign_style import mean_style
 from models.style_config import StyleNetworks
 from models.style_task import fixed_noises
 from models.stylegan import StyleGenerator
-from models.synthesis import Kept, QuickGenerator
+from models.synthesis import Colours, Kept, QuickGenerator
 
 _NOISES = 8
 _Key = tuple[str, int, float]
@@ -42,6 +42,8 @@ class Loaded:
     """Held while a picture is made: sessions take turns, so that threads stay bounded."""
     given_noises: list[Tensor] | None = None
     """Noise that stands in for that of every seed, where somebody brought their own."""
+    colours: dict[tuple[int, int], Colours] = field(default_factory=dict)
+    """Of previews, by the depth of the pictures and their own; see `previews.learn`."""
     _preview: QuickGenerator | None = None
     _noises: OrderedDict[int, list[Tensor]] = field(default_factory=OrderedDict)
     _filling: threading.Lock = field(default_factory=threading.Lock)
@@ -58,7 +60,7 @@ class Loaded:
         weights: int = sum(
             one.numel() * one.element_size() for one in self.plain.state_dict().values()
         )
-        return 3 * weights + self.kept.limit_bytes
+        return weights + self.quick.num_bytes * 3 // 2 + self.kept.limit_bytes
 
     @property
     def preview(self) -> QuickGenerator:
@@ -167,7 +169,9 @@ class Shelf:
         with self._loading:
             if (found := self._found(key)) is not None:  # somebody else loaded it meanwhile
                 return found
-            found = load(wanted.folder)
+            # Threads that wait for each other spin: one that a training or the server itself holds
+            # up holds up all, and a picture of milliseconds takes a second.
+            found = load(wanted.folder, threads=max(1, settings().threads // 2))
             found.turn = self._turn
             with self._lock:
                 self._models[key] = (found, time.monotonic())

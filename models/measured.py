@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from core.chips.channels import Channel
 from core.chips.display import is_classes
-from core.errors import InputError
-from core.text import N_
 from models import generate
 from models.generate import Look
 from models.latents import of_seeds
@@ -28,7 +26,6 @@ EDGE_STEP = 16.0
 CLASS = "class "
 """Begins the names of shares of classes."""
 _VISIBLE = ("grey", "red", "green", "blue")
-_CHUNK = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,38 +128,14 @@ def _of_classes(
     return {**found, "borders": pairs.mean(axis=1)}
 
 
-def psi_curves(
-    model: Loaded, seeds: Sequence[int], psis: Sequence[float], look: Look,
-    *, channels: Sequence[Channel] = (),
-) -> list[Curve]:  # fmt: skip
-    """Measure the pictures of many seeds at each psi.
-
-    Args:
-        model: The generator.
-        seeds: As many as may be: spread is over them.
-        psis: In order, at least two.
-        look: psi of the look is not looked at.
-        channels: What the model's channels mean.
-
-    Raises:
-        InputError: Fewer than two psis or seeds.
-    """
-    if len(psis) < 2 or len(seeds) < 2:
-        raise InputError(N_("A curve needs two values of psi and two seeds at least."))
-    found: dict[str, list[NDArray[np.float64]]] = {}
-    chunk = max(1, _CHUNK // len(psis))
-    for first in range(0, len(seeds), chunk):
-        part = psi_values(model, seeds[first : first + chunk], psis, look, channels=channels)
-        for name, values in part.items():
-            found.setdefault(name, []).append(values)
-    return curves({name: np.concatenate(parts) for name, parts in found.items()})
-
-
 def psi_values(
     model: Loaded, seeds: Sequence[int], psis: Sequence[float], look: Look,
     *, channels: Sequence[Channel] = (),
 ) -> dict[str, NDArray[np.float64]]:  # fmt: skip
-    """Return the measures of each seed's pictures at each psi by their names, (seeds, psis)."""
+    """Return the measures of each seed's pictures at each psi by their names, (seeds, psis).
+
+    psi of the look is not looked at; `channels` is what the model's channels mean.
+    """
     latents = of_seeds(seeds, model.networks.latent)
     made = generate.as_bytes(generate.truncation(model, latents, psis, look))
     flat = made.reshape(-1, *made.shape[2:])

@@ -25,17 +25,6 @@ def size_of_depth(depth: int) -> int:
     return SMALLEST << depth
 
 
-def metres_of_depth(depth: int, *, top: int, metres_per_px: float | None) -> float | None:
-    """Return the ground length of a pixel at a depth; None for pictures of no ground.
-
-    Args:
-        depth: Of the picture.
-        top: Depth of the full size.
-        metres_per_px: Ground length of a pixel there.
-    """
-    return None if metres_per_px is None else metres_per_px * 2 ** (top - depth)
-
-
 def depth_of_fit(fit: int, networks: StyleNetworks, adversary: StyleAdversary) -> int:
     """Return the depth that a fit trains; fits beyond the last depth train that one on."""
     top = networks.depths - 1

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.chips.display import mosaic
 from models.config import Row, RunConfig
 from models.pictures import GAP
 from models.progressive import depth_of_fit
@@ -101,6 +102,18 @@ def cut(sheet: Image, side_px: int, count: int) -> Image:
         whole[row * step : row * step + side_px, column * step : column * step + side_px]
         for row, column in places
     ])  # fmt: skip
+
+
+def coarser(sheet: Image, side_px: int, size_px: int) -> Image:
+    """Return a sheet of the same size whose pictures are as of `size_px`, by means.
+
+    Raises:
+        ValueError: See `cut`.
+    """
+    found = cut(sheet, side_px, sheet.size)
+    times = side_px // size_px
+    found = shrunk(found, size_px).repeat(times, axis=1).repeat(times, axis=2)
+    return mosaic(found, (sheet.shape[1] + GAP) // (side_px + GAP), gap_px=GAP)
 
 
 def shrunk(pictures: Image, size_px: int) -> Image:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from core.errors import InputError, RefusedFileError
 from core.text import N_
@@ -15,14 +16,19 @@ from models.engine import engine
 from models.foreign import read_foreign
 from models.npy import DAMAGED
 from models.style_config import StyleNetworks
+from models.style_layers import group_size
 from models.stylegan import StyleDiscriminator
+
+_PIXELS_AT_ONCE = 1 << 18
+"""Of a call of the network: 64 pictures of 64 px, one group from 256 px on. At the published width
+what its layers put out then takes some hundred megabytes."""
 
 
 def score_file(model: Path, images: Path, *, alpha: float = 1.0) -> NDArray[np.float32]:
     """Return the scores (n,) that a StyleGAN's discriminator gives to pictures of an NPY file.
 
-    All pictures go through at once: the discriminator looks at how much those of a group differ,
-    and groups are taken from the whole. Their size says which depth.
+    The discriminator looks at how much those of a group differ, and groups are taken from the
+    whole file. They go through some groups at a time. Their size says which depth.
 
     Args:
         model: A checkpoint's folder, or a GAN_DIS file.
@@ -43,6 +49,7 @@ def score_file(model: Path, images: Path, *, alpha: float = 1.0) -> NDArray[np.f
     sizes = [4 << depth for depth in range(shape.depths)]
     if (
         pictures.ndim != 4
+        or not len(pictures)
         or pictures.shape[1] != shape.channels
         or pictures.shape[2] not in sizes
         or pictures.shape[2] != pictures.shape[3]
@@ -55,11 +62,28 @@ def score_file(model: Path, images: Path, *, alpha: float = 1.0) -> NDArray[np.f
             name=images.name, shape=str(tuple(pictures.shape)), channels=shape.channels,
             size=shape.size_px,
         )  # fmt: skip
-    shown = as_pictures(pictures) if pictures.dtype == torch.uint8 else pictures
+    side = pictures.shape[2]
+    return _scores(network, pictures, depth=sizes.index(side), alpha=alpha)
+
+
+def _scores(
+    network: StyleDiscriminator, pictures: Tensor, *, depth: int, alpha: float
+) -> NDArray[np.float32]:
+    """Return the scores (n,) of pictures (n, C, side, side) as if all went through at once."""
+    group = group_size(len(pictures), network.config.group)
+    network.final_block.group = group  # of the whole: a piece might take a larger one
+    apart = len(pictures) // group  # picture i is grouped with i + apart, i + 2 apart …
+    members = torch.arange(len(pictures)).reshape(group, apart)
+    step = max(1, _PIXELS_AT_ONCE // (group * pictures.shape[2] ** 2))
+    out = torch.empty(len(pictures))
     with torch.inference_mode():
-        scores = network(shown, depth=sizes.index(pictures.shape[2]), alpha=alpha)
-    out: NDArray[np.float32] = scores.flatten().numpy()
-    return out
+        for first in range(0, apart, step):
+            some = members[:, first : first + step].flatten()
+            part = pictures[some]
+            shown = as_pictures(part) if part.dtype == torch.uint8 else part
+            out[some] = network(shown, depth=depth, alpha=alpha).flatten()
+    found: NDArray[np.float32] = out.numpy()
+    return found
 
 
 def _discriminator(model: Path) -> StyleDiscriminator:

@@ -4,6 +4,7 @@ A set hands out uint8 batches by index, (n, C, H, W), and knows its scale.
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +126,11 @@ class SetChips:
 def is_set(source: str) -> bool:
     """Tell whether a source is the name of a set, not of a file; `digits` is neither."""
     return source != DIGITS and "." not in source and Path(source).name == source
+
+
+def source_name(source: str) -> str:
+    """Return what a source is called: of a file its name, not where it lies on this machine."""
+    return re.split(r"[/\\]", source)[-1]
 
 
 def open_chips(source: str, *, size_px: int) -> Chips:

@@ -16,7 +16,7 @@ from core.record import code_version, versions
 from core.text import N_
 from models import checkpoint, runs
 from models.catalogue import CARD_KIND, CARD_VERSION, Entry, channels_of
-from models.sets import is_set
+from models.sets import is_set, source_name
 
 _FIGURES_AT = ("step", "depth", "alpha", "swd", "swd_mean", "diversity", "nearest_ratio")
 """What is known of the samples, and where training stood when they were judged."""
@@ -65,7 +65,7 @@ def _card(
     found: Entry, run: runs.Run, facts: dict[str, Any], root: Path, *, title: str, licence: str
 ) -> dict[str, Any]:
     body = run.config.body()
-    data: dict[str, Any] = {"source": run.config.data, "digest": facts.get("data", "")}
+    data: dict[str, Any] = {"source": source_name(run.config.data), "digest": facts.get("data", "")}
     bands = found.bands
     if is_set(run.config.data):
         try:
@@ -80,7 +80,7 @@ def _card(
     return {
         "title": title,
         "licence": licence,
-        "data": run.config.data,
+        "data": source_name(run.config.data),
         "data_facts": data,
         "bands": list(bands),
         "size_px": found.networks.size_px,

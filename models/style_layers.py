@@ -186,15 +186,20 @@ def unit_length(z: Tensor) -> Tensor:
 def spread(x: Tensor, group: int) -> Tensor:
     """Append a channel that tells how much the pictures of each group differ, (B, C + 1, H, W).
 
-    Picture i is grouped with i + B/g, i + 2 B/g …; g is the largest divisor of B up to `group`.
+    Picture i is grouped with i + B/g, i + 2 B/g …; for g see `group_size`.
     """
     batch, channels, height, width = x.shape
-    size = next(g for g in range(min(group, batch), 0, -1) if batch % g == 0)
+    size = group_size(batch, group)
     apart = x.reshape(size, batch // size, channels, height, width)
     apart = (apart - apart.mean(dim=0)).square().mean(dim=0)
     mean = (apart + _EPS).sqrt().mean(dim=(1, 2, 3))
     told = mean.repeat(size).view(batch, 1, 1, 1).expand(-1, -1, height, width)
     return torch.cat([x, told.to(x.dtype)], dim=1)
+
+
+def group_size(batch: int, most: int) -> int:
+    """Return the pictures of a group: the largest divisor of the batch up to `most`."""
+    return next(size for size in range(min(most, batch), 0, -1) if batch % size == 0)
 
 
 def is_strided(larger_px: int) -> bool:

@@ -41,7 +41,7 @@ def preset(
     depths = size_px.bit_length() - 2
     if name == "small":
         shape = _narrow(size_px, channels, latent=64, layers=4, base=1024, most=64)
-        batches, epochs = (32, 32, 16, 16)[:depths], (12, 12, 12, 20)[:depths]
+        batches, epochs = (32, 32, 16, 16)[:depths], (24, 20, 16, 24)[:depths]
         # Some hundred steps a size: an average over more of them still held the random beginning.
         keep, fade_in = 0.99, 0.25
     else:

@@ -109,6 +109,10 @@ class _Stage:
     rgb_bias: Tensor
 
 
+Colours = tuple[Tensor, Tensor]
+"""Weight (C, features, 1, 1) and bias (C,) of a layer that makes colours."""
+
+
 class QuickGenerator:
     """Styles of latents, and pictures of styles, as `StyleGenerator` makes them."""
 
@@ -128,6 +132,18 @@ class QuickGenerator:
     def device(self) -> torch.device:
         return self.mean.device
 
+    @property
+    def num_bytes(self) -> int:
+        """Memory that its weights take: more than the plain ones, kernels of 3 x 3 become 4 x 4."""
+        held = [self._start, self.mean, *self._mapping.parameters()]
+        for stage in self._stages:
+            parts = [stage.up, stage.blur, stage.up_bias, stage.conv, stage.conv_bias, stage.rgb,
+                     stage.rgb_bias]  # fmt: skip
+            for finish in (stage.finish_up, stage.finish_conv):
+                parts += [finish.noise, finish.weight, finish.bias]
+            held += [one for one in parts if one is not None]
+        return sum(map(_size, held))
+
     def styles(self, z: Tensor) -> Tensor:
         """Return the styles (n, S) of latents (n, Z).
 
@@ -146,6 +162,7 @@ class QuickGenerator:
         alpha: float = 1.0,
         kept: Kept | None = None,
         kept_as: str = "",
+        colours: Colours | None = None,
     ) -> Tensor:
         """Return one picture (C, H, W), float32, about -1 to 1.
 
@@ -156,22 +173,36 @@ class QuickGenerator:
             alpha: Share of the newest depth.
             kept: Where to find and leave what the layers put out.
             kept_as: Tells noises (and generators) apart in it.
+            colours: Stand in for the depth's own.
         """
         with torch.inference_mode():
-            styles = styles.to(self.device)
-            begin, x = self._begun(styles, depth, kept, kept_as)
-            for at in range(begin, depth + 1):
-                below = x
-                pair = None if noises is None else noises[2 * at : 2 * at + 2]
-                x = self._staged(at, x, styles[2 * at : 2 * at + 2], pair)
-                if kept is not None and at < depth:  # of the last one a picture is made, and kept
-                    kept.put(_key(styles, at, kept_as), x)
-            out = self._coloured(x, depth)
+            below, x = self._deep(styles, noises, depth, kept, kept_as)
+            out = self._coloured(x, depth) if colours is None else functional.conv2d(x, *colours)
             if depth and alpha < 1:
                 coarse = self._coloured(below, depth - 1)
                 coarse = functional.interpolate(coarse, scale_factor=2, mode="nearest")
                 out = alpha * out + (1 - alpha) * coarse
             return out[0].float().contiguous()
+
+    def features(self, styles: Tensor, noises: Sequence[Tensor] | None, *, depth: int) -> Tensor:
+        """Return what colours are made of at a depth (1, features, H, W); see `picture`."""
+        with torch.inference_mode():
+            return self._deep(styles, noises, depth, None, "")[1]
+
+    def _deep(
+        self, styles: Tensor, noises: Sequence[Tensor] | None, depth: int, kept: Kept | None,
+        kept_as: str,
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Return what enters a depth's layers and what they put out."""
+        styles = styles.to(self.device)
+        begin, x = self._begun(styles, depth, kept, kept_as)
+        for at in range(begin, depth + 1):
+            below = x
+            pair = None if noises is None else noises[2 * at : 2 * at + 2]
+            x = self._staged(at, x, styles[2 * at : 2 * at + 2], pair)
+            if kept is not None and at < depth:  # of the last one a picture is made, and kept
+                kept.put(_key(styles, at, kept_as), x)
+        return below, x
 
     def _begun(
         self, styles: Tensor, depth: int, kept: Kept | None, kept_as: str

@@ -4,7 +4,7 @@ import streamlit as st
 
 from ui import cached_models
 from ui.frame import page_top
-from ui.generate_figure import figure_panel, remember_generate, view_choice
+from ui.generate_figure import figure_panel, part_place, remember_generate, view_choice
 from ui.generate_models import (
     chosen_model,
     model_choice,
@@ -27,15 +27,14 @@ if not found:
     no_models()
 view_choice(view)
 chosen = chosen_model(found, view)
-left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
-with left:
+with st.container(horizontal=True, vertical_alignment="center"):
     model_choice(found, chosen, view)
-with right:
     model_figures(chosen, view)
 
 # Call and outputs
-if view.shown == "models":
-    models_list(found, view)
-    remember_generate(chosen)
-else:
-    figure_panel(chosen)
+with part_place(view):
+    if view.shown == "models":
+        models_list(found, view)
+        remember_generate(chosen)
+    else:
+        figure_panel(chosen)

@@ -345,6 +345,16 @@ def sheet_corner(path: str, stamp: int, side_px: int, size_px: int) -> NDArray[n
     return mosaic(seen, 2, gap_px=2)
 
 
+@st.cache_data(max_entries=8, show_spinner=False)
+def coarser_sheet(path: str, stamp: int, side_px: int, size_px: int) -> NDArray[np.uint8] | None:
+    """Return a run's sheet with pictures as of `size_px`; None where it is no such sheet."""
+    del stamp
+    try:
+        return scales.coarser(read_picture(Path(path)), side_px, size_px)
+    except (AppError, ValueError):
+        return None
+
+
 @st.cache_data(max_entries=4, ttl=60, show_spinner=False)
 def old_style_folders(data: str) -> list[str]:
     """Return folders of StyleGAN.pytorch below the server's data folder."""

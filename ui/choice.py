@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.state import draw_showing, widget_value
+from ui.state import draw_showing, follow_words, widget_value
 
 
 def choice(
@@ -24,6 +24,8 @@ def choice(
     With `is_kept`, which needs a key, the choice outlives a while in which the box is not drawn.
     """
     ids, names = list(options), distinct(options)
+    if key is not None:
+        follow_words(key, ids, names.__getitem__)
     chosen: str = place.selectbox(
         label,
         ids,
@@ -91,6 +93,8 @@ def switch(
     is_kept: bool = False,
 ) -> str:
     """Draw a row of buttons of which one is always chosen, and return its id; see `choice`."""
+    if key is not None:
+        follow_words(key, options, options.__getitem__)
     chosen: str | None = place.segmented_control(
         label,
         list(options),

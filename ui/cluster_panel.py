@@ -103,7 +103,9 @@ def grouping_panel(groupings: Iterable[str], view: ClusterView) -> None:
     titles = {"": _("None"), **{name: name for name in groupings}}
 
     def chosen() -> None:
-        view.grouping, view.picked = widget_value(_GROUPING), None
+        found = widget_value(_GROUPING)
+        if found != view.grouping:
+            view.grouping, view.picked = found, None
 
     # Merging chooses a grouping too, so the widget follows the view.
     draw_showing(

@@ -12,6 +12,7 @@ from core.chips.display import to_pictures
 from core.chips.sets import ChipSet
 from core.workspace import Area
 from models.catalogue import Entry
+from models.sets import source_name
 from ui import cached_chips, cached_models
 from ui.errors import plain, shown_errors
 from ui.frame import all_areas
@@ -19,6 +20,7 @@ from ui.generate_models import has_other_set, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
+from ui.quantities import value_text
 from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
@@ -35,13 +37,13 @@ def closest_panel(
 
     def chosen() -> None:
         found = widget_value(_KEY)
-        # Where the pictures have changed meanwhile, the browser's choice is none of them: a name.
-        view.picture, view.sought = found if isinstance(found, int) else None, ""
+        # Where the pictures have changed meanwhile, the browser's choice is none of them.
+        view.picture, view.sought = names.index(found) if found in names else None, ""
 
     draw_showing(
-        view.picture, st.selectbox, _("Closest real places of"), range(len(names)), key=_KEY,
-        on_change=chosen,
-        format_func=lambda at: names[at], placeholder=_("choose a picture"),
+        None if view.picture is None else names[view.picture], st.selectbox,
+        _("Closest real places of"), list(dict.fromkeys(names)), key=_KEY, on_change=chosen,
+        placeholder=_("choose a picture"),
         help=_("The training chips nearest to it, pixel by pixel: is it a copy?"),
     )  # fmt: skip
     if view.picture is None:
@@ -77,7 +79,7 @@ def _missing_words(entry: Entry) -> str:
             "The chips called {name} in this workspace are not those that this model was trained"
             " on: they were cut anew, or are of another place."
         )
-    return text.format(name=plain(entry.data) or _("not known"))
+    return text.format(name=plain(source_name(entry.data)) or _("not known"))
 
 
 def _is_asked(view: GenerateView, picture: "Picture") -> bool:
@@ -113,12 +115,13 @@ def _strip(
         ),
     ]
     st.html(table_html(Table(rows=[[own, *images]], titles=[above], above=above, marked=0)))
-    st.caption(
-        _(
-            "Distance: root of the mean squared difference of pixels, 0 to 255, over all channels"
-            " at {size} px. Near 0 is a copy; it says nothing of likeness of kind."
-        ).format(size=size)
-    )
+    said = _(
+        "Distance: root of the mean squared difference of pixels, 0 to 255, over all channels"
+        " at {size} px. Near 0 is a copy; it says nothing of likeness of kind."
+    ).format(size=size)
+    if (metres := chips.info.metres_per_pixel(size)) is not None:
+        said += " " + _("A pixel of all of them is {metres} m.").format(metres=value_text(metres))
+    st.caption(said)
 
 
 def _map(chips: ChipSet, numbers: NDArray[np.int64], area: Area | None) -> None:

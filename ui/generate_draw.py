@@ -23,9 +23,11 @@ from ui.generate_models import channels_of
 from ui.language import _
 from ui.picture_table import Table, table_html
 from ui.quantities import left_text
+from ui.server import workspace
 
 if TYPE_CHECKING:
     from models.figures import Figure, Picture
+    from models.generate import Look
     from models.loaded import Loaded
 
 PREVIEW_FROM_S = 0.4
@@ -63,7 +65,7 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
         InputError: It has more pictures than a page shows.
         TooLargeError: They take more room than there is for finished pictures.
     """
-    from models import figures
+    from models import figures, previews
 
     if len(figure) > MOST_PAGE:
         raise InputError(
@@ -81,10 +83,15 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
         made = dict(figures.drawn(model, figure, finished))
     else:
         made = _in_time(model, entry, figure, labels, place, line, missing=missing, needed=needed)
-    pictures = [made[at] for at in range(len(figure))]
     place.html(table_html(_table(entry, figure, made, labels)))
     line.empty()
-    return pictures
+    if needed > PREVIEW_FROM_S:
+        previews.learn(model, figure, made, most_px=_preview_px(needed))
+    return [made[at] for at in range(len(figure))]
+
+
+def _preview_px(needed: float) -> int:
+    return 16 if needed > COARSE_FROM_S else 32
 
 
 def _in_time(
@@ -92,14 +99,13 @@ def _in_time(
     missing: list[int], needed: float,
 ) -> dict[int, "Picture"]:  # fmt: skip
     """Make a figure that takes time, a preview first; what is finished is shown as it comes."""
-    from models import figures
+    from models import figures, previews
 
     finished = cached_models.finished()
     known = [at for at in range(len(figure)) if at not in set(missing)]
     made = dict(figures.drawn(model, figure, finished, only=known))
     rough, note = {}, ""
-    most_px = 16 if needed > COARSE_FROM_S else 32
-    quick = figures.preview(model, figure, finished, most_px=most_px)
+    quick = previews.preview(model, figure, finished, most_px=_preview_px(needed))
     if quick is not None:
         for at, picture in figures.drawn(model, quick, finished, only=missing):
             rough[at] = picture
@@ -152,30 +158,52 @@ def _table(
     )
 
 
-def told(command: str, entry: Entry, figure: "Figure", **more: Any) -> dict[str, Any]:
-    """Return what a figure was made of, as the command line writes it, with versions."""
+def told(command: str, model: "Loaded", entry: Entry, look: "Look", **more: Any) -> dict[str, Any]:
+    """Return what a figure is made of, as the command line writes it, with versions.
+
+    Raises:
+        InputError: A value of the look is out of what the model can do.
+    """
     from core.record import code_version, versions
+    from models import generate
 
     known = versions()
     return {
         "command": command,
         "model": entry.digest,
         "model_id": entry.id,
-        "look": figure.look.body(),
+        "look": generate.checked(model, look).body(),
         **more,
         "code": code_version("models"),
         "versions": {name: known[name] for name in ("python", "numpy", "torch") if name in known},
     }
 
 
-def sheet_download(
-    entry: Entry, figure: "Figure", pictures: Sequence["Picture"], settings: dict[str, Any],
-    *, place: Any = st,
-) -> None:  # fmt: skip
-    """Draw the button that saves the figure as a PNG with its settings inside."""
+def figure_of(model: "Loaded", settings: dict[str, Any]) -> "Figure":
+    """Return the figure of settings as `told` returns them; see `remade.figure_of`."""
+    from models import remade
+
+    return remade.figure_of(model, settings, workspace().root)
+
+
+def made_of(entry: Entry, settings: dict[str, Any]) -> tuple["Figure", list["Picture"]]:
+    """Return a figure and its pictures: those that are kept, and what is missing made now."""
+    from models import figures
+
+    model = cached_models.loaded(entry)
+    figure = figure_of(model, settings)
+    made = dict(figures.drawn(model, figure, cached_models.finished()))
+    return figure, [made[at] for at in range(len(figure))]
+
+
+def sheet_download(entry: Entry, settings: dict[str, Any], *, place: Any = st) -> None:
+    """Draw the button that saves the figure as a PNG with its settings inside.
+
+    As long as it stands Streamlit keeps what it was given: settings, no pictures.
+    """
     place.download_button(
         _("PNG with its settings"),
-        partial(_sheet, entry, figure, pictures, settings),
+        partial(_sheet, entry, settings),
         file_name=f"{settings['command']}-{entry.digest[:8]}.png",
         mime="image/png",
         width="stretch",
@@ -185,11 +213,10 @@ def sheet_download(
     )
 
 
-def _sheet(
-    entry: Entry, figure: "Figure", pictures: Sequence["Picture"], settings: dict[str, Any]
-) -> bytes:
+def _sheet(entry: Entry, settings: dict[str, Any]) -> bytes:
     from models import exports, figures
 
+    figure, pictures = made_of(entry, settings)
     return exports.png_bytes(figures.sheet(figure, pictures, channels_of(entry)), settings)
 
 

@@ -26,7 +26,9 @@ _FILE = "latents"
 
 
 def given_latents(entry: Entry, view: GenerateView) -> "Latents | None":
-    """Return the latents of the file that stands in for seeds, None where seeds are used."""
+    """Return the latents of the file that stands in for seeds; None where seeds are used, and where
+    it cannot be read, which is said.
+    """
     from models import latents
 
     if not view.latents:
@@ -44,19 +46,16 @@ def given_latents(entry: Entry, view: GenerateView) -> "Latents | None":
     ):  # fmt: skip
         view.latents, view.picture = "", None
         st.rerun()
-    if found is None:
-        st.stop()
-    st.caption(_("{count} latents of a file").format(count=len(found)))
+    if found is not None:
+        st.caption(_("{count} latents of a file").format(count=len(found)))
     return found
 
 
-def latents_download(
-    entry: Entry, z: "Latents", settings: dict[str, Any], *, place: Any = st
-) -> None:
+def latents_download(entry: Entry, settings: dict[str, Any], *, place: Any = st) -> None:
     """Draw the button that saves latents with the settings of their pictures."""
     place.download_button(
         _("Latents, NPZ"),
-        partial(_file_of, z, settings),
+        partial(_file_of, entry.networks.latent, settings),
         file_name=f"latents-{entry.digest[:8]}.npz",
         width="stretch",
         on_click="ignore",
@@ -65,13 +64,14 @@ def latents_download(
     )
 
 
-def _file_of(z: "Latents", settings: dict[str, Any]) -> bytes:
-    from models import latents
+def _file_of(size: int, settings: dict[str, Any]) -> bytes:
+    from models import latents, remade
 
     folder = workspace().root / "uploads"
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=folder))
     try:
+        z = remade.latents_of(settings, size, workspace().root)
         latents.write_latents(place / "latents.npz", z, settings)
         return (place / "latents.npz").read_bytes()
     finally:

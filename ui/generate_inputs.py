@@ -1,11 +1,15 @@
 """Inputs of the Generate page. What is typed or moved lies in the session, not in widgets."""
 
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import streamlit as st
 
+from core.errors import AppError, InputError
+from core.text import N_
 from models.catalogue import Entry
 from models.generating import numbers, psis
+from ui.errors import plain, show_error
 from ui.generate_view import MOST_TEXT, GenerateView, resolved
 from ui.generate_words import depth_words
 from ui.language import _
@@ -13,6 +17,8 @@ from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
     from models.generate import Look, Way
+
+Read = TypeVar("Read")
 
 MOST_PAGE = 400
 """Pictures of one figure on the page."""
@@ -36,35 +42,72 @@ def held(widget: Any, label: str, view: GenerateView, name: str, *args: Any, **o
     )
 
 
-def seeds_input(label: str, view: GenerateView, name: str) -> list[int]:
-    """Draw a line of seeds and return them.
+def typed(
+    label: str, view: GenerateView, name: str, read: Callable[[str], Read], *,
+    max_chars: int = MOST_TEXT, empty: str = "", **options: Any,
+) -> Read:  # fmt: skip
+    """Draw a line of text and return what `read` makes of it.
 
-    Raises:
-        InputError: They are written otherwise.
+    What it refuses is said beneath, and the last line that could be read stands in, or the one
+    that the page begins with: so that a slip takes nothing else away.
+
+    Args:
+        label: Of the line.
+        view: Holds the text as a field.
+        name: Of that field.
+        read: Raises an `AppError` of what cannot be read.
+        max_chars: That can be typed.
+        empty: What an empty line stands for, in words.
+        options: Of the text input.
     """
-    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
-                help=_("Numbers such as 0-15 or 3,8,20-25; each is a picture."))  # fmt: skip
-    return numbers(text)
+    text = held(st.text_input, label, view, name, max_chars=max_chars, **options)
+    try:
+        found = read(text)
+    except AppError as err:
+        show_error(err)
+        text, found = _standing_in(view, name, read)
+        said = _("Until then the pictures are of {text}.")
+        st.caption(said.format(text=plain(text or empty)))
+    view.read[name] = text
+    return found
+
+
+def _standing_in(view: GenerateView, name: str, read: Callable[[str], Read]) -> tuple[str, Read]:
+    first = getattr(GenerateView(), name)
+    try:
+        last = view.read.get(name, first)
+        return last, read(last)
+    except AppError:  # such as layers that another model had
+        return first, read(first)
+
+
+def seeds_input(label: str, view: GenerateView, name: str, *, least: int = 1) -> list[int]:
+    """Draw a line of seeds and return them, so many at least."""
+
+    def read(text: str) -> list[int]:
+        found = numbers(text)
+        if len(found) < least:
+            raise InputError(N_("{count} seeds at least are needed here."), count=least)
+        return found
+
+    return typed(label, view, name, read,
+                 help=_("Numbers such as 0-15 or 3,8,20-25; each is a picture."))  # fmt: skip
 
 
 def psis_input(label: str, view: GenerateView, name: str, count: int) -> list[float]:
-    """Draw a line of psi, one for all or one each, and return as many as are needed.
+    """Draw a line of psi, one for all or one each, and return as many as are needed."""
 
-    Raises:
-        InputError: They are written otherwise, or are of another number.
-    """
-    from core.errors import InputError
-    from core.text import N_
+    def read(text: str) -> list[float]:
+        found = psis(text)
+        if len(found) not in (1, count):
+            raise InputError(
+                N_("{given} values of psi were given for {count} pictures."),
+                hint=N_("Write one for all, or one each."), given=len(found), count=count,
+            )  # fmt: skip
+        return found * count if len(found) == 1 else found
 
-    text = held(st.text_input, label, view, name, max_chars=MOST_TEXT,
-                help=_("One for all, or one each: -0.5,0.7. 0 is the mean picture."))  # fmt: skip
-    found = psis(text)
-    if len(found) not in (1, count):
-        raise InputError(
-            N_("{given} values of psi were given for {count} pictures."),
-            hint=N_("Write one for all, or one each."), given=len(found), count=count,
-        )  # fmt: skip
-    return found * count if len(found) == 1 else found
+    return typed(label, view, name, read,
+                 help=_("One for all, or one each: -0.5,0.7. 0 is the mean picture."))  # fmt: skip
 
 
 def psi_slider(view: GenerateView) -> float:
@@ -72,7 +115,7 @@ def psi_slider(view: GenerateView) -> float:
     found: float = held(
         st.slider, _("psi, distance from the mean"), view, "psi", -2.0, 2.0, step=0.05,
         help=_("0 is the mean picture, 1 the style as it is; less is more usual, negative is its"
-               " opposite."),
+               " opposite. With a cutoff this holds for the layers below it."),
     )  # fmt: skip
     return found
 

@@ -4,11 +4,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from core.errors import InputError
+from core.text import N_
 from models.catalogue import Entry
-from ui.generate_draw import Labels, draw, said, sheet_download, told
-from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_input
+from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
+from ui.generate_inputs import held, look_of, more_settings, psis_input, seeds_input, typed
 from ui.generate_view import GenerateView
-from ui.generate_words import layer_words, strip_html
+from ui.generate_words import strip_html
 from ui.language import _
 from ui.state import draw_showing, widget_value
 
@@ -21,8 +23,6 @@ _RANGE = "generate-layers"
 
 def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw sources above, destinations on the left, and each destination mixed with each source."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         sources = seeds_input(_("Sources, seeds of the columns"), view, "sources")
@@ -33,30 +33,22 @@ def mixing_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         )
         more_settings(entry, view, has_cutoff=False)
     with right:
-        layers = _layers(entry, view)
-        size = entry.networks.latent
-        figure = figures.mixing(
-            model, latents.of_seeds(sources, size), latents.of_seeds(destinations, size), layers,
-            look_of(view, has_psi=False, has_cutoff=False), source_psis=source_psis,
-            destination_psis=own_psis,
-        )  # fmt: skip
-        made = draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
-        said(entry, figure, psi=_("layers {layers} from the sources").format(
-            layers=", ".join(_range_text(one) for one in layers)))  # fmt: skip
+        layers = _layers(entry, view, len(destinations))
         settings = told(
-            "mixing", entry, figure, src=sources, dst=destinations, src_psi=source_psis,
-            dst_psi=own_psis, reading=view.reading if view.written else "ranges",
+            "mixing", model, entry, look_of(view, has_psi=False, has_cutoff=False), src=sources,
+            dst=destinations, src_psi=source_psis, dst_psi=own_psis,
+            reading=view.reading if view.written else "ranges",
             layers=[list(one) for one in layers],
         )  # fmt: skip
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        figure = figure_of(model, settings)
+        draw(model, entry, figure, _labels(sources, destinations, source_psis, own_psis))
+        said(entry, figure, psi=_("layers {layers} from the sources").format(
+            layers=", ".join(_range_text(one) for one in layers)))  # fmt: skip
+        sheet_download(entry, settings, place=st.columns(3)[0])
 
 
-def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
-    """Draw the strip of layers and return those that come from the sources, for all rows or each.
-
-    Raises:
-        InputError: They are written otherwise.
-    """
+def _layers(entry: Entry, view: GenerateView, rows: int) -> list[tuple[int, ...]]:
+    """Draw the strip of layers; return those from the sources, for all rows or for each."""
     from models.generate import layers_read
 
     depth = entry.depth if view.depth is None else view.depth
@@ -69,20 +61,36 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
             view.first, view.last = int(found[0]), int(found[1])
             view.written = ""
 
-    draw_showing(
-        (view.first, view.last), st.select_slider,
-        _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
-        on_change=moved, format_func=lambda at: layer_words(entry, at, view.metres),
-    )  # fmt: skip
-    layers = [tuple(range(view.first, view.last + 1))]
+    # Each number of the slider stands above its box of the strip, which says what it means.
+    _left, middle, _right = st.columns([0.5, count - 1, 0.5], gap=None)
+    with middle:
+        draw_showing(
+            (view.first, view.last), st.select_slider,
+            _("Layers that come from the source, coarse to fine"), list(range(count)), key=_RANGE,
+            on_change=moved,
+        )  # fmt: skip
+
+    def read(text: str) -> list[tuple[int, ...]]:
+        if not text.strip():
+            return [tuple(range(view.first, view.last + 1))]
+        reading: Reading = "tuples" if view.reading == "tuples" else "ranges"
+        found = layers_read(text, reading=reading, count=count)
+        if len(found) not in (1, rows):
+            raise InputError(
+                N_("{given} ranges of layers were given for {count} rows."),
+                hint=N_("Write one for all, or one each."), given=len(found), count=rows,
+            )  # fmt: skip
+        return found
+
     place = st.empty()
     with st.expander(_("A range for each row, or the reading of the study"),
                      expanded=bool(view.written)):  # fmt: skip
         text_place, reading_place = st.columns([2, 1])
         with text_place:
-            held(
-                st.text_input, _("Layers of each row"), view, "written", max_chars=120,
-                placeholder=f"{view.first}-{view.last}",
+            slider = f"{view.first}-{view.last}"
+            layers = typed(
+                _("Layers of each row"), view, "written", read, max_chars=120, empty=slider,
+                placeholder=slider,
                 help=_("Such as 0-4,5-9: both ends are in; one for all rows or one each. Empty: the"
                        " slider."),
             )  # fmt: skip
@@ -94,9 +102,6 @@ def _layers(entry: Entry, view: GenerateView) -> list[tuple[int, ...]]:
                 help=_("The study's figure was made with pairs such as (0, 5), which NumPy reads as"
                        " two layers: 0 and 5."),
             )  # fmt: skip
-    if view.written.strip():
-        reading: Reading = "tuples" if view.reading == "tuples" else "ranges"
-        layers = layers_read(view.written, reading=reading, count=count)
     chosen = {at for one in layers for at in one}
     says = _("Layers {layers} come from the source.").format(
         layers=", ".join(_range_text(one) for one in layers)

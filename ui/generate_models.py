@@ -1,5 +1,6 @@
 """Which model pictures are made with: the choice, what is known of it, the list of all."""
 
+import math
 from contextlib import suppress
 
 import pandas as pd
@@ -11,7 +12,7 @@ from core.errors import AppError
 from models import catalogue, imports
 from models.catalogue import Entry
 from models.progressive import size_of_depth
-from models.sets import is_set
+from models.sets import is_set, source_name
 from ui import cached_models
 from ui.choice import distinct
 from ui.errors import plain, shown_errors
@@ -24,6 +25,8 @@ from ui.state import app_state, draw_showing, widget_value
 
 _MODEL, _STEP = "generate-model", "generate-step"
 _DIGITS = 16
+_TITLE_PX, _STEP_PX, _FIGURES_PX = 480, 150, 520
+"""Widths in a row; where they do not fit, as at 900 px, the figures come beneath."""
 
 
 def pytorch_missing() -> None:
@@ -134,27 +137,26 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
             names[one.id] = model_title(one)
     titles = distinct(names)
     steps = catalogue.steps_of(workspace().root, run_id) if run_id else []
-    left, right = st.columns([5, 3], gap="small") if len(steps) > 1 else (st.container(), None)
 
     def turned() -> None:
         view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
-        view.depth, view.alpha, view.picture = None, None, None
+        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
 
     draw_showing(
-        chosen.id, left.selectbox, _("Model"), list(titles), key=_MODEL, on_change=turned,
-        label_visibility="collapsed",
+        chosen.id, st.selectbox, _("Model"), list(titles), key=_MODEL, on_change=turned,
+        label_visibility="collapsed", width=_TITLE_PX,
         format_func=lambda one: titles.get(one, one),
     )  # fmt: skip
-    if right is None:
+    if len(steps) < 2:
         return
 
     def stepped() -> None:
         view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
-        view.depth, view.alpha, view.picture = None, None, None
+        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
 
     draw_showing(
-        int(chosen.id.rpartition("/")[2]), right.selectbox, _("Step"), steps[::-1], key=_STEP,
-        on_change=stepped, label_visibility="collapsed",
+        int(chosen.id.rpartition("/")[2]), st.selectbox, _("Step"), steps[::-1], key=_STEP,
+        on_change=stepped, label_visibility="collapsed", width=_STEP_PX,
         format_func=lambda step: _("step {step}").format(step=f"{step:,}"),
     )  # fmt: skip
 
@@ -184,7 +186,7 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
     """Draw what is known of a model."""
     size, full = size_of_depth(entry.depth), entry.networks.size_px
     metres = metres_at(entry, entry.depth, view.metres)
-    places = st.columns(3)
+    places = st.container(width=_FIGURES_PX).columns(3)
     text = f"{size} px" if size == full else f"{size} / {full} px"
     places[0].metric(
         _("Trained to"), text,
@@ -199,7 +201,7 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
         ),
     )
     places[2].metric(
-        _("Trained on"), plain(entry.data) or _("not known"),
+        _("Trained on"), plain(source_name(entry.data)) or _("not known"),
         help=_("Digest of the weights: {digest}").format(digest=entry.digest[:_DIGITS]),
     )  # fmt: skip
 
@@ -207,11 +209,15 @@ def model_figures(entry: Entry, view: GenerateView) -> None:
 def set_of(entry: Entry) -> SetInfo | None:
     """Return the chip set that a model was trained on, where it is at hand: the very same chips.
 
-    By its name alone where the model does not know the digest of its chips.
+    By its name and the ground that a pixel covers where the model does not know the digest of its
+    chips.
     """
     info = _set_called(entry)
-    is_same = info is not None and entry.data_digest in ("", info.digest)
-    return info if is_same else None
+    if info is None or entry.data_digest not in ("", info.digest):
+        return None
+    own, metres = entry.metres_per_px, info.metres_per_pixel(entry.networks.size_px)
+    is_alike = own is None or metres is None or math.isclose(own, metres, rel_tol=0.01)
+    return info if is_alike or entry.data_digest else None
 
 
 def has_other_set(entry: Entry) -> bool:
@@ -242,7 +248,7 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
                 _("Trained to"): f"{size_of_depth(one.depth)} px",
                 _("Metres a pixel"): _metres_text(one),
                 _("A pixel holds"): scale_words(metres_at(one, one.depth, None)) or "–",
-                _("Trained on"): one.data or "–",
+                _("Trained on"): source_name(one.data) or "–",
                 _("Licence"): str(one.card.get("licence", "–")),
                 _("Digest"): one.digest[:_DIGITS],
             }

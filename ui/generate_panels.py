@@ -1,7 +1,6 @@
 """Grids, walks, sums and depths: one panel each, controls on the left, the figure on the right."""
 
 import html
-import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,15 @@ from models.catalogue import Entry
 from models.progressive import size_of_depth
 from ui.chip_grid import inline
 from ui.generate_closest import closest_panel
-from ui.generate_draw import Labels, draw, said, sheet_download, told
+from ui.generate_draw import (
+    Labels,
+    draw,
+    figure_of,
+    made_of,
+    said,
+    sheet_download,
+    told,
+)
 from ui.generate_files import given_latents, latents_download, open_again
 from ui.generate_film import film_html
 from ui.generate_inputs import (
@@ -21,6 +28,7 @@ from ui.generate_inputs import (
     psi_slider,
     psi_words,
     seeds_input,
+    typed,
 )
 from ui.generate_models import channels_of
 from ui.generate_view import GenerateView, sum_read
@@ -34,23 +42,13 @@ if TYPE_CHECKING:
     from models.loaded import Loaded
 
 
-def columns_for(count: int, columns: int) -> int:
-    """Return the columns of a grid: those asked for, else a broad one with few empty places."""
-    if 1 <= columns <= count:
-        return columns
-    least, most = math.ceil(math.sqrt(count)), math.ceil(math.sqrt(2.4 * count))
-    return min(range(least, most + 1), key=lambda one: (-count % one, -one))
-
-
 def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw pictures of seeds or of a file of latents."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         kept = given_latents(entry, view)
         seeds: list[int] = []
-        if kept is None:
+        if not view.latents:
             seeds = seeds_input(_("Seeds"), view, "seeds")
         psi_slider(view)
         held(
@@ -58,24 +56,23 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             help=_("0: as many as fill the width well."),
         )  # fmt: skip
         more_settings(entry, view)
+    if view.latents and kept is None:
+        return
     with right:
-        look = look_of(view)
-        z = latents.of_seeds(seeds, entry.networks.latent) if kept is None else kept
         names = [_("seed {seed}").format(seed=seed) for seed in seeds] or [
-            _("latent {number}").format(number=at) for at in range(len(z))
+            _("latent {number}").format(number=at) for at in range(0 if kept is None else len(kept))
         ]
-        columns = columns_for(len(z), view.columns)
-        figure = figures.grid(model, z, look, columns=columns)
+        source = {"seeds": seeds} if kept is None else {"latents": view.latents}
+        settings = told("sample", model, entry, look_of(view), **source, columns=view.columns)
+        figure = figure_of(model, settings)
         if view.picture is not None and view.picture >= len(figure):
             view.picture = None
         labels = Labels(titles=names, chosen=view.picture)
         made = draw(model, entry, figure, labels)
         said(entry, figure, psi=psi_words(view))
-        source = {"seeds": seeds} if kept is None else {"latents": view.latents}
-        settings = told("sample", entry, figure, **source, columns=columns)
         places = st.columns(3)
-        sheet_download(entry, figure, made, settings, place=places[0])
-        latents_download(entry, z, settings, place=places[1])
+        sheet_download(entry, settings, place=places[0])
+        latents_download(entry, settings, place=places[1])
         with places[2].popover(_("Open a file"), width="stretch"):
             open_again(entry, view)
         closest_panel(entry, view, names, made)
@@ -83,11 +80,9 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
 
 def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw the pictures on the way from seed to seed, still and moving."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        stops = seeds_input(_("Seeds on the way"), view, "stops")
+        stops = seeds_input(_("Seeds on the way"), view, "stops", least=2)
         held(
             st.slider, _("Pictures from one to the next"), view, "frames", 1, 24,
             help=_("Even steps from style to style, and from the last back to the first."),
@@ -95,8 +90,8 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         psi_slider(view)
         more_settings(entry, view)
     with right:
-        z = latents.of_seeds(stops, entry.networks.latent)
-        figure = figures.walk(model, z, look_of(view), frames=view.frames)
+        settings = told("walk", model, entry, look_of(view), seeds=stops, frames=view.frames)
+        figure = figure_of(model, settings)
         count = len(figure)
         view.frame = min(view.frame, count - 1)
         moving, still, film = st.columns([1, 1, 2], gap="small")
@@ -108,11 +103,10 @@ def walk_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             made = draw(model, entry, figure, labels)
         _film(entry, figure, made, view, moving=moving, still=still)
         said(entry, figure, psi=psi_words(view))
-        settings = told("walk", entry, figure, seeds=stops, frames=view.frames)
         places = st.columns(3)
-        sheet_download(entry, figure, made, settings, place=places[0])
+        sheet_download(entry, settings, place=places[0])
         places[1].download_button(
-            _("GIF"), partial(_gif, entry, made), file_name=f"walk-{entry.digest[:8]}.gif",
+            _("GIF"), partial(_gif, entry, settings), file_name=f"walk-{entry.digest[:8]}.gif",
             mime="image/gif", width="stretch", on_click="ignore", key="generate-gif",
             help=_("Endless; at most 256 colours a frame, so the PNG is the exact one."),
         )  # fmt: skip
@@ -142,37 +136,34 @@ def _whole(source: str, alt: str) -> str:
     return f'<img alt="{html.escape(alt)}" style="{style}" src="{source}">'
 
 
-def _gif(entry: Entry, made: list["Picture"]) -> bytes:
+def _gif(entry: Entry, settings: dict[str, Any]) -> bytes:
     from models import exports, figures
 
     channels = channels_of(entry)
+    _figure, made = made_of(entry, settings)
     return exports.gif_of([figures.as_shown(one, channels) for one in made])
 
 
 def sum_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw a sum of seeds: its terms and what comes out."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
-        text = held(
-            st.text_input, _("Sum of seeds"), view, "terms", max_chars=120,
+        terms = typed(
+            _("Sum of seeds"), view, "terms", sum_read, max_chars=120,
             help=_("Such as 3 - 8 + 20 or 0.5*3 + 0.5*8. Each seed stands for its style's way"
                    " from the mean style; the ways are added."),
         )  # fmt: skip
-        terms = sum_read(text)
         psi_slider(view)
         more_settings(entry, view)
     with right:
         weights, seeds = [weight for weight, _seed in terms], [seed for _weight, seed in terms]
-        z = latents.of_seeds(seeds, entry.networks.latent)
-        figure = figures.combined(model, z, weights, look_of(view))
+        settings = told("sum", model, entry, look_of(view), seeds=seeds, weights=weights)
+        figure = figure_of(model, settings)
         above = [_term(weight, seed, at) for at, (weight, seed) in enumerate(terms)] + ["="]
         labels = Labels(above=above, titles=above, marked=len(terms))
-        made = draw(model, entry, figure, labels)
+        draw(model, entry, figure, labels)
         said(entry, figure, psi=psi_words(view))
-        settings = told("sum", entry, figure, seeds=seeds, weights=weights)
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        sheet_download(entry, settings, place=st.columns(3)[0])
 
 
 def _term(weight: float, seed: int, at: int) -> str:
@@ -183,18 +174,16 @@ def _term(weight: float, seed: int, at: int) -> str:
 
 def depths_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw one seed at every depth that was trained."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         held(st.number_input, _("Seed"), view, "one", min_value=0, max_value=2**32 - 1, step=1)
         psi_slider(view)
         more_settings(entry, view)
     with right:
-        z = latents.of_seeds([view.one], entry.networks.latent)[0]
-        figure = figures.depths(model, z, look_of(view))
+        settings = told("depths", model, entry, look_of(view), seeds=[view.one])
+        figure = figure_of(model, settings)
         above = [depth_words(entry, depth, view.metres) for depth in figure.depths]
-        made = draw(model, entry, figure, Labels(above=above, titles=above))
+        draw(model, entry, figure, Labels(above=above, titles=above))
         said(entry, figure, psi=psi_words(view))
         if len(figure) < entry.depth + 1:
             st.caption(_("Depths whose colours were never trained are left out."))
@@ -205,8 +194,7 @@ def depths_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             )
         )
         st.dataframe(_scales(entry, figure, view), hide_index=True, width="stretch")
-        settings = told("depths", entry, figure, seeds=[view.one])
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        sheet_download(entry, settings, place=st.columns(3)[0])
 
 
 def _scales(entry: Entry, figure: "Figure", view: GenerateView) -> list[dict[str, Any]]:

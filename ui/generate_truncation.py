@@ -8,15 +8,13 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from core.errors import InputError
-from core.text import N_
 from models.catalogue import Entry
 from models.generating import psis as psis_of
 from ui import cached_models, charts
-from ui.generate_draw import Labels, draw, said, sheet_download, told
-from ui.generate_inputs import held, look_of, more_settings, seeds_input
+from ui.generate_draw import Labels, draw, figure_of, said, sheet_download, told
+from ui.generate_inputs import held, look_of, more_settings, seeds_input, typed
 from ui.generate_models import channels_of
-from ui.generate_view import GenerateView
+from ui.generate_view import MEASURED, GenerateView
 from ui.language import _
 from ui.quantities import left_text, share_text
 from ui.theme import ACCENT
@@ -26,47 +24,39 @@ if TYPE_CHECKING:
     from models.loaded import Loaded
     from models.measured import Curve
 
-_COUNTS = (8, 16, 32, 64, 128, 256)
-
 
 def truncation_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
     """Draw seeds in rows and psi in columns, the mean marked, and curves beneath."""
-    from models import figures, latents
-
     left, right = st.columns([1, 3], gap="medium")
     with left:
         seeds = seeds_input(_("Seeds, one a row"), view, "rows")
-        text = held(
-            st.text_input, _("psi, one a column"), view, "psis", max_chars=120,
+        values = typed(
+            _("psi, one a column"), view, "psis", psis_of, max_chars=120,
             help=_("From:to:step with both ends, such as -1:1:0.2, or a list: -1,0,0.7."),
         )  # fmt: skip
-        values = psis_of(text)
-        if len(seeds) * len(values) > 4096:
-            raise InputError(N_("That is too many pictures for one figure."))
-        counts = {count: str(count) for count in _COUNTS}
-        if view.measured not in counts:
-            view.measured = 32
         held(
-            st.select_slider, _("Seeds to measure with"), view, "measured", options=list(_COUNTS),
+            st.select_slider, _("Seeds to measure with"), view, "measured", options=list(MEASURED),
             help=_("The curves beneath are measured on the pictures of so many seeds."),
         )  # fmt: skip
         more_settings(entry, view)
     with right:
         look = look_of(view, has_psi=False)
-        z = latents.of_seeds(seeds, entry.networks.latent)
-        figure = figures.truncation(model, z, values, look)
-        mean = values.index(0.0) if 0.0 in values else None
-        above = [f"{psi:g}" if psi else _("0 · mean") for psi in values]
+        settings = told("truncation", model, entry, look, seeds=seeds, psis=values)
+        figure = figure_of(model, settings)
+        zero = mean_words(figure.look)
+        # Where some layers stay as they are, each seed has a picture of its own at psi 0.
+        is_mean = 0.0 in values and zero == _("mean")
+        mean = values.index(0.0) if is_mean else None
+        above = [f"{psi:g}" if psi or not zero else f"0 · {zero}" for psi in values]
         titles = [_("seed {seed}, psi {psi}").format(seed=seed, psi=f"{psi:g}")
                   for seed in seeds for psi in values]  # fmt: skip
         labels = Labels(above=above, left=[str(seed) for seed in seeds], titles=titles, marked=mean)
-        made = draw(model, entry, figure, labels)
+        draw(model, entry, figure, labels)
         layers = _("all layers") if view.cutoff is None else _("layers below {cutoff}").format(
             cutoff=view.cutoff
         )  # fmt: skip
         said(entry, figure, psi=_("psi moves {layers}").format(layers=layers))
-        settings = told("truncation", entry, figure, seeds=seeds, psis=values)
-        sheet_download(entry, figure, made, settings, place=st.columns(3)[0])
+        sheet_download(entry, settings, place=st.columns(3)[0])
         if len(values) > 1:
             _measured(model, entry, view, values, look)
 
@@ -114,15 +104,26 @@ def _measured(
     places = [place for _row in range(0, len(curves), 3) for place in st.columns(3)]
     for place, curve in zip(places, curves, strict=False):
         place.plotly_chart(
-            psi_chart(curve, values), config=charts.config(), width="stretch",
+            psi_chart(curve, values, mean_words(look)), config=charts.config(), width="stretch",
             key=f"psi-{curve.name}",
         )  # fmt: skip
         place.caption(_sentence(curve, values, len(whole)))
     st.caption(_method(curves))
 
 
-def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
-    """Draw a measure over psi: its mean and the middle eighty of a hundred seeds."""
+def mean_words(look: "Look") -> str:
+    """Write what psi 0 is: the mean, the mean in the layers below the cutoff, or nothing."""
+    assert look.depth is not None
+    if look.cutoff is None or look.cutoff >= 2 * (look.depth + 1):
+        return _("mean")
+    return _("mean below layer {cutoff}").format(cutoff=look.cutoff) if look.cutoff else ""
+
+
+def psi_chart(curve: "Curve", values: list[float], zero: str) -> go.Figure:
+    """Draw a measure over psi: its mean and the middle eighty of a hundred seeds.
+
+    `zero` says what psi 0 is; see `mean_words`.
+    """
     from models.measured import CLASS
 
     titles = {
@@ -147,7 +148,7 @@ def psi_chart(curve: "Curve", values: list[float]) -> go.Figure:
     title, unit = titles.get(curve.name, (curve.name.removeprefix(CLASS), _("Share (%)")))
     charts.frame(figure, title=title, x="psi", y=unit, height=260)
     if min(values) <= 0 <= max(values):
-        figure.add_vline(x=0, line={"dash": "dot", "width": 1}, annotation_text=_("mean"))
+        figure.add_vline(x=0, line={"dash": "dot", "width": 1}, annotation_text=zero)
     return figure
 
 

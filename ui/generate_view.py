@@ -1,7 +1,7 @@
 """What the Generate page shows, and how it stands in the address."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,8 @@ _OWN = {
     "models": (),
 }  # fmt: skip
 _ALWAYS = ("depth", "alpha", "noise", "way", "metres")
+MEASURED = (8, 16, 32, 64, 128, 256)
+"""Of how many seeds curves are measured."""
 MOST_ID = 160
 """Characters of a model's id."""
 MOST_TEXT = 2000
@@ -86,12 +88,21 @@ class GenerateView:
     """
     gone: str = ""
     """The model that was asked for and is not here; another is shown."""
+    read: dict[str, str] = field(default_factory=dict)
+    """Of each typed line by its name what the pictures are made of: itself, or where it cannot be
+    read the last that could."""
+    drawn: str = field(default="", compare=False)
+    """The part that was drawn last."""
+    asked: dict[str, str] = field(default_factory=dict, compare=False)
+    """What a link says, until it was brought into what the model has."""
+    bent: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of what a link says and the page cannot show, by name: that, and what it shows instead."""
 
 
 def address_of(view: GenerateView) -> dict[str, str]:
     """Return what the address holds of a view: all that the shown figure follows from."""
+    view, first = replace(view, **view.read), GenerateView()  # type: ignore[arg-type]
     own = {name: _written(getattr(view, name)) for name in (*_OWN[view.shown], *_ALWAYS)}
-    first = GenerateView()
     optional = {"picture", "frame", "written", "latents", "columns", "metres", "depth", "alpha"}
     kept = {
         name: text for name, text in own.items()
@@ -110,6 +121,7 @@ def read_address(view: GenerateView, found: Mapping[str, str]) -> None:
     kinds = {one.name: getattr(one.type, "__name__", str(one.type)) for one in fields(GenerateView)}
     for name in (*_OWN[view.shown], *_ALWAYS):
         if name in found:
+            view.asked[name] = found[name]
             _take(view, name, kinds[name], found[name])
     tidy(view)
 
@@ -126,6 +138,25 @@ def fit(view: GenerateView, entry: "Entry") -> None:
         view.cutoff = None
     view.last = min(view.last, 2 * (entry.depth if view.depth is None else view.depth) + 1)
     view.first = min(view.first, view.last)
+    if view.asked:
+        shown = resolved(view, entry)
+        pairs = {name: (text, _written(getattr(shown, name))) for name, text in view.asked.items()}
+        view.bent = {name: pair for name, pair in pairs.items() if not _is_same(*pair)}
+        if entry.networks.layers <= (_number(view.asked.get("cutoff", "")) or 0):
+            view.bent.pop("cutoff", None)  # all layers, whatever the number
+        view.asked = {}
+
+
+def bent_now(view: GenerateView, entry: "Entry") -> dict[str, tuple[str, str]]:
+    """Return what of a link is shown otherwise, as long as nobody has changed it."""
+    shown = resolved(view, entry)
+    return {
+        name: pair for name, pair in view.bent.items() if pair[1] == _written(getattr(shown, name))
+    }
+
+
+def _is_same(one: str, other: str) -> bool:
+    return one == other or (_number(one) is not None and _number(one) == _number(other))
 
 
 def resolved(view: GenerateView, entry: "Entry") -> GenerateView:
@@ -139,6 +170,7 @@ def tidy(view: GenerateView) -> None:
     """Bring what came from outside into what the inputs can show."""
     view.way = view.way if view.way in ("exact", "plain") else "exact"
     view.reading = view.reading if view.reading in ("ranges", "tuples") else "ranges"
+    view.measured = view.measured if view.measured in MEASURED else 32
     for name, (least, most) in _LIMITS.items():
         value = getattr(view, name)
         if value is not None:

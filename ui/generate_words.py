@@ -49,13 +49,6 @@ def depth_words(entry: Entry, depth: int, given: float | None) -> str:
     return f"{text} · " + _("{metres} m a pixel").format(metres=value_text(metres))
 
 
-def layer_words(entry: Entry, layer: int, given: float | None) -> str:
-    """Write a layer with its scale: 4 · 16 m."""
-    metres = metres_at(entry, layer // 2, given)
-    size = f"{size_of_depth(layer // 2)} px" if metres is None else f"{value_text(metres)} m"
-    return f"{layer} · {size}"
-
-
 def strip_html(
     entry: Entry, depth: int, given: float | None, chosen: Collection[int], *, says: str
 ) -> str:
@@ -67,8 +60,8 @@ def strip_html(
             f'<b class="{"on" if layer in chosen else "off"}">{layer}</b>' for layer in layers
         )
         metres = metres_at(entry, at, given)
-        scale = f"{size_of_depth(at)} px"
-        scale += f" · {value_text(metres)} m" if metres is not None else ""
+        scale = f"{size_of_depth(at)}\xa0px"
+        scale += f" · {value_text(metres)}\xa0m" if metres is not None else ""
         words = html.escape(scale_words(metres))
         boxes.append(f"<div>{marks}<i>{html.escape(scale)}</i><span>{words}</span></div>")
     return (
@@ -78,7 +71,7 @@ def strip_html(
 
 
 _STRIP = f"""<style>
-.ups-strip {{ display: flex; gap: 2px; margin: .2rem 0 .6rem; }}
+.ups-strip {{ display: flex; gap: 2px; margin: -1.4rem 0 .6rem; }}
 .ups-strip > div {{ flex: 1 1 0; min-width: 0; font-size: .74rem; line-height: 1.2;
   border-top: 1px solid #8886; padding-top: 3px; }}
 .ups-strip b {{ display: inline-block; width: calc(50% - 2px); margin-right: 2px; padding: 2px 0;
@@ -86,5 +79,6 @@ _STRIP = f"""<style>
 .ups-strip b.on {{ background: {ACCENT}; color: #fff; }}
 .ups-strip b.off {{ background: #8882; }}
 .ups-strip i {{ display: block; font-style: normal; font-weight: 600; margin-top: 3px; }}
+.ups-strip i, .ups-strip span {{ padding-right: 4px; }}
 .ups-strip span {{ display: block; overflow-wrap: anywhere; }}
 </style>"""

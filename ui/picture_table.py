@@ -35,7 +35,7 @@ class Table:
 
 
 def table_html(table: Table, *, note: str = "") -> str:
-    """Return a table of pictures as HTML; a note lies over its upper left corner."""
+    """Return a table of pictures as HTML; a note lies over its lower right, where no labels are."""
     columns = max(len(row) for row in table.rows)
     left = "max-content " if table.left else ""
     grid = f"grid-template-columns:{left}repeat({columns},minmax(0,{table.most_px}px))"
@@ -92,6 +92,6 @@ _STYLE = f"""<style>
   overflow-wrap: anywhere; }}
 .ups-pictures span.left {{ text-align: right; padding-right: .4rem; }}
 .ups-pictures span.mean {{ font-weight: 700; color: {ACCENT}; }}
-.ups-pictures .note {{ position: absolute; top: 4px; left: 4px; z-index: 2; background: #1F2424CC;
-  color: #fff; font-size: .75rem; padding: 1px 7px; border-radius: 3px; }}
+.ups-pictures .note {{ position: absolute; bottom: 4px; right: 4px; z-index: 2;
+  background: #1F2424CC; color: #fff; font-size: .75rem; padding: 1px 7px; border-radius: 3px; }}
 </style>"""

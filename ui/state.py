@@ -4,7 +4,7 @@ One `AppState` a browser session: ids and small values, never arrays. The addres
 must restore: area, page, layers, style, point, language.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,8 +228,19 @@ def write_address(**values: str) -> None:
 
 
 def widget_value(key: str, default: Any = None) -> Any:
-    """Return the value of a widget by its key."""
-    return st.session_state.get(key, default)
+    """Return the value of a widget by its key.
+
+    The browser tells the words of an option. Where these have changed since it drew them (a run's
+    state, the language), Streamlit hands them on as they are; they are read as what they meant.
+    """
+    found = st.session_state.get(key, default)
+    now, words = st.session_state.get(_WORDS, {}).get(key, ({}, {}))
+    options = list(now.values())
+
+    def meant(one: Any) -> Any:
+        return words.get(one, one) if isinstance(one, str) and one not in options else one
+
+    return type(found)(map(meant, found)) if isinstance(found, list | tuple) else meant(found)
 
 
 def set_widget(key: str, value: Any) -> None:
@@ -242,6 +253,8 @@ def set_widget(key: str, value: Any) -> None:
         st.session_state[key] = value
 
 
+_WORDS = "words_of_options"
+_MOST_WORDS = 2000
 _DEFAULT_OF = {"selectbox": "index", "segmented_control": "default", "multiselect": "default"}
 
 
@@ -252,12 +265,37 @@ def draw_showing(value: Any, widget: Callable[..., Any], *args: Any, key: str, *
     where another run of the page begins before that; the widget then showed its first option, and
     told it back as the user's choice.
     """
+    if "format_func" in more:
+        follow_words(key, args[1], more["format_func"])
     set_widget(key, value)
     name = _DEFAULT_OF.get(widget.__name__, "value")
     if name == "index":
         options = list(args[1])
         value = options.index(value) if value in options else None
     return widget(*args, key=key, **{name: value}, **more)
+
+
+def follow_words(key: str, options: Iterable[Any], words_of: Callable[[Any], str]) -> None:
+    """Let a widget keep its choice where the words of its options change: before it is drawn.
+
+    What the words meant at its last drawing is remembered too. A choice whose words are others now
+    is set, so that the browser shows and tells the new ones.
+    """
+    kept = st.session_state.setdefault(_WORDS, {})
+    now = {words_of(one): one for one in options}
+    last, before = kept.get(key, ({}, {}))
+    chosen = widget_value(key)
+    words = before | now
+    kept[key] = (now, words if len(words) <= _MOST_WORDS else now)
+    options = list(now.values())
+    if chosen not in options or not last:
+        return
+    if now.get(_words(last, chosen)) != chosen or st.session_state[key] != chosen:
+        st.session_state[key] = chosen
+
+
+def _words(words: dict[str, Any], chosen: Any) -> str:
+    return next((text for text, one in words.items() if one == chosen), "")
 
 
 def style_text(view: MapView) -> str:

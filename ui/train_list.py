@@ -87,7 +87,9 @@ def run_choice(found: list[runs.Run], view: TrainView) -> runs.Run | None:
     lines = distinct({one.id: run_line(one) for one in found})
 
     def chosen() -> None:
-        view.run, view.step, view.asked = widget_value(_RUN), None, ""
+        found = widget_value(_RUN)
+        if found != view.run:
+            view.run, view.step, view.asked = found, None, ""
 
     draw_showing(
         view.run, st.selectbox, _("Run"), list(lines), key=_RUN, on_change=chosen,

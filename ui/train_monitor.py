@@ -22,7 +22,7 @@ from ui.server import workspace
 from ui.state import TrainView, app_state, draw_showing, widget_value
 from ui.train_address import remember_train
 from ui.train_panels import PANELS, Seen, panel_names
-from ui.train_scales import by_scale, scale_figures, scale_words
+from ui.train_scales import by_scale, real_at_scale, scale_figures, scale_words
 from ui.train_words import device_words, state_of, state_words
 
 _LOOKS_EVERY_S = 0.5
@@ -233,16 +233,22 @@ def _pictures(seen: Seen, sheets: dict[int, Path]) -> None:
             + scale_words(seen)
         )
     with suppress(OSError):
-        right.image((seen.run.folder / "samples" / "reals.png").read_bytes(), width="stretch")
-        right.caption(_real_words(seen.data))
+        found = real_at_scale(seen)
+        if found is None:
+            right.image((seen.run.folder / "samples" / "reals.png").read_bytes(), width="stretch")
+            right.caption(_real_words(seen.data, seen.data.get("size_px", 1)))
+        else:
+            right.image(found[0], width="stretch")
+            right.caption(_real_words(seen.data, found[1]))
 
 
-def _real_words(data: dict[str, Any]) -> str:
+def _real_words(data: dict[str, Any], size_px: int) -> str:
     metres = data.get("metres_per_px")
     if not metres:
         return _("Real pictures of the training set")
+    side = metres * data["size_px"]
     return _("Real chips of the training set: {side:g} m a side, {metres:g} m a pixel").format(
-        side=round(metres * data["size_px"], 2), metres=round(metres, 3)
+        side=round(side, 2), metres=round(side / size_px, 3)
     )
 
 

@@ -56,6 +56,22 @@ def scale_words(seen: Seen) -> str:
     return " · ".join(["", *parts, *_fading(row)])
 
 
+def real_at_scale(seen: Seen) -> tuple[Image, int] | None:
+    """Return the sheet of real pictures as of the size that the slider's step trained, and that.
+
+    None for other models and where there is no such sheet.
+    """
+    row, full = _row(seen, seen.step or 0), seen.run.config.networks.size_px
+    path = seen.run.folder / "samples" / "reals.png"
+    if row is None:
+        return None
+    try:
+        found = cached.coarser_sheet(str(path), intake.stamp(path), full, row["size_px"])
+    except OSError:  # taken away by a run that goes on from an earlier checkpoint
+        return None
+    return None if found is None else (found, row["size_px"])
+
+
 def by_scale(seen: Seen) -> None:
     """Draw the same latents at each depth, over the quarters of its epochs, up to the slider."""
     config = seen.run.config

@@ -93,6 +93,11 @@ class Visit:
             *(f"failed: {text}" for text in self.failed),
         ]
 
+    def pass_over(self, part: str) -> None:
+        """Forget failed answers to addresses that hold `part`, such as of what was just deleted."""
+        for told in (self.failed, self.console_errors):
+            told[:] = [text for text in told if part not in text]
+
     def _check_address(self, url: str) -> None:
         scheme, _, rest = url.partition("://")
         own = self.base_url.partition("://")[2].partition("/")[0]

@@ -236,3 +236,18 @@ def test_hostile_names_of_classes_are_shown_as_text(visit, server, corner, tmp_p
     for view in ("Scales", "Statistics and warnings", "Sets", "Export"):
         show(page, view)
     assert not visit.dialogs
+
+
+def test_another_language_keeps_what_was_chosen_in_a_form(visit, corner):
+    page = visit.open("chips", area=AREA, view="cut")
+    page.get_by_role("combobox", name="Cut from").click()
+    page.get_by_role("option", name="Raster files").click()
+    wait_settled(page)
+    page.get_by_role("combobox", name="Language").click()
+    page.get_by_role("option", name="中文").click()
+    box = page.get_by_role("combobox", name="切取自")
+    expect(box).to_have_value("栅格文件")
+    page.get_by_role("textbox", name="集的名称").fill("neu")  # a next run of the page
+    page.get_by_role("textbox", name="集的名称").press("Enter")
+    wait_settled(page)
+    expect(box).to_have_value("栅格文件")

@@ -5,11 +5,13 @@ import importlib.util
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.screen import visiting, wait_settled
+from tests.browser.screen import NARROW, WIDE, visiting, wait_settled
+from tests.browser.server import running_server
 from tests.pages.tiny_model import make_model
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
@@ -77,6 +79,28 @@ def test_a_link_gives_the_same_bytes_in_another_session(visit, second, tiny):
     assert sources(second.page) == mine
 
 
+def saved_png(page):
+    with page.expect_download() as started:
+        page.get_by_role("button", name="PNG with its settings").click()
+    return Path(started.value.path()).read_bytes()
+
+
+def test_a_link_gives_the_same_bytes_after_a_restart(browser, tmp_path):
+    """Two sessions of one server and one of the next: the pictures, and the file that is saved."""
+    link = {"show": "mixing", "sources": "1,2", "destinations": "3", "noise": "5", "first": "1"}
+    found, name = [], ""
+    for sessions in (2, 1):
+        with running_server(tmp_path) as started:
+            if not found:
+                name = make_model(started.workspace, size_px=32)
+            for _session in range(sessions):
+                with visiting(browser, started.url) as opened:
+                    page = opened.open("generate", model=name, **link)
+                    found.append((sources(page), saved_png(page)))
+    assert len(found[0][0]) == 5
+    assert found[0] == found[1] == found[2]
+
+
 def test_the_newest_of_many_moves_is_what_stands_there_at_last(visit, second, tiny):
     page = visit.open("generate", model=tiny, seeds="0-35")
     slider = page.get_by_role("slider").first
@@ -89,14 +113,11 @@ def test_the_newest_of_many_moves_is_what_stands_there_at_last(visit, second, ti
     expect(page.locator(".ups-pictures .note")).to_have_count(0)  # no preview is left behind
 
 
-def test_the_png_says_what_it_was_made_of(visit, tiny, tmp_path):
+def test_the_png_says_what_it_was_made_of(visit, tiny):
     from models import exports
 
     page = visit.open("generate", model=tiny, seeds="5,6", psi="0.5")
-    with page.expect_download() as started:
-        page.get_by_role("button", name="PNG with its settings").click()
-    started.value.save_as(tmp_path / "a.png")
-    told = exports.settings_of((tmp_path / "a.png").read_bytes())
+    told = exports.settings_of(saved_png(page))
     assert (told["command"], told["seeds"]) == ("sample", [5, 6])
     assert (told["look"]["psi"], told["look"]["way"]) == (0.5, "exact")
     json.dumps(told)
@@ -124,6 +145,46 @@ def test_every_part_can_be_left_for_the_next(visit, tiny):
     page.locator("[data-testid=stButtonGroup] button", has_text="Mixing").click()
     page.wait_for_function("location.search.includes('show=mixing')")
     expect(page.get_by_text("layers 0–3 from the sources")).to_be_visible()
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["1400", "900"])
+def test_each_end_of_the_range_of_layers_stands_above_its_box(visit, tiny, size):
+    page = visit.open("generate", model=tiny, show="mixing", first="1", last="6")
+    boxes = page.locator(".ups-strip b").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(one => (one.left + one.right) / 2)"
+    )
+    ends = page.locator(".st-key-generate-layers [data-testid=stSliderThumbValue]").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect()).map(one => (one.left + one.right) / 2)"
+    )
+    assert ends == pytest.approx([boxes[1], boxes[6]], abs=8)
+
+
+@pytest.mark.parametrize("size", [NARROW], ids=["900"])
+def test_the_name_of_a_model_is_read_whole(visit, size):
+    page = visit.open("generate", model="shipped/aerial-64")
+    name = page.get_by_label("Model", exact=True).first
+    assert "comes with the program" in name.input_value()
+    assert name.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
+def test_a_part_that_is_left_is_gone_at_once(visit, tiny):
+    """However long the figure of the next one takes."""
+    page = visit.open("generate", model=tiny)
+    expect(page.get_by_text("Closest real places of")).to_be_visible()
+    page.evaluate(
+        """() => {
+            window.mixed = 0;
+            new MutationObserver(() => {
+                const text = document.body.innerText;
+                if (text.includes("Seeds, one a row") && text.includes("Closest real places of")) {
+                    window.mixed += 1;
+                }
+            }).observe(document.body, {childList: true, subtree: true, characterData: true});
+        }"""
+    )
+    page.locator("[data-testid=stButtonGroup] button", has_text="Truncation").click()
+    expect(page.get_by_text("psi moves all layers")).to_be_visible()
+    assert page.evaluate("window.mixed") == 0
 
 
 def test_a_walk_moves_from_frame_to_frame(visit, tiny):

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from core import jobs
+from core.default_area import DEFAULT_AREA
 from core.workspace import Workspace
 from tests.browser.map_view import frame_of, look_at
 from tests.browser.screen import (
@@ -182,6 +183,8 @@ def test_the_default_areas_job_is_seen_by_every_browser_and_can_be_cancelled(bro
             (job,) = jobs.jobs(server.workspace / "jobs")
             assert job.state == "cancelled"
             expect(first.page.get_by_role("button", name="Try again")).to_be_visible()
+            for one in (first, second):  # cancelling takes the area away, whoever looks at its card
+                one.pass_over(f"/thumbs/{DEFAULT_AREA}/")
         assert not server.watch.outward()
 
 

@@ -113,6 +113,22 @@ def test_a_slider_that_was_moved_stays_while_the_run_goes_on(visit, root):
     page.wait_for_function("location.search.includes('step=80')")
 
 
+def test_a_run_that_ends_stays_the_one_that_is_watched(visit, root):
+    """Its line in the box changes; the newest run must not take its place."""
+    folder = make_run(root, config("First", fits=(10,)), state="running", epochs=2)
+    make_run(root, config("Second"))
+    page = watch(visit, run=folder.name)
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    body = {"outcome": "stopped", "step": 80, "seconds": 4.0, "best": None}
+    store.write_json(folder / "result.json", body, kind="run-result", version=1)
+    expect(page.get_by_role("button", name="Go on")).to_be_visible()
+    for name in ("Scores", "Judgement"):  # each tells the browser's values of all boxes
+        page.get_by_role("radio", name=name).click()
+        wait_settled(page)
+    expect(page.get_by_role("combobox", name="Run")).to_have_value(re.compile("First"))
+    assert f"run={folder.name}" in page.url
+
+
 class Clock:
     """Tells how soon a window must show what another one did: two seconds after it, at most.
 

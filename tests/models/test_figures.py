@@ -1,11 +1,9 @@
 """Figures picture by picture: the same bytes as at once, kept within bounds, broken off and on."""
 
-from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
-import torch
 
 from core.errors import InputError, TooLargeError
 from core.settings import settings
@@ -57,23 +55,24 @@ def test_truncation_and_mixing_are_generates(model):
     assert np.array_equal(figures.sheet(figure, made(model, figure)), expected)
 
 
-def test_walks_and_sums_are_generates(model):
-    figure = figures.walk(model, z(1, 2), Look(psi=0.7), frames=3)
+def test_walks_and_sums_are_pictures_of_their_styles(model):
+    look = Look(psi=0.7)
+    figure = figures.walk(model, z(1, 2), look, frames=3)
     assert figure.cells == ((0, 1, 2), (3, 4, 5))
-    whole = generate.walk(model, z(1, 2), Look(psi=0.7), frames=3)
-    assert np.array_equal(made(model, figure), as_bytes(whole))
+    styles = generate.walk_styles(model, z(1, 2), look, frames=3)
+    assert np.array_equal(made(model, figure), as_bytes(generate.pictures(model, styles, look)))
     figure = figures.combined(model, z(1, 2), [1.0, -1.0], Look())
-    out = generate.combined(model, z(1, 2), [1.0, -1.0], Look())
-    assert np.array_equal(made(model, figure)[2], as_bytes(out))
+    styles = generate.sum_styles(model, z(1, 2), [1.0, -1.0], Look())
+    out = as_bytes(generate.pictures(model, styles, Look()))[0]
+    assert np.array_equal(made(model, figure)[2], out)
 
 
 def test_depths_are_those_whose_colours_were_learnt(model):
     for depth, found in ((1, (0, 1)), (2, (0, 1, 2)), (None, (0, 1, 2))):
         figure = figures.depths(model, z(1)[0], Look(depth=depth))
         assert (figure.depths, figure.look.depth) == (found, found[-1])
-    expected = generate.depths(model, z(1)[0], Look())
-    for picture, wanted in zip(made(model, figure), expected, strict=True):
-        assert np.array_equal(picture, as_bytes(wanted))
+    for depth, picture in enumerate(made(model, figure)):
+        assert np.array_equal(picture, as_bytes(generate.grid(model, z(1), Look(depth=depth)))[0])
     assert figures.sheet(figure, made(model, figure)).shape == (16, 48, 1)
     for depth in (0, 1):
         model.plain.g_synthesis.to_rgb[depth].bias.zero_()
@@ -112,53 +111,6 @@ def test_another_look_is_another_picture(model, other):
     made(model, figures.grid(model, z(1), Look(), columns=1), finished)
     figure = figures.grid(model, z(1), other, columns=1)
     assert figures.missing(model, figure, finished) == [0]
-
-
-@pytest.fixture
-def large():
-    networks = replace(TINY, size_px=32, widths=(8, 8, 4, 4), critic_widths=(8, 8, 4, 4))
-    generator, _ = lively(networks)
-    return Loaded("large", 3, 1.0, generator, QuickGenerator(generator))
-
-
-def test_a_preview_is_small_and_never_kept(large):
-    finished = Finished()
-    figure = figures.grid(large, z(1, 2), Look(), columns=2)
-    quick = figures.preview(large, figure, finished)
-    assert (quick.look.way, quick.depths) == ("preview", (2, 2))
-    made(large, quick, finished)
-    assert len(finished) == 0
-    assert finished.seconds(large, 3) is None
-    assert finished.seconds(large, 2) is None
-    assert finished.seconds(large, 2, is_preview=True) > 0
-
-
-def test_there_is_no_preview_where_it_would_gain_nothing(large, model):
-    """No smaller size was trained, or it takes about as long as the pictures."""
-    finished = Finished()
-    alone = figures.grid(model, z(1, 2), Look(), columns=2)  # 16 px: nothing of 16 px is smaller
-    assert figures.preview(model, alone, finished) is None
-    figure = figures.grid(large, z(1, 2), Look(), columns=2)
-    finished.took(large, 3, 1.0)
-    finished.took(large, 2, 0.4, is_preview=True)
-    assert figures.preview(large, figure, finished) is not None
-    finished.took(large, 2, 3.0, is_preview=True)
-    assert figures.preview(large, figure, finished) is None
-    for depth in (0, 1, 2):  # as in training of one size alone
-        large.plain.g_synthesis.to_rgb[depth].bias.zero_()
-    assert figures.preview(large, figure, Finished()) is None
-
-
-@pytest.mark.parametrize(("has_tiles", "dtype"), [(True, "bfloat16"), (False, "float32")])
-def test_a_preview_is_in_short_numbers_where_the_hardware_computes_in_them(
-    large, monkeypatch, has_tiles, dtype
-):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: has_tiles, raising=False)
-    assert large.preview.dtype == getattr(torch, dtype)
-    look = Look(depth=2, way="preview")
-    near = generate.grid(large, z(1), look)
-    exact = generate.grid(large, z(1), replace(look, way="exact"))
-    assert np.array_equal(near, exact) == (not has_tiles)
 
 
 def test_of_a_figure_some_pictures_alone_are_made(model):

@@ -135,10 +135,22 @@ def test_weights_saved_from_several_gpus_open(tmp_path):
         ((), {"g_synthesis.extra": torch.zeros(1)}, "does not know: .*extra"),
         ((), {"class_embedding.weight": torch.zeros(3, 8)}, "pictures of named classes"),
         ((), {"g_synthesis.to_rgb.0.bias": torch.tensor([float("nan")])}, "are no numbers"),
+        ((), {"g_synthesis.init_block.const": torch.full((1, 8, 4, 4), 3e38)}, "too large"),
+        ((), {"g_synthesis.blocks.0.conv1.bias": torch.full((8,), 3e38)}, "too large"),
         ((), {"g_synthesis.init_block.conv.bias": torch.zeros(3)}, "does not know"),
         ((), {"g_mapping.map.dense1.weight": torch.zeros(8)}, "does not know"),
     ],
-    ids=["no-constant", "a-bias-missing", "one-more", "classes", "nan", "shape", "flat"],
+    ids=[
+        "no-constant",
+        "a-bias-missing",
+        "one-more",
+        "classes",
+        "nan",
+        "large",
+        "large-above",
+        "shape",
+        "flat",
+    ],
 )
 def test_another_make_is_refused_in_one_sentence(tmp_path, without, more, match):
     generator, _ = lively(TINY)

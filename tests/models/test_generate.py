@@ -129,8 +129,17 @@ def test_a_depth_that_is_still_coming_in_is_drawn_as_far_as_it_has_come(model):
 def test_psi_zero_is_the_mean_for_every_seed(model):
     found = generate.truncation(model, latents.of_seeds([1, 2], 8), [0.0, 1.0], Look())
     assert np.array_equal(found[0, 0], found[1, 0])
-    assert np.array_equal(found[0, 0], generate.mean_picture(model, Look()))
+    mean = generate.moved(model, model.quick.mean.numpy()[None], [1.0])
+    assert np.array_equal(found[0, 0], generate.pictures(model, mean, Look())[0])
     assert np.array_equal(found[:, 1], generate.grid(model, latents.of_seeds([1, 2], 8), Look()))
+
+
+def test_with_a_cutoff_psi_zero_is_no_mean_picture(model):
+    z = latents.of_seeds([1, 2], 8)
+    found = generate.truncation(model, z, [0.0], Look(cutoff=2))
+    assert not np.array_equal(found[0, 0], found[1, 0])
+    whole = generate.truncation(model, z, [0.0], Look(cutoff=6))
+    assert np.array_equal(whole[0, 0], whole[1, 0])
 
 
 def test_noise_can_be_another_or_none(model):
@@ -151,19 +160,16 @@ def test_mixing_all_layers_is_the_source_and_none_the_destination(model):
 
 def test_a_walk_begins_at_each_latent_and_a_sum_of_one_is_it(model):
     z = latents.of_seeds([1, 2], 8)
-    found = generate.walk(model, z, Look(), frames=3)
-    ends = generate.grid(model, z, Look())
+    found = generate.walk_styles(model, z, Look(), frames=3)
+    ends = generate.styles_of(model, z, Look())
     assert np.array_equal(found[[0, 3]], ends)
     assert len(found) == 6
-    one = generate.combined(model, z, [1.0, 0.0], Look())
-    assert np.allclose(one, ends[0], atol=1e-3)
+    one = generate.sum_styles(model, z, [1.0, 0.0], Look())
+    assert np.allclose(one[0], ends[0], atol=1e-5)
 
 
-def test_one_latent_at_every_trained_depth(model):
-    found = generate.depths(model, latents.of_seeds([1], 8)[0], Look())
-    assert [one.shape for one in found] == [(1, 4, 4), (1, 8, 8), (1, 16, 16)]
+def test_without_a_depth_the_largest_that_was_trained_is_made(model):
     model.depth = 1
-    assert len(generate.depths(model, latents.of_seeds([1], 8)[0], Look())) == 2
     assert generate.grid(model, latents.of_seeds([1], 8), Look()).shape[2] == 8
 
 
@@ -249,13 +255,13 @@ def test_a_mixing_sheet_has_sources_above_and_destinations_on_the_left(model):
     assert np.array_equal(image[16:, 32:], exports.shown(found.cells)[0, 1])
 
 
-def test_a_walk_becomes_a_gif(model):
+def test_pictures_become_a_gif(model):
     import io
 
     from PIL import Image
 
-    made = generate.walk(model, latents.of_seeds([1, 2], 8), Look(), frames=2)
-    with Image.open(io.BytesIO(exports.gif_bytes(made))) as opened:
+    made = generate.grid(model, latents.of_seeds(range(4), 8), Look())
+    with Image.open(io.BytesIO(exports.gif_of(list(exports.shown(made))))) as opened:
         assert (opened.size, opened.n_frames, opened.info["loop"]) == ((16, 16), 4, 0)
 
 

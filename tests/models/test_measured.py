@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from core.chips.channels import Channel
-from core.errors import InputError
 from models import measured
 from models.generate import Look
 from models.loaded import Loaded
@@ -83,13 +82,11 @@ def model():
 
 
 def test_curves_over_psi_meet_at_zero(model):
-    found = measured.psi_curves(model, range(6), [-1.0, 0.0, 1.0], Look())
+    found = measured.curves(measured.psi_values(model, range(6), [-1.0, 0.0, 1.0], Look()))
     assert [one.name for one in found] == ["brightness", "edges"]
     for one in found:
         assert one.low[1] == one.high[1] == pytest.approx(one.mean[1])
         assert (one.low <= one.high).all()
-    with pytest.raises(InputError, match="two values of psi"):
-        measured.psi_curves(model, [1], [0.0, 1.0], Look())
 
 
 def test_what_stays_the_same_neither_rises_nor_falls():

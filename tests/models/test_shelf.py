@@ -1,11 +1,15 @@
 """Models held for all sessions: within bounds of memory, let go, and nobody waits for another's."""
 
 import threading
+from dataclasses import fields, is_dataclass
 
 import pytest
+import torch
 
+from core.settings import settings
 from models import catalogue, loaded
 from models.loaded import Shelf
+from models.synthesis import QuickGenerator
 from tests.pages.tiny_model import make_model
 
 
@@ -42,10 +46,10 @@ def test_a_model_that_is_being_loaded_keeps_no_one_from_those_that_are_there(ent
     there = shelf.get(entries[0])
     began, may_end, found = threading.Event(), threading.Event(), []
 
-    def slow(folder):
+    def slow(folder, **how):
         began.set()
         assert may_end.wait(20)
-        return inner(folder)
+        return inner(folder, **how)
 
     monkeypatch.setattr(loaded, "load", slow)
     threads = [
@@ -68,3 +72,41 @@ def test_the_same_weights_trained_to_two_depths_are_two_models(workspace):
     assert one.digest == other.digest
     shelf = Shelf()
     assert [shelf.get(found).depth for found in (one, other, one)] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("allowed", "taken"), [(1, 1), (2, 1), (8, 4)])
+def test_row_22_models_of_the_server_leave_half_of_the_threads_to_others(
+    entries, monkeypatch, allowed, taken
+):
+    """Row 22: to a training, to the pages: threads that wait for each other spin."""
+    asked = []
+    monkeypatch.setenv("URBAN_PATTERN_THREADS", str(allowed))
+    settings.cache_clear()
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    Shelf().get(entries[0])
+    assert asked == [taken]
+
+
+def test_what_a_model_is_reckoned_to_take_covers_the_tensors_that_it_holds(entries):
+    model = loaded.load(entries[0].folder)
+    preview = QuickGenerator(model.plain, dtype=torch.bfloat16)
+    held = sum(_held(one) for one in (model.quick, preview))
+    plain = sum(one.numel() * one.element_size() for one in model.plain.state_dict().values())
+    assert model.quick.num_bytes == _held(model.quick)
+    reckoned = model.num_bytes - model.kept.limit_bytes
+    assert 0.9 * (plain + held) < reckoned < 1.1 * (plain + held)
+
+
+def _held(one):
+    """Return the bytes of all tensors that something is made of, however deep they lie."""
+    if isinstance(one, torch.Tensor):
+        return one.numel() * one.element_size()
+    if isinstance(one, torch.nn.Module):
+        return sum(map(_held, one.state_dict().values()))
+    if isinstance(one, list):
+        return sum(map(_held, one))
+    if isinstance(one, QuickGenerator):
+        return sum(map(_held, vars(one).values()))
+    if is_dataclass(one):
+        return sum(_held(getattr(one, field.name)) for field in fields(one))
+    return 0

@@ -3,6 +3,7 @@
 import base64
 import importlib.util
 import io
+import pickle
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from PIL import Image
 from models import catalogue
 from tests.pages.said import button, clean, marked, modules_after, only, text
 from tests.pages.tiny_model import make_model
-from ui import generate_draw
+from ui import cached_models, generate_draw
 
 HAS_TORCH = all(importlib.util.find_spec(name) for name in ("torch", "safetensors"))
 needs_torch = pytest.mark.skipif(not HAS_TORCH, reason="PyTorch is not installed")
@@ -40,6 +41,11 @@ def pictures(app):
 
 def view(app):
     return app.session_state["app_state"].generate
+
+
+def address(app):
+    found = app.query_params.items()
+    return {name: values[0] if isinstance(values, list) else values for name, values in found}
 
 
 def table(app):
@@ -94,7 +100,7 @@ def test_the_grid_shows_the_very_pixels_of_its_seeds(tiny, space, open_page):
 def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
     space, open_page, monkeypatch, size
 ):
-    """With a preview (32 px) and without one (16 px)."""
+    """With a preview (32 px, after the first figure) and without one (16 px)."""
     monkeypatch.setattr("ui.generate_draw.PREVIEW_FROM_S", -1.0)
     monkeypatch.setattr("ui.generate_draw._PAINT_S", 0.0)
     name = make_model(space.root, size_px=size)
@@ -104,11 +110,14 @@ def test_a_figure_that_takes_time_comes_picture_by_picture_and_ends_the_same(
         "ui.generate_draw._table",
         lambda *rest: shown.append(sorted(len(one[0]) for one in rest[2].values())) or inner(*rest),
     )
-    app = open_page("generate", model=name, seeds="1-3", psi="0.5")
-    wanted = expected(space.root, name, [1, 2, 3], psi=0.5)
-    assert np.array_equal(pictures(app), wanted)
-    first = {16: [], 32: [16, 16, 16]}[size]
-    assert (shown[0], shown[-1]) == (first, [size] * 3)
+    app = open_page("generate", model=name, seeds="0-7", psi="0.6")
+    assert (shown[0], shown[-1]) == ([], [size] * 8)
+    shown.clear()
+    only(app.slider, "psi, distance from the mean").set_value(0.5)
+    clean(app.run())
+    assert np.array_equal(pictures(app), expected(space.root, name, range(8), psi=0.5))
+    first = {16: [], 32: [16] * 8}[size]
+    assert (shown[0], shown[-1]) == (first, [size] * 8)
     assert "Preview" not in table(app)
 
 
@@ -118,8 +127,7 @@ def test_what_is_changed_stands_in_the_address_and_restores_the_pixels(tiny, ope
     only(app.slider, "psi, distance from the mean").set_value(-0.5)
     clean(app.run())
     changed = pictures(app)
-    link = {name: values[0] if isinstance(values, list) else values
-            for name, values in app.query_params.items()}  # fmt: skip
+    link = address(app)
     assert link["psi"] == "-0.5"
     assert (link["way"], link["depth"], link["alpha"]) == ("exact", "2", "1")
     assert len(link["digest"]) == 16
@@ -166,6 +174,23 @@ def test_truncation_marks_the_mean_and_measures_what_changes(tiny, open_page):
 
 
 @needs_torch
+@pytest.mark.parametrize(("cutoff", "words"), [(2, "0 · mean below layer 2"), (0, ">0<")])
+def test_with_a_cutoff_no_column_is_called_the_mean(tiny, space, open_page, cutoff, words):
+    app = open_page("generate", model=tiny, show="truncation", rows="1-2", psis="0,1",
+                    cutoff=str(cutoff), measured="8")  # fmt: skip
+    found = pictures(app)
+    assert not np.array_equal(found[0], found[2])
+    assert words in table(app)
+    assert "0 · mean<" not in table(app)
+    assert 'class="mean"' not in table(app)
+    clean(next(one for one in app.button if one.label.startswith("Measure 8 seeds")).click().run())
+    assert '"mean"' not in app.get("plotly_chart")[0].proto.spec
+    below = open_page("generate", model=make_model(space.root, name="low", depth=1),
+                      show="truncation", rows="1-2", psis="0,1", cutoff="4")  # fmt: skip
+    assert "0 · mean<" in table(below)  # of the four layers that there are, none stays
+
+
+@needs_torch
 def test_of_classes_shares_are_measured_and_of_unknown_channels_nothing(space, open_page):
     meaning = [{"name": name, "kind": "class", "colour": "#00FF00"} for name in ("a", "<b>", "c")]
     name = make_model(space.root, meaning=meaning)
@@ -191,8 +216,8 @@ def test_mixing_labels_its_layers_in_metres_and_swaps_them(tiny, space, open_pag
     assert len(found) == 5
     assert np.array_equal(found[3:], found[:2])  # all layers: the sources themselves
     strip = next(one.proto.body for one in app.get("html") if "ups-strip" in one.proto.body)
-    assert "4 px · 8 m" in strip
-    assert "16 px · 2 m" in strip
+    assert "4\xa0px · 8\xa0m" in strip
+    assert "16\xa0px · 2\xa0m" in strip
     assert "cars" in strip
     app = open_page("generate", model=tiny, show="mixing", sources="1,2", destinations="5",
                     source_psis="1", destination_psis="1", written="0-5",
@@ -218,6 +243,67 @@ def test_a_walk_moves_and_a_sum_is_read(tiny, open_page):
 
 
 @needs_torch
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"seeds": "1-5", "columns": "2"},
+        {"seeds": "1-5"},
+        {"show": "truncation", "rows": "1,2", "psis": "0,1"},
+        {"show": "mixing", "sources": "1,2", "destinations": "3"},
+        {"show": "walk", "stops": "1,2", "frames": "3"},
+        {"show": "sum", "terms": "1 - 2"},
+        {"show": "depths", "one": "3"},
+    ],
+)
+def test_row_25_a_button_that_saves_a_figure_holds_its_settings_and_no_pictures(
+    tiny, open_page, monkeypatch, address
+):
+    """Row 25: a session's buttons are kept as long as they stand."""
+    from models import exports
+
+    held = {}
+    monkeypatch.setattr(
+        "streamlit.delta_generator.DeltaGenerator.download_button",
+        lambda _place, _label, data, **more: held.update({more["key"]: data}),
+    )
+    app = open_page("generate", model=tiny, **address)
+    assert max(len(pickle.dumps(data)) for data in held.values()) < 4096
+    cached_models.finished.clear()
+    body = held["generate-png"]()
+    sheet = np.asarray(Image.open(io.BytesIO(body)))
+    shown = [one for one in pictures(app) if one.shape == (16, 16, 3)]
+    rows = np.split(sheet, len(sheet) // 16)
+    tiles = [one for row in rows for one in np.split(row, row.shape[1] // 16, axis=1)]
+    kept = {one.tobytes() for one in shown}
+    assert kept <= {one.tobytes() for one in tiles}
+    assert exports.settings_of(body)["look"]["way"] == "exact"
+    if "generate-gif" in held:
+        with Image.open(io.BytesIO(held["generate-gif"]())) as film:
+            assert film.n_frames == 6
+    if "generate-latents" in held:
+        with np.load(io.BytesIO(held["generate-latents"]())) as saved:
+            assert saved["latents"].shape == (5, 8)
+
+
+@needs_torch
+def test_a_grid_of_automatic_columns_opens_as_one(tiny, space, open_page, monkeypatch, tmp_path):
+    from models import catalogue
+    from ui.generate_files import restore
+    from ui.generate_view import GenerateView
+
+    held = {}
+    monkeypatch.setattr(
+        "streamlit.delta_generator.DeltaGenerator.download_button",
+        lambda _place, _label, data, **more: held.update({more["key"]: data}),
+    )
+    open_page("generate", model=tiny, seeds="1-6")
+    (tmp_path / "a.png").write_bytes(held["generate-png"]())
+    found = GenerateView(columns=5)
+    restore(catalogue.entry(space.root, tiny), found, tmp_path / "a.png")
+    assert (found.columns, found.seeds) == (0, "1-6")
+
+
+@needs_torch
 def test_depths_are_shown_with_their_scale(tiny, open_page):
     app = open_page("generate", model=tiny, show="depths", one="4")
     assert [len(one) for one in pictures(app)] == [4, 8, 16]
@@ -239,14 +325,15 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
         ({"seeds": "a"}, "is no list of seeds"),
         ({"seeds": "0-999"}, "at most 400 pictures"),
         ({"show": "truncation", "psis": "1:2:0"}, "are no values of psi"),
-        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "too many pictures"),
+        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "at most 1,024 pictures"),
         ({"seeds": ",".join(["0-4095"] * 285)}, "is no list of seeds"),
         ({"seeds": "0-4000"}, "at most 1,024 pictures"),
         ({"show": "mixing", "written": "3-17"}, "the last can be 5"),
         ({"show": "mixing", "written": "0-300000000"}, "are no layers"),
         ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
-        ({"show": "walk", "stops": "1"}, "A walk needs two latents"),
-        ({"show": "sum", "terms": "boom"}, "is no sum of seeds"),
+        ({"show": "mixing", "written": "0-1,2-3"}, "2 ranges of layers were given for 3 rows"),
+        ({"show": "walk", "stops": "1"}, "2 seeds at least"),
+        ({"show": "sum", "terms": "1 -"}, "is no sum of seeds"),
         ({"latents": "../x"}, "cannot be used as a"),
         ({"latents": "abcd"}, "There are no latents"),
     ],
@@ -255,6 +342,49 @@ def test_what_cannot_be_is_refused_in_a_sentence(tiny, open_page, address, words
     app = open_page("generate", model=tiny, **address)
     (error,) = app.error
     assert words in error.value
+    only(app.selectbox, "Way of computing")  # every setting is there
+
+
+@needs_torch
+@pytest.mark.parametrize(
+    ("address", "label", "wrong"),
+    [
+        ({"seeds": "1-2"}, "Seeds", "abc"),
+        ({"show": "truncation", "psis": "0,1"}, "psi, one a column", "0:1:0"),
+        ({"show": "mixing", "written": "0-1"}, "Layers of each row", "5-9"),
+        ({"show": "mixing", "source_psis": "0.5"}, "psi of the sources", "1,2"),
+        ({"show": "walk", "stops": "3,4"}, "Seeds on the way", "3"),
+        ({"show": "sum", "terms": "1 - 2"}, "Sum of seeds", "1 -"),
+    ],
+)
+def test_a_slip_in_a_line_is_said_beneath_it_and_takes_nothing_away(
+    tiny, open_page, address, label, wrong
+):
+    app = open_page("generate", model=tiny, **address)
+    before, link = pictures(app), dict(app.query_params)
+    only(app.text_input, label).set_value(wrong)
+    clean(app.run())
+    (error,) = app.error
+    drawn = [*app.main]
+    assert drawn[drawn.index(error) - 1].label == label
+    assert f"Until then the pictures are of {list(address.values())[-1]}" in plain_text(app)
+    assert np.array_equal(pictures(app), before)
+    assert dict(app.query_params) == link
+    only(app.text_input, label).set_value(list(address.values())[-1])
+    assert not clean(app.run()).error
+
+
+def plain_text(app):
+    return text(app).replace("\\", "")
+
+
+@needs_torch
+def test_latents_that_are_gone_leave_the_settings_and_the_way_back_to_seeds(tiny, open_page):
+    app = open_page("generate", model=tiny, latents="abcd")
+    only(app.slider, "psi, distance from the mean")
+    clean(button(app, "✕ latents abcd").click().run())
+    assert len(pictures(app)) == 18
+    assert not app.error
 
 
 @needs_torch
@@ -291,6 +421,24 @@ def test_numbers_of_a_link_that_no_input_could_show_are_brought_into_range(tiny,
     assert view(app).psi == 2.0
     clean(open_page("generate", model=tiny, show="depths", one="9999999999"))
     clean(open_page("generate", model=tiny, show="walk", frames="999", stops="1,2"))
+
+
+@needs_torch
+def test_what_a_link_asks_for_and_cannot_have_is_said_in_a_sentence(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="1", psi="9999", depth="77", cutoff="99",
+                    way="boom", noise="3")  # fmt: skip
+    (warning,) = app.warning
+    said = warning.value.replace("\\", "")
+    assert "asks for psi=9999, depth=77, way=boom, which" in said
+    assert "psi=2, depth=2, way=exact instead" in said
+    only(app.slider, "psi, distance from the mean").set_value(1.5)
+    (warning,) = clean(app.run()).warning
+    assert "psi" not in warning.value
+    link = address(app)
+    assert not open_page("generate", **link).warning
+    app = open_page("generate", model=tiny, show="mixing", first="1", last="88", psi="9")
+    assert "last=88, which" in app.warning[0].value
+    assert not open_page("generate", model=tiny, seeds="1", psi="0.70", alpha="1.0").warning
 
 
 @needs_torch
@@ -392,6 +540,18 @@ def test_a_model_that_comes_with_the_program_is_there_at_the_first_visit(open_pa
     app = clean(open_page("generate"))
     assert view(app).model == "shipped/aerial-64"
     assert len(pictures(app)) == 18
+
+
+@needs_torch
+@pytest.mark.parametrize("path", ["/srv/secret/chips.npy", "C:\\secret\\chips.npy"])
+def test_of_a_file_that_a_model_learned_from_its_name_alone_is_said(space, open_page, path):
+    name = make_model(space.root, source_of_data=path.replace("\\\\", "\\"))
+    app = open_page("generate", model=name, seeds="1", picture="0")
+    words = text(app) + str([one.value for one in app.metric])
+    app = open_page("generate", model=name, show="models")
+    words += app.dataframe[0].value.to_string()
+    assert words.count("chips.npy") >= 2
+    assert "secret" not in words
 
 
 @needs_torch

@@ -1,12 +1,16 @@
 """Generate: the training chips nearest to a picture."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 from streamlit.testing.v1.element_tree import Selectbox
 
+from core.chips.channels import Channel
+from core.chips.display import to_pictures
+from tests.core.chip_sources import cut
 from tests.pages.said import button, clean, only, text
 from tests.pages.test_generate import expected, needs_torch, pictures
 from tests.pages.tiny_model import make_model
@@ -78,11 +82,25 @@ def test_other_chips_of_the_same_name_are_not_taken_for_the_models_own(
 
 
 @needs_torch
+@pytest.mark.parametrize(("side_m", "is_alike"), [(32.0, True), (64.0, False)])
+def test_without_a_digest_chips_of_another_scale_are_not_the_models_own(
+    small, space, open_page, side_m, is_alike
+):
+    """A pixel of the model is 2 m: chips of 16 px are 32 m wide."""
+    place = space.root / "chips" / "small" / "set.json"
+    place.write_text(json.dumps({**json.loads(place.read_text()), "side_m": side_m}))
+    app = open_page("generate", model="import/tiny", seeds="3", picture="0")
+    assert ("chip 2: 0.0" in bodies(app)) == is_alike
+    assert ("A pixel of all of them is 2 m." in text(app)) == is_alike
+    assert ("are not those that this model was trained on" in text(app)) != is_alike
+
+
+@needs_torch
 def test_a_choice_that_has_become_another_meanwhile_is_forgotten(small, open_page, monkeypatch):
     """The browser goes on sending the words of its choice when they are no choice any more."""
     app = open_page("generate", model="import/tiny", seeds="3", picture="0")
     only(app.text_input, "Seeds").set_value("8,9")
-    stale = only(app.selectbox, "Closest real places of").set_value(0)._widget_state
+    stale = only(app.selectbox, "Closest real places of").set_value("seed 3")._widget_state
     clean(app.run())
     before = Selectbox._widget_state
     monkeypatch.setattr(
@@ -94,3 +112,53 @@ def test_a_choice_that_has_become_another_meanwhile_is_forgotten(small, open_pag
         only(app.slider, "psi, distance from the mean").set_value(psi)
         clean(app.run())
     assert app.session_state["app_state"].generate.picture is None
+
+
+CLASSES = (
+    Channel(name="low", kind="class", low=0, high=1, band=2, code=3, colour="#FF0000"),
+    Channel(name="seven", kind="class", low=0, high=1, band=2, code=7, colour="#00FF00"),
+)
+
+
+def brute(chips, picture, numbers):
+    """Return the distance of a picture to each of some chips, pixel by pixel."""
+    read = chips.read(numbers, picture.shape[1]).astype(float)
+    return np.sqrt(np.square(read - picture).mean(axis=(1, 2, 3)))
+
+
+@needs_torch
+@pytest.mark.parametrize("channels", [None, CLASSES], ids=["image", "classes"])
+def test_chips_held_back_for_the_test_are_none_of_the_closest_and_tell_what_is_usual(
+    space, open_page, monkeypatch, channels
+):
+    """On cut chips with a place: five of the training, by brute force, and on the map."""
+    from models import catalogue, generate, latents, loaded
+
+    chips = cut(space.root, channels=channels, count=60, test_share=0.3)
+    train, held = chips.indices("train"), chips.indices("test")
+    assert len(held) > 4
+    name = make_model(
+        space.root, source_of_data="set", channels=len(chips.info.channels), data=chips.info.digest
+    )
+    drawn = []
+    monkeypatch.setattr("ui.maps.show", lambda *_args, **_more: None)
+    monkeypatch.setattr("ui.chip_map.chips_overlay", lambda *_args, **more: drawn.append(more))
+    app = open_page("generate", model=name, seeds="3-4", picture="1", psi="1")
+    model = loaded.load(catalogue.entry(space.root, name).folder)
+    made = generate.grid(model, latents.of_seeds([4], 8), generate.Look())
+    far = brute(chips, generate.as_bytes(made)[0], train)
+    order = np.argsort(far, kind="stable")[:5]
+    found = re.findall(r"(\d)\. chip (\d+): ([\d.]+)", bodies(app))
+    assert [int(chip) for _, chip, _ in dict.fromkeys(found)] == train[order].tolist()
+    assert [value for _, _, value in dict.fromkeys(found)] == [f"{far[at]:.1f}" for at in order]
+    usual = np.median([brute(chips, one, train).min() for one in chips.read(held, 16)])
+    assert f"held back for the test lie within {usual:.1f} of" in text(app)
+    (squares,) = (one["squares"] for one in drawn)
+    assert [one.label for one in squares] == ["1", "2", "3", "4", "5"]
+    strip = pictures(app)[-6:]
+    if channels:  # in the colours of the classes, the picture too
+        assert {tuple(pixel) for one in strip for pixel in one.reshape(-1, 3)} <= {
+            (255, 0, 0), (0, 255, 0), (0, 0, 0)
+        }  # fmt: skip
+    shown = to_pictures(chips.read(train[order], 16), chips.info.channels)
+    assert np.array_equal(strip[1:], shown)

@@ -43,8 +43,25 @@ def test_the_monitor_says_what_is_trained_at_the_sliders_step(run, open_page):
     shown = metrics(clean(app.run()))
     assert shown["Trains pictures of"] == "8 px"
     assert shown["Metres a pixel"] == "8"
-    assert shown["Newest layers"] == "50%"
-    assert "of the same 16 latents · 8 px · 8 m a pixel · newest layers 50% in" in text(app)
+    assert shown["Newest layers"] == "83%"
+    assert "of the same 16 latents · 8 px · 8 m a pixel · newest layers 83% in" in text(app)
+
+
+def test_real_chips_beside_generated_ones_have_as_many_metres_a_pixel(run, open_page, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        "streamlit.delta_generator.DeltaGenerator.image",
+        lambda _place, image, **more: drawn.append(image),
+    )
+    app = open_page("train")
+    assert "64 m a side, 4 m a pixel" in text(app)
+    only(app.select_slider, "Step that all pictures and panels show").set_value(200)
+    clean(app.run())
+    assert "64 m a side, 8 m a pixel" in text(app)
+    found, whole = drawn[-1], np.asarray(Image.open(run / "samples" / "reals.png"))
+    assert found.shape[:2] == whole.shape[:2]
+    first = whole[:64, :64].reshape(8, 8, 8, 8, -1).mean(axis=(1, 3)).round()
+    assert np.array_equal(found[:64, :64], first.repeat(8, axis=0).repeat(8, axis=1))
 
 
 def test_the_same_latents_stand_by_depth_and_quarter(run, open_page):

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from ui.state import draw_showing
+from ui.state import draw_showing, follow_words, widget_value
 
 
 def test_a_widget_holds_its_value_as_default_as_well():
@@ -72,3 +72,48 @@ def test_a_value_that_is_no_option_leaves_a_box_empty(monkeypatch):
     box.selectbox.__name__ = "selectbox"
     draw_showing("gone", box.selectbox, "Layer", ["a"], key="box")
     assert seen["index"] is None
+
+
+def test_words_that_have_changed_since_they_were_drawn_are_read_as_what_they_meant(monkeypatch):
+    """A run ends while its line is on the screen: the browser tells the line that it had."""
+    monkeypatch.setattr(st, "session_state", {})
+
+    def selectbox(*_args, **_more):
+        pass
+
+    for words in ({"r1": "Roofs, running"}, {"r1": "Roofs, done", "r2": "r1"}):
+        draw_showing("r1", selectbox, "Run", list(words), key="run", format_func=words.get)
+    told = {"Roofs, running": "r1", "Roofs, done": "r1", "r1": "r1", "r2": "r2", "other": "other"}
+    for text, meant in told.items():
+        st.session_state["run"] = text
+        assert widget_value("run") == meant
+    st.session_state["run"] = ["Roofs, running", "r2"]
+    assert widget_value("run") == ["r1", "r2"]
+
+
+def test_a_choice_outlives_a_change_of_its_words(monkeypatch):
+    monkeypatch.setattr(st, "session_state", {})
+    english, chinese = {"a": "Files", "b": "Layers"}, {"a": "文件", "b": "图层"}
+    follow_words("from", english, english.get)
+    st.session_state["from"] = "b"
+    follow_words("from", english, english.get)
+    st.session_state["from"] = "Layers"  # as the browser tells it when the words are others already
+    follow_words("from", chinese, chinese.get)
+    assert st.session_state["from"] == "b"
+
+
+def test_a_choice_whose_words_stay_is_left_alone(monkeypatch):
+    """What is set goes to the browser, and would put back what was moved meanwhile."""
+    writes = []
+
+    class Watched(dict):
+        def __setitem__(self, key, value):
+            writes.append(key)
+            super().__setitem__(key, value)
+
+    monkeypatch.setattr(st, "session_state", Watched({"from": "b"}))
+    words = [{"b": "Layers"}, {"b": "图层"}, {"b": "Layers"}, {"b": "Layers"}]
+    for one in words:
+        writes.clear()
+        follow_words("from", one, one.get)
+    assert "from" not in writes
