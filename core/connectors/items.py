@@ -16,7 +16,7 @@ from shapely.geometry import mapping, shape
 from core import store
 from core.connectors import addresses
 from core.errors import AppError, InputError
-from core.text import N_, filled
+from core.text import N_, as_json, filled
 
 _LONGEST_ID = 200
 _MOST_VERTICES = 10_000
@@ -408,4 +408,4 @@ def refusal(item: Any, err: AppError) -> Refused:
     """Return the entry that is passed over because of `err`."""
     name = item.get("id") if isinstance(item, dict) else ""
     known = re.sub(r"[^\x20-\x7e]+", "?", name)[:80] if isinstance(name, str) else ""
-    return Refused(known or "?", err.problem, dict(err.values))
+    return Refused(known or "?", err.problem, as_json(err.values))

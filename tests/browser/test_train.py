@@ -175,6 +175,7 @@ def test_a_live_run_is_started_watched_stopped_and_gone_on_with_from_two_windows
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     (found,) = runs.runs(root)
     assert found.state == "stopped"
+    expect(other.get_by_role("button", name="Go on")).to_be_visible()  # its Stop is gone
     page.get_by_role("button", name="Go on").click()
     expect(other.get_by_role("button", name="Stop")).to_be_visible()
     expect(other.get_by_text(re.compile(r"step \d+ of"))).to_be_visible()
