@@ -3,8 +3,11 @@
 import pytest
 
 from models import runs
+from models.presets import preset
 from models.style_config import StyleNetworks
 from tests.pages.said import button, clean, only, text
+
+SMALL = preset("stylegan", "small", size_px=32, channels=1).training
 
 
 @pytest.fixture
@@ -58,8 +61,8 @@ def test_the_run_has_the_settings_of_the_form(form, space, monkeypatch):
 def test_a_run_of_the_full_size_has_fits_and_no_depths(form, space, monkeypatch):
     only(form.selectbox, "Order of sizes").set_value("fixed")
     clean(form.run())
-    assert only(form.text_input, "Epochs of each fit").value == "20"
-    assert only(form.text_input, "Pictures a batch, each fit").value == "16"
+    assert only(form.text_input, "Epochs of each fit").value == str(SMALL.fits[-1])
+    assert only(form.text_input, "Pictures a batch, each fit").value == str(SMALL.batches[-1])
     assert "First depth" not in [one.label for one in form.selectbox]
     adversary = started(form, space, monkeypatch).adversary
     assert (adversary.structure, adversary.start_depth) == ("fixed", 0)
@@ -68,7 +71,8 @@ def test_a_run_of_the_full_size_has_fits_and_no_depths(form, space, monkeypatch)
 def test_mixing_truncation_and_fading_are_those_of_the_form(form, space, monkeypatch):
     only(form.selectbox, "First depth").set_value("1")
     clean(form.run())
-    assert only(form.text_input, "Epochs of each depth").value == "12, 12, 20"
+    begun = only(form.text_input, "Epochs of each depth").value
+    assert begun == ", ".join(map(str, SMALL.fits[1:]))
     only(form.number_input, "Chance of mixed styles").set_value(0.25)
     only(form.number_input, "Truncation while training: psi").set_value(1.0)
     only(form.number_input, "Truncation while training: below layer").set_value(4)
