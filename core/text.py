@@ -24,7 +24,11 @@ def N_(message: str) -> str:  # noqa: N802  (the customary name of gettext's no-
 
 def filled(template: str, values: Mapping[str, Any], translate: Translate = str) -> str:
     """Return a template filled with values, passed through `translate` as far as it is marked."""
-    return translate(template).format(**{k: _said(v, translate) for k, v in values.items()})
+    said = {name: _said(value, translate) for name, value in values.items()}
+    try:
+        return translate(template).format(**said)
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
+        return template  # of a file that was changed by hand
 
 
 def sentences(
@@ -61,7 +65,11 @@ def _said(value: Any, translate: Translate) -> Any:
     return sentences(**value, translate=translate) if keys else value
 
 
-def _keys(value: object) -> set[str]:
+def _keys(value: Any) -> set[str]:
     """Return the keys of a value that `as_json` or an error has written; none of any other."""
     keys = set(value) if isinstance(value, Mapping) else set()
-    return keys if keys in ({"marked"}, {"problem", "hint", "values"}) else set()
+    if keys == {"marked"}:
+        return keys if isinstance(value["marked"], str) else set()
+    if keys != {"problem", "hint", "values"} or not isinstance(value["values"], Mapping):
+        return set()
+    return keys if all(isinstance(value[name], str) for name in ("problem", "hint")) else set()

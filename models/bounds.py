@@ -71,13 +71,13 @@ WIDTHS = (1, 2048)
 """Least and most of the latent's and the layers' widths; below of a batch, and so on."""
 STYLE_WIDTHS = (1, 4096)
 EXTRA_LAYERS = (0, 8)
-THREADS = (1, 1024)
+THREADS = (0, 1024)
 BATCHES = (2, 4096)
 SAMPLES = (4, 256)
 SEEDS = (0, 2**53 - 1)
 INTERVALS = (0, 1_000_000)
 EPOCHS = (1, 1_000_000)
-FITS = (1, 100)
+FITS = (1, 1000)
 """How many fits a run has."""
 RATES = (1e-10, 1)
 LIMITS = (1e-6, 100)
@@ -86,7 +86,8 @@ CRITIC_STEPS = (1, 100)
 PENALTY_EVERY = (1, 1000)
 SHARES = (0, 1)
 KEPT = (0, 0.999999)
-"""Of old values in a moving average: all of them would never move."""
+"""Of old values in Adam's averages: of all of them nothing would ever move."""
+PSI = (0, 10)
 NORMS = (0, 1_000_000)
 
 

@@ -85,7 +85,7 @@ class AdversaryConfig:
         check("adversary.critic_steps", self.critic_steps, bounds.CRITIC_STEPS)
         check("adversary.penalty", self.penalty, bounds.PENALTIES)
         check("adversary.betas", self.betas, bounds.KEPT)
-        check("adversary.ema", self.ema, bounds.KEPT)
+        check("adversary.ema", self.ema, bounds.SHARES)
         if self.clip is not None:
             check("adversary.clip", self.clip, bounds.LIMITS)
 
@@ -157,7 +157,7 @@ class RunConfig:
     exact: bool = False
     """Whether to compute in float32 and in fastai's order: for comparing with it to the digit."""
     threads: int | None = None
-    """None: as many as the settings of the program allow."""
+    """None or 0: one fewer than the settings of the program allow, at least one."""
     start_from: str = ""
     """Folder of a checkpoint that the run begins with: its weights, and the optimiser's state where
     the kind is the same. Empty: weights are drawn from the seed."""

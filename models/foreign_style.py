@@ -16,7 +16,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from core.errors import InputError
+from core.errors import InputError, TooLargeError
+from core.settings import settings
 from core.text import N_
 from models.progressive import size_of_depth
 from models.style_config import SMALLEST, StyleNetworks
@@ -26,6 +27,7 @@ MEAN_OF = 10_000
 _MEAN = "truncation.avg_latent"
 _NAME = re.compile(r"GAN_(GEN_SHADOW|GEN|DIS)_(\d{1,2})_(\d{1,6})", re.IGNORECASE)
 _ROOTS = (re.compile(r"(?:^|\.)(g_synthesis\.)"), re.compile(r"(?:^|\.)(from_rgb\.)"))
+_SEVERAL = re.compile(r"(?<![^.])module\.")
 _AVERAGE = re.compile(r"(?<![a-z])ema|shadow|average", re.IGNORECASE)
 _HALF = 0.5
 _CHUNK = 1000
@@ -67,6 +69,7 @@ def part(leaves: dict[str, object], name: str) -> Part | None:
     Raises:
         InputError: There are several, and none is known to be the one.
     """
+    leaves = {_SEVERAL.sub("", key): value for key, value in leaves.items()}
     for root in _ROOTS:
         known = {key[: at.start(1)] for key in leaves if (at := root.search(key))}
         averages = {before for before in known if _AVERAGE.search(before)}
@@ -230,7 +233,19 @@ def _fill(network: nn.Module, weights: dict[str, Tensor], name: str) -> None:
 
 
 def _check_picture(network: StyleGenerator, depth: int, name: str) -> None:
-    """Make the picture of the mean style: of numbers that are too large black ones would come."""
+    """Make the picture of the mean style: of numbers that are too large black ones would come.
+
+    Raises:
+        InputError: It is not finite.
+        TooLargeError: What the layers put out takes more than the memory limit.
+    """
+    shape, limit = network.config, settings().memory_mb << 20
+    needed = 16 * max(wide * size_of_depth(at) ** 2 for at, wide in enumerate(shape.widths))
+    if needed > limit:
+        raise TooLargeError(
+            N_("A picture of {name} takes {needed:.1f} GB of memory; the limit is {limit:.1f} GB."),
+            name=name, needed=needed / 1e9, limit=limit / 1e9,
+        )  # fmt: skip
     sides = [size_of_depth(at // 2) for at in range(network.config.layers)]
     styles = network.truncation.avg_latent.expand(1, network.config.layers, -1)
     with torch.inference_mode():

@@ -44,6 +44,8 @@ class Loaded:
     """Noise that stands in for that of every seed, where somebody brought their own."""
     colours: dict[tuple[int, int], Colours] = field(default_factory=dict)
     """Of previews, by the depth of the pictures and their own; see `previews.learn`."""
+    varieties: dict[tuple[int, int], float] = field(default_factory=dict)
+    """Of the styles that these were learnt from."""
     _preview: QuickGenerator | None = None
     _noises: OrderedDict[int, list[Tensor]] = field(default_factory=OrderedDict)
     _filling: threading.Lock = field(default_factory=threading.Lock)
@@ -131,7 +133,11 @@ def load_file(path: Path, *, device: str = "auto", threads: int | None = None) -
 
 
 def _made(known: Entry, weights: dict[str, Tensor], *, device: str, threads: int | None) -> Loaded:
-    place = engine(device, "float32", threads, exact=True).device
+    # Threads that wait for each other spin: one that a training or the server itself holds up holds
+    # up all, and a picture of milliseconds takes a second. Page and command line take as many: the
+    # number decides the last digits.
+    half = max(1, settings().threads // 2)
+    place = engine(device, "float32", threads or half, exact=True).device
     plain = StyleGenerator(known.networks)
     plain.load_state_dict(weights)
     plain = plain.to(place).eval().requires_grad_(False)
@@ -169,9 +175,7 @@ class Shelf:
         with self._loading:
             if (found := self._found(key)) is not None:  # somebody else loaded it meanwhile
                 return found
-            # Threads that wait for each other spin: one that a training or the server itself holds
-            # up holds up all, and a picture of milliseconds takes a second.
-            found = load(wanted.folder, threads=max(1, settings().threads // 2))
+            found = load(wanted.folder)
             found.turn = self._turn
             with self._lock:
                 self._models[key] = (found, time.monotonic())

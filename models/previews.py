@@ -7,7 +7,7 @@ mean of the picture's pixels there.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,8 @@ SIZES_PX = (16, 32)
 """Of previews."""
 _LEAST, _MOST = 8, 16
 """Finished pictures that colours are fitted to: of fewer they come out wrong."""
+_BETTER = 1.5
+_NOTHING = 1e-9
 _ROWS = 4096
 """Places of them that are looked at."""
 _RIDGE = 1e-3
@@ -56,17 +58,34 @@ def preview(
 def learn(
     model: Loaded, figure: Figure, pictures: Mapping[int, Picture], *, most_px: int = SIZES_PX[-1]
 ) -> None:
-    """Fit the colours of a preview to finished pictures of a figure, where that was not done yet.
+    """Fit the colours of a preview to finished pictures of a figure.
 
-    It takes about as long as sixteen pictures of the preview. Nothing is done with fewer than
-    eight, or where a figure has pictures of several sizes.
+    It takes about as long as sixteen pictures of the preview, and is done anew only for a figure
+    of clearly more different styles than the one before: what was learnt from one seed at many psi
+    would be wrong for all others. Nothing is done with fewer than eight pictures, or where a figure
+    has pictures of several sizes.
     """
     small = _small_depth(figure, most_px)
-    if len(pictures) < _LEAST or small is None or (figure.depths[0], small) in model.colours:
+    if len(pictures) < _LEAST or small is None:
         return
-    numbers = sorted(pictures)[:: max(1, len(pictures) // _MOST)][:_MOST]
+    key = figure.depths[0], small
+    places = np.linspace(0, len(pictures) - 1, min(len(pictures), _MOST)).round().astype(int)
+    numbers = [sorted(pictures)[at] for at in places]
+    variety = _variety(figure, numbers)
+    if variety <= _BETTER * model.varieties.get(key, 0.0):
+        return
     found = _fitted(model, figure, {at: pictures[at] for at in numbers}, small)
-    model.colours[figure.depths[0], small] = found
+    if all(bool(part.isfinite().all()) for part in found):
+        model.colours[key], model.varieties[key] = found, variety
+
+
+def _variety(figure: Figure, numbers: Sequence[int]) -> float:
+    """Return in how many directions, and how far, styles lie apart; 0 where all are the same."""
+    styles = np.stack([np.ravel(figure.styles[at]) for at in numbers]).astype(np.float64)
+    styles -= styles.mean(axis=0)
+    squares = styles @ styles.T
+    total, crowded = float(np.trace(squares)), float((squares**2).sum())
+    return total**2.5 / crowded if np.isfinite(crowded) and total > _NOTHING else 0.0
 
 
 def _small_depth(figure: Figure, most_px: int) -> int | None:

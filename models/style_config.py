@@ -20,18 +20,19 @@ SMALLEST, LARGEST = 4, 1024
 STYLE_SIZES = tuple(2**power for power in range(2, 11))
 _MOST_LAYERS = 32
 _MOST_CHANNELS = 16
+_MOST_CUTOFF = 1000
 _BOUNDS: dict[str, bounds.Bounds] = {
     "start_depth": (0, len(STYLE_SIZES) - 1),
     "fade_in": bounds.SHARES,
     "penalty": bounds.PENALTIES,
     "penalty_every": bounds.PENALTY_EVERY,
     "mixing": bounds.SHARES,
-    "psi": bounds.SHARES,
-    "cutoff": (0, 2 * len(STYLE_SIZES)),
+    "psi": bounds.PSI,
+    "cutoff": (0, _MOST_CUTOFF),
     "mean_keep": bounds.SHARES,
     "clip_norm": bounds.NORMS,
     "betas": bounds.KEPT,
-    "ema": bounds.KEPT,
+    "ema": bounds.SHARES,
 }
 
 

@@ -62,22 +62,25 @@ def run_pages() -> None:
     groups = {"": city, _("Training data"): training, _("Networks"): networks}
     page = st.navigation(groups, position="top")
     sections = list(groups.values())[1:]
-    place = next((n for n, pages in enumerate(sections) if page in pages), None)
-    menu = "" if place is None else _marked_in_menu(len(city) + place + 1)
-    st.html(_CSS + _own_words() + menu)
+    app_state().section = next((n for n, pages in enumerate(sections) if page in pages), None)
+    st.html(_CSS + _own_words() + _marked_in_menu(len(city), len(sections)))
     page.run()
     warm_up()
 
 
-def _marked_in_menu(place: int) -> str:
-    """Return CSS that shows a section of the menu as Streamlit shows the page one is on."""
-    section = f'[data-testid="stTopNav"] > :nth-child({place}) > [data-testid="stTopNavSection"]'
-    return f"""
-<style>
-{section} {{ background: rgb(166 181 181 / .25); }}
-{section} p {{ font-weight: 600; }}
-</style>
-"""
+def _marked_in_menu(first: int, sections: int) -> str:
+    """Return CSS that shows the section one is in as Streamlit shows the page one is on.
+
+    Which one that is the title of the page tells. The rules are the same on all pages: those of a
+    page that was left may stay a while.
+    """
+    rules = []
+    for number in range(sections):
+        item = f'[data-testid="stTopNav"] > :nth-child({first + number + 1})'
+        section = f'body:has(.ups-section-{number}) {item} > [data-testid="stTopNavSection"]'
+        rules.append(f"{section} {{ background: rgb(166 181 181 / .25); }}")
+        rules.append(f"{section} p {{ font-weight: 600; }}")
+    return "<style>\n" + "\n".join(rules) + "\n</style>\n"
 
 
 def _own_words() -> str:
@@ -99,7 +102,8 @@ def page_top(title: str, subtitle: str, *, areas: list[Area] | None = None) -> N
     """Draw the top line: title, the page's question, the study area, the language."""
     state = app_state()
     left, middle, right = st.columns([5, 3, 1.9], vertical_alignment="center")
-    left.html(f'<div class="ups-title"><h1>{title}</h1><span>{subtitle}</span></div>')
+    section = "" if state.section is None else f" ups-section-{state.section}"
+    left.html(f'<div class="ups-title{section}"><h1>{title}</h1><span>{subtitle}</span></div>')
     if areas:
         titles = distinct({area.id: area_title(area) for area in areas})
         draw_showing(

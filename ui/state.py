@@ -186,6 +186,8 @@ class AppState:
     """How often a file was uploaded, by what for: each time another uploader is shown."""
     boundary_crs: dict[str, str] = field(default_factory=dict)
     """Coordinate systems that the user gave for files that name none."""
+    section: int | None = None
+    """Number of the menu's section that the page is in; None: it stands in the menu itself."""
     notice: str = ""
     """One sentence to show after the next rerun."""
 
@@ -254,7 +256,7 @@ def set_widget(key: str, value: Any) -> None:
 
 
 _WORDS = "words_of_options"
-_MOST_WORDS = 2000
+_MOST_WORDS, _MOST_WIDGETS = 2000, 64
 _DEFAULT_OF = {"selectbox": "index", "segmented_control": "default", "multiselect": "default"}
 
 
@@ -282,9 +284,11 @@ def follow_words(key: str, options: Iterable[Any], words_of: Callable[[Any], str
     is set, so that the browser shows and tells the new ones.
     """
     kept = st.session_state.setdefault(_WORDS, {})
+    if key not in kept and len(kept) >= _MOST_WIDGETS:
+        kept.pop(next(iter(kept)))
     now = {words_of(one): one for one in options}
-    last, before = kept.get(key, ({}, {}))
     chosen = widget_value(key)
+    last, before = kept.pop(key, ({}, {}))
     words = before | now
     kept[key] = (now, words if len(words) <= _MOST_WORDS else now)
     options = list(now.values())

@@ -86,7 +86,7 @@ def _choice(
     text = _("{title} · old table, {count} epochs")
     lines |= {name: text.format(title=one.title, count=len(one.rows)) for name, one in old.items()}
     lines = distinct(lines)
-    view.compared = [name for name in view.compared if name in lines]
+    view.compared = list(dict.fromkeys(one for one in view.compared if one in lines))[:_MOST]
     if not view.compared:
         view.compared = list(lines)[:2]
 

@@ -59,3 +59,17 @@ def test_any_other_value_is_written_out(value):
 def test_marked_text_is_text():
     assert N_("run") == "run" and isinstance(N_("run"), Marked)
     assert json.dumps({N_("run"): N_("run")}) == '{"run": "run"}'
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"marked": 5}, {"problem": 1, "hint": "", "values": {}},
+     {"problem": "a", "hint": "", "values": []}],
+)  # fmt: skip
+def test_values_of_a_file_that_look_like_marked_ones_are_shown_as_they_are(value):
+    assert filled("{what}", {"what": value}) == str(value)
+
+
+def test_a_template_that_its_values_do_not_fit_is_shown_itself():
+    for template in ("{gone}", "{0}", "{what:q}", "{what.x}"):
+        assert filled(template, {"what": "a"}) == template

@@ -130,8 +130,8 @@ def test_every_number_has_bounds_and_its_refusal_names_it_as_the_form_does(
     [
         (TrainConfig, {"schedule": "up"}, "“Schedule of the rate” cannot be 'up'. There are: one"),
         (TrainConfig, {"better": "worst"}, "“Rule for the best epoch” cannot be 'worst'"),
-        (TrainConfig, {"fits": (1,) * 101}, "A run has 1 to 100 fits, not 101"),
-        (TrainConfig, {"fits": ()}, "A run has 1 to 100 fits, not 0"),
+        (TrainConfig, {"fits": (1,) * 1001}, "A run has 1 to 1000 fits, not 1,001"),
+        (TrainConfig, {"fits": ()}, "A run has 1 to 1000 fits, not 0"),
         (AdversaryConfig, {"optimiser": "sgd"}, "“Optimiser” cannot be 'sgd'"),
         (AdversaryConfig, {"betas": (0.5,)}, "“Betas of Adam” needs 2 numbers, not 1"),
         (NetworkConfig, {"critic_norm": "group"}, "“Norm in the critic” cannot be 'group'"),
@@ -206,3 +206,20 @@ def test_rooms_without_pytorch_load_none():
     code = f"import sys\nfrom models import {names}\nassert 'torch' not in sys.modules"
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [{"adversary": {"psi": 1.5}}, {"adversary": {"cutoff": 32}}, {"adversary": {"ema": 1.0}},
+     {"threads": 0}, {"training": {"fits": [1] * 120}}],
+)  # fmt: skip
+def test_settings_that_earlier_versions_took_are_still_read(tmp_path, allowed):
+    """Else their runs would be in no list any more."""
+    config = replace(
+        run_config(tmp_path), model="stylegan", networks=StyleNetworks(size_px=16, channels=3,
+        widths=(8, 8, 8), critic_widths=(8, 8, 8)), adversary=StyleAdversary(),
+    )  # fmt: skip
+    body = config.body()
+    for part, values in allowed.items():
+        body[part] = {**body[part], **values} if isinstance(values, dict) else values
+    assert RunConfig.from_body(body).body()["model"] == "stylegan"

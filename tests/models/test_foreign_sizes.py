@@ -1,11 +1,14 @@
 """Files of any size and make give the pictures and scores that a second implementation makes."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
-from core.errors import AppError
-from models import generate, scores
+from core.errors import AppError, TooLargeError
+from models import foreign_style, generate, scores
 from models.foreign import read_foreign
 from models.generate import Look, as_bytes
 from models.loaded import load_file
@@ -247,3 +250,23 @@ def test_row_28_dictionaries_that_hold_each_other_many_times_are_counted(tmp_pat
     assert path.stat().st_size < 200_000
     with bounded_work(), pytest.raises(AppError, match="holds no networks"):
         read_foreign(path)
+
+
+def test_a_generator_whose_layers_take_too_much_memory_is_refused(tmp_path, monkeypatch):
+    """A small file of a wide network at a large size: what it puts out counts, not its weights."""
+    networks = replace(style.TINY, size_px=128, widths=(6,) * 6, critic_widths=(6,) * 6)
+    generator, _ = style.lively(networks)
+    path = saved(tmp_path, generator.state_dict())
+    assert path.stat().st_size < 1 << 20
+    read_foreign(path)
+    monkeypatch.setattr(foreign_style, "settings", lambda: SimpleNamespace(memory_mb=1))
+    with pytest.raises(TooLargeError, match=r"A picture of .* takes 0.0 GB"):
+        read_foreign(path)
+
+
+def test_one_network_of_several_gpus_and_of_one_opens_alike(tmp_path):
+    """Where some of its names begin with `module.` and some do not."""
+    generator, _ = style.lively(style.TINY)
+    named = generator.state_dict()
+    mixed = {f"module.{key}" if at % 2 else key: one for at, (key, one) in enumerate(named.items())}
+    assert read_foreign(saved(tmp_path, mixed)).networks.size_px == style.TINY.size_px

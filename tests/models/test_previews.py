@@ -99,3 +99,23 @@ def test_a_preview_is_in_short_numbers_where_the_hardware_computes_in_them(
     near = generate.grid(model, z, look)
     exact = generate.grid(model, z, replace(look, way="exact"))
     assert np.array_equal(near, exact) == (not has_tiles)
+
+
+def test_colours_are_learnt_anew_from_styles_that_differ_more(model):
+    """What one seed at many psi taught gives way; the mean alone teaches nothing."""
+    learnt_from = []
+
+    def learn(figure):
+        before = model.colours.get((3, 2))
+        previews.learn(model, figure, dict(figures.drawn(model, figure, Finished())))
+        learnt_from.append(model.colours.get((3, 2)) is not before)
+
+    z = latents.of_seeds([5], model.networks.latent)
+    psis = list(np.linspace(-1, 1, 9))
+    learn(grid(model, range(9), psi=0.0))
+    learn(figures.truncation(model, z, psis, Look()))
+    learn(figures.truncation(model, z, psis, Look()))
+    learn(grid(model, range(16)))
+    learn(grid(model, range(20, 36)))
+    learn(figures.truncation(model, z, psis, Look()))
+    assert learnt_from == [False, True, False, True, False, False]

@@ -110,3 +110,20 @@ def _held(one):
     if is_dataclass(one):
         return sum(_held(getattr(one, field.name)) for field in fields(one))
     return 0
+
+
+def test_the_page_and_the_command_line_compute_with_as_many_threads(entries, monkeypatch):
+    """The number decides the last digits, and so the bytes of a link's picture."""
+    monkeypatch.setenv("URBAN_PATTERN_THREADS", "6")
+    settings.cache_clear()
+    before = torch.get_num_threads()
+    try:
+        Shelf().get(entries[0])
+        shelf = torch.get_num_threads()
+        torch.set_num_threads(1)
+        loaded.load(entries[0].folder)
+        assert (shelf, torch.get_num_threads()) == (3, 3)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+        torch.set_num_threads(before)
