@@ -36,7 +36,7 @@ from ui.cluster_panel import (
 )
 from ui.cluster_words import merge_clusters, shown_clusters
 from ui.columns import columns_of, short_titles
-from ui.default_area import default_area_panel
+from ui.default_area import being_made, being_made_note, default_area_panel
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_clusters
 from ui.language import _
@@ -64,6 +64,9 @@ with stopping_errors():
     squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
+if not has_table and being_made(area.id):
+    being_made_note()
+    st.stop()
 if not has_table:
     text = _("The layers of {area} are not summed up in squares yet.")
     empty_state(
@@ -79,10 +82,13 @@ options = cluster_options(view)
 ready = False
 with shown_errors():  # the factors can be chosen otherwise, so the page goes on
     ready = is_swept(area, made, options)
+if not ready and being_made(area.id):
+    being_made_note()
+    st.stop()
 if not ready:
     sweep_panel(area, made, view, is_open=True)
     st.info(_("The squares of {area} are not clustered yet.").format(area=plain(area.title)))
-    if not is_watched(f"clusters-{area.id}", "default-area") and st.button(
+    if not is_watched(f"clusters-{area.id}") and st.button(
         _("Sweep over the numbers of clusters"), type="primary"
     ):
         start_sweep(area, view)

@@ -22,7 +22,7 @@ from ui.cozy_charts import (
 from ui.cozy_export import cozy_export, cozy_method
 from ui.cozy_map import cozy_map, rank_codes
 from ui.cozy_panel import cozy_options, cozy_panel, is_ready, start_cozy
-from ui.default_area import default_area_panel
+from ui.default_area import being_made, being_made_note, default_area_panel
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_cozy
 from ui.groups import NO_GROUP, group_choices, groups_of
@@ -52,6 +52,9 @@ with stopping_errors():
     squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
+if not has_table and being_made(area.id):
+    being_made_note()
+    st.stop()
 if not has_table:
     text = _("The layers of {area} are not summed up in squares yet.")
     empty_state(
@@ -66,9 +69,12 @@ with stopping_errors():
     cozy_panel(area, made, view)
     options = cozy_options(view)
     ready = is_ready(area, made, options)
+if not ready and being_made(area.id):
+    being_made_note()
+    st.stop()
 if not ready:
     st.info(_("Hot and cold spots of the two seasons are not there yet for these settings."))
-    if not is_watched(f"cozy-{area.id}", "default-area") and st.button(
+    if not is_watched(f"cozy-{area.id}") and st.button(
         _("Find hot spots of both seasons and the cozy zone"), type="primary"
     ):
         start_cozy(area, view)

@@ -113,14 +113,15 @@ def key_figures(info: SetInfo, area: Area | None) -> None:
 
 def first_set(area: Area | None) -> None:
     """Say that there is no set yet, with one click that makes one."""
+    if is_running("cut"):
+        st.info(_("The first set is being cut. It is shown here as soon as it is whole."))
+        return
     st.info(
         _(
             "There is no set of chips yet. A chip is a small square of ground, cut from imagery or"
             " layers; networks learn from thousands of them."
         )
     )
-    if is_running("cut"):
-        return
     label = _("Cut {count:,} chips of the simulated imagery").format(count=FIRST_COUNT)
     if st.button(label, type="primary", help=_("64 px of 1 m, train and test in blocks apart.")):
         start_cut(first_request(area, [info.id for info in all_sets()]))

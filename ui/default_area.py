@@ -37,6 +37,16 @@ def default_area_panel() -> None:
         st.rerun()
 
 
+def being_made(area_id: str) -> bool:
+    """Tell whether an area is the simulated one and its results are being worked out now."""
+    return area_id == DEFAULT_AREA and running_default_area() is not None
+
+
+def being_made_note() -> None:
+    """Say that what a page shows is on its way."""
+    st.info(_("It is being worked out, see above, and appears here by itself."))
+
+
 def _last_failed() -> str:
     found = jobs.jobs(workspace().root / "jobs", "default-area")
     return found[0].id if found and found[0].state == "failed" else ""

@@ -52,8 +52,8 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
             seeds = seeds_input(_("Seeds"), view, "seeds")
         psi_slider(view)
         held(
-            st.number_input, _("Columns"), view, "columns", min_value=0, max_value=64, step=1,
-            help=_("0: as many as fill the width well."),
+            st.number_input, _("Columns (0: automatic)"), view, "columns", min_value=0,
+            max_value=64, step=1, help=_("0: as many as fill the width well."),
         )  # fmt: skip
         more_settings(entry, view)
     if view.latents and kept is None:

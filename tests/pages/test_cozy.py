@@ -62,6 +62,18 @@ def test_without_an_area_the_page_leads_to_start(space, open_page):
     assert "Which city do we look at?" in text(clean(app))
 
 
+def test_while_the_simulated_area_is_analysed_the_page_says_that_it_will_come(
+    bare, open_page, monkeypatch
+):
+    monkeypatch.setattr("ui.default_area.DEFAULT_AREA", AREA)
+    monkeypatch.setattr("ui.default_area.running_default_area", lambda: "job")
+    assert "appears here by itself" in text(open_page("cozy"))
+    summed_up(bare)
+    app = clean(open_page("cozy"))
+    assert "appears here by itself" in text(app)
+    assert not app.button
+
+
 def test_layers_that_are_not_summed_up_lead_to_quadrats(bare, open_page):
     app = open_page("cozy")
     assert "The layers of Valley are not summed up in squares yet." in text(app)
