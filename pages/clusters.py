@@ -44,7 +44,7 @@ from ui.progress import is_watched, job_panel
 from ui.quadrat_panel import newer_layers_panel, options_of
 from ui.report import html_report
 from ui.server import workspace
-from ui.state import app_state
+from ui.state import ClusterView, app_state
 
 # Inputs
 areas = all_areas()
@@ -60,11 +60,12 @@ if area.id == DEFAULT_AREA:
 job_panel(f"clusters-{area.id}", title=_("Sweeping over the numbers of clusters"), area=area.id)
 
 # Call
+are_first = not app_state().quadrat_view(area.id).options
 with stopping_errors():
     squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
-if not has_table and being_made(area.id):
+if not has_table and being_made(area.id, is_default=are_first):
     being_made_note()
     st.stop()
 if not has_table:
@@ -82,7 +83,8 @@ options = cluster_options(view)
 ready = False
 with shown_errors():  # the factors can be chosen otherwise, so the page goes on
     ready = is_swept(area, made, options)
-if not ready and being_made(area.id):
+are_first = are_first and options == cluster_options(ClusterView())
+if not ready and being_made(area.id, is_default=are_first):
     being_made_note()
     st.stop()
 if not ready:

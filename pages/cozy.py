@@ -21,7 +21,7 @@ from ui.cozy_charts import (
 )
 from ui.cozy_export import cozy_export, cozy_method
 from ui.cozy_map import cozy_map, rank_codes
-from ui.cozy_panel import cozy_options, cozy_panel, is_ready, start_cozy
+from ui.cozy_panel import cozy_options, cozy_panel, draws_as_usual, is_ready, start_cozy
 from ui.default_area import being_made, being_made_note, default_area_panel
 from ui.errors import plain, shown_errors, stopping_errors
 from ui.frame import all_areas, chosen_area, empty_state, page_top, remember_cozy
@@ -48,11 +48,12 @@ if area.id == DEFAULT_AREA:
 job_panel(f"cozy-{area.id}", title=_("Looking for hot and cold spots"), area=area.id)
 
 # Call
+are_first = not app_state().quadrat_view(area.id).options
 with stopping_errors():
     squares = options_of(area, app_state().quadrat_view(area.id))
     chosen_layers(area, squares)
     has_table = is_made(workspace(), area, squares)
-if not has_table and being_made(area.id):
+if not has_table and being_made(area.id, is_default=are_first):
     being_made_note()
     st.stop()
 if not has_table:
@@ -69,7 +70,8 @@ with stopping_errors():
     cozy_panel(area, made, view)
     options = cozy_options(view)
     ready = is_ready(area, made, options)
-if not ready and being_made(area.id):
+are_first = are_first and draws_as_usual(options)
+if not ready and being_made(area.id, is_default=are_first):
     being_made_note()
     st.stop()
 if not ready:

@@ -133,6 +133,13 @@ def start_cozy(area: Area, view: CozyView) -> None:
     st.rerun()
 
 
+def draws_as_usual(options: Options) -> bool:
+    """Tell whether neighbours, seed and engine of the permutations are the default ones."""
+    usual = Options()
+    own = (options.weights, options.seed, options.engine)
+    return own == (usual.weights, usual.seed, usual.engine)
+
+
 def is_ready(area: Area, made: QuadratTable, options: Options) -> bool:
     """Tell whether the permutations for these options are there."""
     squares = options_of(area, app_state().quadrat_view(area.id))

@@ -37,9 +37,12 @@ def default_area_panel() -> None:
         st.rerun()
 
 
-def being_made(area_id: str) -> bool:
-    """Tell whether an area is the simulated one and its results are being worked out now."""
-    return area_id == DEFAULT_AREA and running_default_area() is not None
+def being_made(area_id: str, *, is_default: bool) -> bool:
+    """Tell whether an area is the simulated one and its results are being worked out now.
+
+    They are those of the default settings: with others nothing is on its way.
+    """
+    return is_default and area_id == DEFAULT_AREA and running_default_area() is not None
 
 
 def being_made_note() -> None:

@@ -73,6 +73,8 @@ def test_while_the_simulated_area_is_analysed_the_page_says_that_it_will_come(
     app = clean(open_page("clusters"))
     assert "appears here by itself" in text(app)
     assert not app.button
+    app.session_state["app_state"].cluster_view(AREA).options["seed"] = 7
+    assert "appears here by itself" not in text(clean(app.run()))
 
 
 def test_layers_that_are_not_summed_up_lead_to_quadrats(bare, open_page):
