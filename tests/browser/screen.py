@@ -45,6 +45,35 @@ _TILES_PENDING = """root => [...root.querySelectorAll('img.leaflet-tile')]
 _DECODED = """tiles => Promise.all(tiles.filter(t => t.complete && t.naturalWidth > 0).map(
     async t => [t.src, (await fetch(t.src)).headers.get('content-type')]))"""
 
+# The page says that a script runs only when the server has said so. On a busy machine that is long
+# after a click, and a test that looked in between would see the page as it was. So what the page
+# sends and gets is listened to: `__asked` stands from a request to run until a run has ended that
+# no other one has overtaken. Protocol buffers: a field is its number times eight plus its type,
+# then its bytes. BackMsg.rerun_script is field 11; ForwardMsg.hash, metadata and script_finished
+# are 1, 2 and 6; of the ways to finish, 2 is "early, for another run".
+_LISTEN = """(() => {
+    window.__asked = false;
+    function finished(data) {
+        if (!(data instanceof ArrayBuffer)) { return false; }
+        const bytes = new Uint8Array(data);
+        let at = 0;
+        while (bytes[at] === 0x0a || bytes[at] === 0x12) { at += 2 + bytes[at + 1]; }
+        return bytes[at] === 0x30 && bytes[at + 1] !== 2;
+    }
+    window.WebSocket = class extends window.WebSocket {
+        constructor(...given) {
+            super(...given);
+            this.addEventListener('message', event => {
+                if (finished(event.data)) { window.__asked = false; window.__quietSince = null; }
+            });
+        }
+        send(data) {
+            if (data instanceof Uint8Array && data[0] === 0x5a) { window.__asked = true; }
+            super.send(data);
+        }
+    };
+})()"""
+
 
 def chromium_path() -> str | None:
     """Return the Chromium of this machine, or None."""
@@ -129,6 +158,7 @@ def visiting(
         viewport={"width": size[0], "height": size[1]}, locale="en-US", color_scheme="light"
     )
     context.set_default_timeout(PATIENCE_MS)
+    context.add_init_script(_LISTEN)
     visit = Visit(context, base_url)
     try:
         yield visit
@@ -141,13 +171,13 @@ def visiting(
 
 
 def wait_settled(page: Page) -> None:
-    """Wait until the script has run to its end, nothing on the page is stale, and stays so."""
+    """Wait until each run that was asked for has ended, nothing is stale, and it stays so."""
     app = page.locator("[data-testid=stApp]")
     expect(app).to_have_attribute("data-test-connection-state", "CONNECTED", timeout=PATIENCE_MS)
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid=stApp]');
-            const busy = !app || app.dataset.testScriptState !== 'notRunning'
+            const busy = !app || window.__asked || app.dataset.testScriptState !== 'notRunning'
                 || document.querySelector('[data-stale=true], [data-testid=stSkeleton]');
             const now = performance.now();
             if (busy) { window.__quietSince = null; return false; }
