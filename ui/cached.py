@@ -33,7 +33,8 @@ from core.chips.display import mosaic
 from core.chips.pictures import read_picture
 from core.cluster_steps import ClusterOptions, Clusters, Factors
 from core.clusters.stability import Stability as ClusterStability
-from core.connectors import drawing, items, kept, previews
+from core.connectors import drawing, items, kept, planning, previews
+from core.connectors.layers import Wish
 from core.cozy import Stability
 from core.effects import Effects
 from core.errors import AppError
@@ -288,6 +289,15 @@ def suggested_images(area_id: str, stamp: int, search_id: str, written: int) -> 
     """Return the keys of the fewest images that cover what can be covered."""
     found = imagery_search(area_id, search_id, written).results.found
     return [image.key for image in items.suggested(found, boundary_shape(area_id, stamp))]
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def planned_layers(
+    area_id: str, stamp: int, wishes: tuple[Wish, ...], mbit_s: float
+) -> tuple[planning.LayerEstimate, ...]:
+    """Estimate what fetching layers would take."""
+    del stamp
+    return planning.plan_layers(workspace(), area_id, wishes, mbit_s=mbit_s)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

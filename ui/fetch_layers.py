@@ -8,11 +8,12 @@ import streamlit as st
 
 from core import jobs
 from core.connectors.layers import Missed, Wish, is_layer_there, own_id
-from core.connectors.planning import LayerEstimate, plan_layers
+from core.connectors.planning import LayerEstimate
 from core.connectors.recipes import USUAL, Recipe, layer_recipes, recipe
 from core.connectors.signing import PLANETARY_COMPUTER, catalogue_of
 from core.jobs import Job
 from core.workspace import Area
+from ui import cached
 from ui.errors import plain, shown_errors
 from ui.imagery_words import time_text
 from ui.language import _
@@ -66,8 +67,9 @@ def fetch_layers_form(area: Area) -> None:
     years, again, catalogue, mbit_s = _more(area)
     estimates: Sequence[LayerEstimate] = ()
     with shown_errors():
-        wishes = [Wish(recipe=known.id, years=years, again=again) for known in layer_recipes()]
-        estimates = plan_layers(workspace(), area.id, wishes, mbit_s=mbit_s)
+        wishes = tuple(Wish(recipe=known.id, years=years, again=again) for known in layer_recipes())
+        stamp = workspace().stamp(area.id)
+        estimates = cached.planned_layers(area.id, stamp, wishes, mbit_s)
     if not estimates:
         return
     chosen = []

@@ -9,7 +9,7 @@ from ui.chip_view import ChipView, address_of
 from ui.choice import distinct
 from ui.errors import plain
 from ui.language import LANGUAGES, _, language
-from ui.server import warm_up, workspace
+from ui.server import set_modules_aside, warm_up, workspace
 from ui.state import (
     ClusterView,
     CozyView,
@@ -64,7 +64,10 @@ def run_pages() -> None:
     sections = list(groups.values())[1:]
     app_state().section = next((n for n, pages in enumerate(sections) if page in pages), None)
     st.html(_CSS + _own_words() + _marked_in_menu(len(city), len(sections)))
-    page.run()
+    try:
+        page.run()
+    finally:  # a page may end itself, or run again
+        set_modules_aside()
     warm_up()
 
 

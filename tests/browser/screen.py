@@ -48,27 +48,43 @@ _DECODED = """tiles => Promise.all(tiles.filter(t => t.complete && t.naturalWidt
 # The page says that a script runs only when the server has said so. On a busy machine that is long
 # after a click, and a test that looked in between would see the page as it was. So what the page
 # sends and gets is listened to: `__asked` stands from a request to run until a run has ended that
-# no other one has overtaken. Protocol buffers: a field is its number times eight plus its type,
-# then its bytes. BackMsg.rerun_script is field 11; ForwardMsg.hash, metadata and script_finished
-# are 1, 2 and 6; of the ways to finish, 2 is "early, for another run".
+# no other one has overtaken. Parts that look for news by themselves ask nothing on a user's behalf.
+# Protocol buffers: BackMsg.rerun_script is field 11, with fragment_id 5 and is_auto_rerun 6;
+# ForwardMsg.script_finished is field 6, with 2 for "early, for another run", 3 for a fragment's.
 _LISTEN = """(() => {
-    window.__asked = false;
-    function finished(data) {
-        if (!(data instanceof ArrayBuffer)) { return false; }
-        const bytes = new Uint8Array(data);
+    window.__asked = '';
+    function fields(bytes) {
+        const found = {};
         let at = 0;
-        while (bytes[at] === 0x0a || bytes[at] === 0x12) { at += 2 + bytes[at + 1]; }
-        return bytes[at] === 0x30 && bytes[at + 1] !== 2;
+        function number() {
+            let value = 0, step = 1, byte;
+            do {
+                byte = bytes[at++];
+                value += (byte & 127) * step;
+                step *= 128;
+            } while (byte > 127);
+            return value;
+        }
+        while (at < bytes.length) {
+            const key = number(), value = number();
+            found[key >> 3] = (key & 7) === 2 ? bytes.subarray(at, at += value) : value;
+        }
+        return found;
     }
     window.WebSocket = class extends window.WebSocket {
         constructor(...given) {
             super(...given);
             this.addEventListener('message', event => {
-                if (finished(event.data)) { window.__asked = false; window.__quietSince = null; }
+                const end = fields(new Uint8Array(event.data))[6];
+                const answers = window.__asked === 'part' ? [0, 1, 3] : [0, 1];
+                if (answers.includes(end)) { window.__asked = ''; window.__quietSince = null; }
             });
         }
         send(data) {
-            if (data instanceof Uint8Array && data[0] === 0x5a) { window.__asked = true; }
+            const request = fields(data)[11], asked = request && fields(request);
+            if (asked && !asked[6]) {
+                window.__asked = asked[5] && window.__asked !== 'page' ? 'part' : 'page';
+            }
             super.send(data);
         }
     };

@@ -8,7 +8,7 @@ import shapely
 
 from core import jobs, store
 from core import settings as core_settings
-from core.connectors import assets, kept, layers
+from core.connectors import assets, kept, layers, planning
 from core.connectors.access import Access
 from core.connectors.items import Found, Refused
 from core.connectors.search import Results
@@ -268,6 +268,26 @@ def test_every_layer_is_offered_with_source_licence_pixel_and_size(town, open_pa
     only(app.checkbox, "Night lights").uncheck().run()
     assert button(app, "Fetch the chosen layers (5)")
     assert jobs.jobs(town.root / "jobs") == []
+
+
+def test_what_layers_would_take_is_reckoned_again_only_when_something_changed(
+    town, open_page, monkeypatch
+):
+    reckoned = []
+    plan = planning.plan_layers
+    monkeypatch.setattr(
+        planning,
+        "plan_layers",
+        lambda *given, **more: reckoned.append(more) or plan(*given, **more),
+    )
+    app = open_page("data", area="town")
+    app.run()
+    assert len(reckoned) == 1
+    only(app.number_input, "Speed of the connection (Mbit/s)").set_value(2.0).run()
+    assert [more["mbit_s"] for more in reckoned] == [20.0, 2.0]
+    town.remove_layer("town", "heat")
+    clean(app.run())
+    assert len(reckoned) == 3
 
 
 def test_the_short_name_of_a_layer_is_left_to_the_fetch(town, open_page, monkeypatch):

@@ -1,14 +1,21 @@
 """The server's own side."""
 
 import asyncio
+import gc
+import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core import default_area, jobs
 from core import settings as core_settings
 from ui import server
+
+APP = Path(__file__).parents[2] / "app.py"
 
 
 @pytest.fixture
@@ -58,3 +65,48 @@ def test_a_deleted_default_area_is_not_drawn_at_the_next_start_but_on_demand(
     assert started(submitted) == []
     assert server.start_default_area() == "default-area-1"
     assert started(submitted) == ["default-area"]
+
+
+@pytest.fixture
+def collected():
+    yield
+    gc.unfreeze()
+    server._set_aside.cache_clear()
+
+
+def test_what_modules_hold_is_spared_the_collection_until_another_one_comes(collected, monkeypatch):
+    server.set_modules_aside()
+    before = gc.get_freeze_count()
+    assert before > 50_000
+    kept = [[number] for number in range(20_000)]
+    server.set_modules_aside()
+    assert gc.get_freeze_count() <= before
+    monkeypatch.setitem(sys.modules, "one_more", object())
+    server.set_modules_aside()
+    assert gc.get_freeze_count() > before + 19_000
+    assert len(kept) == 20_000
+
+
+def test_a_run_of_a_page_leaves_little_for_the_collection(collected, tmp_path, monkeypatch):
+    monkeypatch.setenv("URBAN_PATTERN_WORKSPACE", str(tmp_path))
+    monkeypatch.setenv("URBAN_PATTERN_DEFAULT_AREA", "off")
+    core_settings.settings.cache_clear()
+    AppTest.from_file(str(APP), default_timeout=60).run()
+    core_settings.settings.cache_clear()
+    assert len(gc.get_objects()) < 0.2 * gc.get_freeze_count()
+
+
+def test_what_was_set_aside_is_not_kept_for_ever(collected, monkeypatch):
+    class Node:
+        pass
+
+    ring = Node()
+    ring.itself = ring
+    gone = weakref.ref(ring)
+    server.set_modules_aside()
+    del ring
+    gc.collect()
+    assert gone() is not None
+    monkeypatch.setitem(sys.modules, "one_more", object())
+    server.set_modules_aside()
+    assert gone() is None
