@@ -60,7 +60,7 @@ def part(leaves: dict[str, object], name: str) -> Part | None:
     """Find a StyleGAN's network in a file; None where there is none.
 
     The generator where there is one, of several the moving average, else the discriminator;
-    whatever stands before its own names is left away.
+    whatever stands before its own names is left away. One that stands there twice is one.
 
     Args:
         leaves: What the file holds, under names with dots.
@@ -72,6 +72,7 @@ def part(leaves: dict[str, object], name: str) -> Part | None:
     leaves = {_SEVERAL.sub("", key): value for key, value in leaves.items()}
     for root in _ROOTS:
         known = {key[: at.start(1)] for key in leaves if (at := root.search(key))}
+        known = _different(leaves, known)
         averages = {before for before in known if _AVERAGE.search(before)}
         if len(known) > 1 and len(averages) != 1:
             names = [one.rstrip(".")[:40] or "-" for one in sorted(known)[:4]]
@@ -81,9 +82,31 @@ def part(leaves: dict[str, object], name: str) -> Part | None:
                 name=name, parts=", ".join(names),
             )  # fmt: skip
         for before in averages if len(known) > 1 else known:
-            own = {k.removeprefix(before): v for k, v in leaves.items() if k.startswith(before)}
-            return Part(own, before in averages)
+            return Part(_own(leaves, before), before in averages)
     return None
+
+
+def _own(leaves: dict[str, object], before: str) -> dict[str, object]:
+    return {key.removeprefix(before): v for key, v in leaves.items() if key.startswith(before)}
+
+
+def _different(leaves: dict[str, object], known: set[str]) -> set[str]:
+    """Return the networks without those that are another one once more, the averages first."""
+    found: dict[str, dict[str, object]] = {}
+    for before in sorted(known, key=lambda one: (not _AVERAGE.search(one), one)):
+        own = _own(leaves, before)
+        if not any(_are_equal(own, other) for other in found.values()):
+            found[before] = own
+    return set(found)
+
+
+def _are_equal(left: dict[str, object], right: dict[str, object]) -> bool:
+    def equal(one: object, other: object) -> bool:
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
+            return one.dtype == other.dtype and bool(torch.equal(one, other))
+        return one is other
+
+    return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
 
 
 def read(

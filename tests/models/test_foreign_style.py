@@ -127,6 +127,18 @@ def test_weights_saved_from_several_gpus_open(tmp_path):
     assert read_foreign(saved(tmp_path, generator, prefix="module.")).networks.widths == TINY.widths
 
 
+def test_a_network_that_stands_in_a_file_twice_is_one(tmp_path):
+    generator, _ = lively(TINY)
+    weights = generator.state_dict()
+    copied = {key: value.clone() for key, value in weights.items()}
+    torch.save({"netG": weights, "g_ema": copied}, tmp_path / "twice.pth")
+    assert read_foreign(tmp_path / "twice.pth").networks.widths == TINY.widths
+    copied["g_synthesis.init_block.const"] += 1
+    torch.save({"netG": weights, "generator": copied}, tmp_path / "two.pth")
+    with pytest.raises(InputError, match=r"several StyleGAN networks: generator, netG\."):
+        read_foreign(tmp_path / "two.pth")
+
+
 @pytest.mark.parametrize(
     ("without", "more", "match"),
     [
