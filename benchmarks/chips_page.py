@@ -17,7 +17,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-from streamlit import config
 from streamlit.testing.v1 import AppTest
 
 from benchmarks.chips import cut, make_raster
@@ -37,8 +36,6 @@ def reruns(folder: Path, times: int) -> dict[str, list[tuple[float, float]]]:
     """Return wall and CPU milliseconds of each rerun, by view; the first one is left out."""
     os.environ["URBAN_PATTERN_WORKSPACE"] = str(folder)
     os.environ["URBAN_PATTERN_DEFAULT_AREA"] = "off"
-    # Streamlit collects garbage once a page stands; nobody waits for that.
-    config.set_option("runner.postScriptGC", False)
     app = AppTest.from_file(_APP, default_timeout=120)
     app.query_params["lang"] = "en"
     app.run()
