@@ -42,14 +42,23 @@ def of_seeds(seeds: Sequence[int], size: int) -> Latents:
             N_("One call makes at most {most:,} pictures, not {count:,}."),
             most=MOST_LATENTS, count=len(seeds),
         )  # fmt: skip
-    for seed in seeds:
-        if not 0 <= seed <= MOST_SEED:
-            raise InputError(N_("A seed lies in 0 to {most:,}, not {seed}."),
-                             most=MOST_SEED, seed=str(seed)[:60])  # fmt: skip
+    check_seeds(seeds)
     out = np.empty((len(seeds), size), np.float32)
     for row, seed in zip(out, seeds, strict=True):
         row[:] = np.random.RandomState(seed).randn(size)
     return out
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuse seeds that are none.
+
+    Raises:
+        InputError: One lies outside of 0 to 2^32 - 1.
+    """
+    for seed in seeds:
+        if not 0 <= seed <= MOST_SEED:
+            raise InputError(N_("A seed lies in 0 to {most:,}, not {seed}."),
+                             most=MOST_SEED, seed=str(seed)[:60])  # fmt: skip
 
 
 def write_latents(path: Path, latents: Latents, settings: dict[str, Any]) -> None:

@@ -165,7 +165,7 @@ def run(folder: Path) -> Run:
     if alive:
         waits = not (folder / "slot.json").exists()
         return Run(**base, state="queued" if waits else "running")
-    name, kept = processes.signal_name(code), _newest_checkpoint(folder)
+    name, kept = processes.signal_name(code), newest_checkpoint(folder)
     values: dict[str, Any] = {"signal": name} if name else {}
     return Run(
         **base,
@@ -179,7 +179,7 @@ def run(folder: Path) -> Run:
     )  # fmt: skip
 
 
-def _newest_checkpoint(folder: Path) -> int | None:
+def newest_checkpoint(folder: Path) -> int | None:
     """Return the step of a run's newest checkpoint, whole or not."""
     found = (path.parent.name for path in (folder / "checkpoints").glob("*/checkpoint.json"))
     return max((int(name) for name in found if name.isdecimal()), default=None)

@@ -55,6 +55,10 @@ def set_choice(infos: list[SetInfo], view: ChipView) -> None:
     with st.sidebar:
         # The key holds the choice: one that was made elsewhere on the page moves the box too.
         found = choice(_("Chip set"), names, value=view.set_id, key=f"chip-set-{view.set_id}")
+        if st.button(_("Train on these chips"), key="chips-train", width="stretch"):
+            train = app_state().train
+            train.see, train.draft["data"] = "new", view.set_id
+            st.switch_page("pages/train.py")
     if found != view.set_id:
         view.choose(found)
         st.rerun()

@@ -8,19 +8,21 @@ import shapely
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.chips.channels import Channel
 from core.chips.display import to_pictures
-from core.chips.sets import ChipSet
+from core.chips.sets import ChipSet, ChipSets, SetInfo
 from core.workspace import Area
 from models.catalogue import Entry
 from models.sets import source_name
 from ui import cached_chips, cached_models
 from ui.errors import plain, shown_errors
 from ui.frame import all_areas
-from ui.generate_models import has_other_set, set_of
+from ui.generate_models import channels_of, has_other_set, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
 from ui.quantities import value_text
+from ui.server import workspace
 from ui.state import draw_showing, widget_value
 
 if TYPE_CHECKING:
@@ -48,12 +50,9 @@ def closest_panel(
     )  # fmt: skip
     if view.picture is None:
         return
-    info = set_of(entry)
-    if info is None:
-        st.info(_missing_words(entry))
-        return
     picture = made[view.picture]
-    if not _is_asked(view, picture):
+    info = set_of(entry) or _other_set(entry, picture.shape[1])
+    if info is None or not _is_asked(view, picture):
         return
     with shown_errors(), st.spinner(_("Looking through the chips")):
         chips = cached_chips.chip_set(info.id, info.digest)
@@ -70,6 +69,37 @@ def closest_panel(
         own = next((area for area in all_areas() if area.id == info.area), None)
         if info.crs:
             _map(chips, found.chips, own)
+
+
+def _other_set(entry: Entry, size_px: int) -> SetInfo | None:
+    """Say that the model's own chips are not here; return a set that was chosen in their place."""
+    st.info(_missing_words(entry))
+    wanted = [_meaning(one) for one in channels_of(entry)]
+    alike = {
+        info.id: info
+        for info in ChipSets(workspace().root).sets()
+        if size_px in info.sizes
+        and len(info.channels) == entry.networks.channels
+        and wanted in ([], [_meaning(one) for one in info.channels])
+    }
+    if not alike:
+        st.caption(
+            _("Chips of any place that are alike will do too, such as of the simulated city.")
+        )
+        if st.button(_("Cut chips on the Chips page"), key="generate-cut"):
+            st.switch_page("pages/chips.py")
+        return None
+    chosen = st.selectbox(
+        _("Look among other chips instead"), list(alike), index=None, key="generate-other-set",
+        placeholder=_("choose a chip set"),
+        help=_("All sets with the same channels and size. How near they are says what is alike, not"
+               " what is copied."),
+    )  # fmt: skip
+    return alike.get(chosen) if chosen else None
+
+
+def _meaning(channel: Channel) -> tuple[str, str, int | None]:
+    return channel.name, channel.kind, channel.code
 
 
 def _missing_words(entry: Entry) -> str:

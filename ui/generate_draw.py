@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import streamlit as st
 
-from core.errors import InputError
-from core.text import N_
 from models.catalogue import Entry
 from models.progressive import size_of_depth
 from ui import cached_models
-from ui.generate_inputs import MOST_PAGE
+from ui.generate_inputs import check_count
 from ui.generate_models import channels_of
+from ui.generate_words import classes_html
 from ui.language import _
 from ui.picture_table import Table, table_html
 from ui.quantities import left_text
@@ -54,6 +53,8 @@ class Labels:
     """A column to frame."""
     chosen: int | None = None
     """Number of the chosen picture."""
+    beneath: bool = False
+    """Whether the titles are also read beneath the pictures."""
     most_px: int = 256
     """Widest that a picture is drawn; less where many rows are to be seen at once."""
 
@@ -67,12 +68,7 @@ def draw(model: "Loaded", entry: Entry, figure: "Figure", labels: Labels) -> lis
     """
     from models import figures, previews
 
-    if len(figure) > MOST_PAGE:
-        raise InputError(
-            N_("A page shows at most {most} pictures, not {count:,}."),
-            hint=N_("The command line makes more: python -m models sample."),
-            most=MOST_PAGE, count=len(figure),
-        )  # fmt: skip
+    check_count(len(figure))
     finished = cached_models.finished()
     figures.check_room(model, figure, finished)
     place, line = st.empty(), st.empty()
@@ -154,6 +150,7 @@ def _table(
         left=labels.left,
         marked=labels.marked,
         chosen=chosen,
+        beneath=labels.beneath,
         most_px=max(_LEAST_PX, min(labels.most_px, _TALLEST_PX // len(figure.cells))),
     )
 
@@ -235,4 +232,6 @@ def said(entry: Entry, figure: "Figure", *, psi: str) -> None:
         _("{count} pictures of {size} px").format(count=len(figure), size=size),
         psi, noise, way, _("weights {digest}").format(digest=entry.digest[:16]),
     ]  # fmt: skip
+    if legend := classes_html(channels_of(entry)):
+        st.html(legend)
     st.caption(" · ".join(part for part in parts if part))

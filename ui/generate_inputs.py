@@ -9,6 +9,7 @@ from core.errors import AppError, InputError
 from core.text import N_
 from models.catalogue import Entry
 from models.generating import numbers, psis
+from models.latents import check_seeds
 from ui.errors import plain, show_error
 from ui.generate_view import MOST_TEXT, GenerateView, resolved
 from ui.generate_words import depth_words
@@ -88,10 +89,26 @@ def seeds_input(label: str, view: GenerateView, name: str, *, least: int = 1) ->
         found = numbers(text)
         if len(found) < least:
             raise InputError(N_("{count} seeds at least are needed here."), count=least)
+        check_seeds(found)
+        check_count(len(found))
         return found
 
     return typed(label, view, name, read,
                  help=_("Numbers such as 0-15 or 3,8,20-25; each is a picture."))  # fmt: skip
+
+
+def check_count(count: int) -> None:
+    """Refuse more pictures than the page shows.
+
+    Raises:
+        InputError: There are more.
+    """
+    if count > MOST_PAGE:
+        raise InputError(
+            N_("A page shows at most {most} pictures, not {count:,}."),
+            hint=N_("The command line makes more: python -m models sample."),
+            most=MOST_PAGE, count=count,
+        )  # fmt: skip
 
 
 def psis_input(label: str, view: GenerateView, name: str, count: int) -> list[float]:

@@ -9,7 +9,8 @@ import streamlit as st
 from core.chips.channels import Channel
 from core.chips.sets import ChipSets, SetInfo
 from core.errors import AppError
-from models import catalogue, imports
+from core.text import N_
+from models import catalogue, imports, runs
 from models.catalogue import Entry
 from models.progressive import size_of_depth
 from models.sets import is_set, source_name
@@ -23,6 +24,7 @@ from ui.quantities import value_text
 from ui.server import workspace
 from ui.state import app_state, draw_showing, widget_value
 
+_SHIPPED = (N_("Aerial pictures, 64 m"), N_("Land cover, 320 m"))
 _MODEL, _STEP = "generate-model", "generate-step"
 _DIGITS = 16
 _TITLE_PX, _STEP_PX, _FIGURES_PX = 480, 150, 520
@@ -139,8 +141,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
     steps = catalogue.steps_of(workspace().root, run_id) if run_id else []
 
     def turned() -> None:
-        view.model, view.digest, view.gone = widget_value(_MODEL), "", ""
-        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
+        view.turn_to(widget_value(_MODEL))
 
     draw_showing(
         chosen.id, st.selectbox, _("Model"), list(titles), key=_MODEL, on_change=turned,
@@ -151,8 +152,7 @@ def model_choice(found: list[Entry], chosen: Entry, view: GenerateView) -> None:
         return
 
     def stepped() -> None:
-        view.model, view.digest, view.gone = f"run/{run_id}/{widget_value(_STEP)}", "", ""
-        view.depth, view.alpha, view.picture, view.asked = None, None, None, {}
+        view.turn_to(f"run/{run_id}/{widget_value(_STEP)}")
 
     draw_showing(
         int(chosen.id.rpartition("/")[2]), st.selectbox, _("Step"), steps[::-1], key=_STEP,
@@ -173,7 +173,8 @@ def model_title(entry: Entry) -> str:
         "import": _("brought in"),
         "file": _("file"),
     }
-    return f"{entry.title} · {entry.networks.size_px} px · {kinds[entry.kind]}"
+    title = _(entry.title) if entry.kind == "shipped" else entry.title
+    return f"{title} · {entry.networks.size_px} px · {kinds[entry.kind]}"
 
 
 def _started(entry: Entry) -> str:
@@ -268,6 +269,14 @@ def models_list(found: list[Entry], view: GenerateView) -> None:
             " room, and let go when nobody used them for a quarter of an hour."
         )
     )
+    others = [one for one in runs.runs(workspace().root / "runs") if one.config.model != "stylegan"]
+    if others:
+        st.caption(
+            _(
+                "Runs of DCGAN and WGAN ({count}) are not listed: their networks know no styles, so"
+                " there is nothing to truncate or to mix. Their pictures stand on the Train page."
+            ).format(count=len(others))
+        )
     for one in found:
         if one.kind == "import":
             _forget_row(one)

@@ -67,7 +67,7 @@ def grid_panel(model: "Loaded", entry: Entry, view: GenerateView) -> None:
         figure = figure_of(model, settings)
         if view.picture is not None and view.picture >= len(figure):
             view.picture = None
-        labels = Labels(titles=names, chosen=view.picture)
+        labels = Labels(titles=names, chosen=view.picture, beneath=True)
         made = draw(model, entry, figure, labels)
         said(entry, figure, psi=psi_words(view))
         places = st.columns(3)

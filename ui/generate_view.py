@@ -98,6 +98,11 @@ class GenerateView:
     bent: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Of what a link says and the page cannot show, by name: that, and what it shows instead."""
 
+    def turn_to(self, model: str) -> None:
+        """Take another model, by its id, with all that it was trained to."""
+        self.model, self.digest, self.gone = model, "", ""
+        self.depth, self.alpha, self.picture, self.asked = None, None, None, {}
+
 
 def address_of(view: GenerateView) -> dict[str, str]:
     """Return what the address holds of a view: all that the shown figure follows from."""

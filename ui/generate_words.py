@@ -2,11 +2,13 @@
 
 import html
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
+from core.chips.channels import Channel
 from core.text import N_
 from models.catalogue import Entry
 from models.progressive import size_of_depth
+from ui.chip_words import channel_name
 from ui.language import _
 from ui.quantities import value_text
 from ui.theme import ACCENT
@@ -70,6 +72,22 @@ def strip_html(
     )
 
 
+def classes_html(channels: Sequence[Channel]) -> str:
+    """Return the legend of the classes that a model draws; nothing where it draws none."""
+    boxes = [
+        f'<span><i style="background:{html.escape(one.colour)}"></i>'
+        f"{html.escape(channel_name(one))}</span>"
+        for one in channels
+        if one.kind == "class" and one.colour
+    ]
+    return f'{_CLASSES}<div class="ups-classes">{"".join(boxes)}</div>' if boxes else ""
+
+
+_CLASSES = """<style>
+.ups-classes { display: flex; flex-wrap: wrap; gap: .2rem .9rem; font-size: .8rem; }
+.ups-classes span { display: inline-flex; align-items: center; gap: .35rem; }
+.ups-classes i { width: 13px; height: 13px; border-radius: 2px; box-shadow: 0 0 0 1px #0003; }
+</style>"""
 _STRIP = f"""<style>
 .ups-strip {{ display: flex; gap: 2px; margin: -1.4rem 0 .6rem; }}
 .ups-strip > div {{ flex: 1 1 0; min-width: 0; font-size: .74rem; line-height: 1.2;

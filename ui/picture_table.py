@@ -32,6 +32,8 @@ class Table:
     """Row and column of the chosen picture."""
     most_px: int = 168
     """Widest that a picture is drawn."""
+    beneath: bool = False
+    """Whether the text of each picture is also read beneath it."""
 
 
 def table_html(table: Table, *, note: str = "") -> str:
@@ -77,7 +79,8 @@ def _cell(table: Table, row: int, column: int) -> str:
     kinds += ["chosen"] if (row, column) == table.chosen else []
     kinds += ["smooth"] if len(image) >= MOST_SHOWN_PX else []
     source = inline(shown_picture(image))
-    return f'<img src="{source}" alt="{title}" title="{title}" class="{" ".join(kinds)}">'
+    drawn = f'<img src="{source}" alt="{title}" title="{title}" class="{" ".join(kinds)}">'
+    return f"<div>{drawn}<span>{title}</span></div>" if table.beneath else drawn
 
 
 _STYLE = f"""<style>
@@ -90,6 +93,7 @@ _STYLE = f"""<style>
   position: relative; }}
 .ups-pictures span {{ font-size: .8rem; line-height: 1.15; text-align: center;
   overflow-wrap: anywhere; }}
+.ups-pictures div > img + span {{ display: block; padding: .15rem 0 .3rem; }}
 .ups-pictures span.left {{ text-align: right; padding-right: .4rem; }}
 .ups-pictures span.mean {{ font-weight: 700; color: {ACCENT}; }}
 .ups-pictures .note {{ position: absolute; bottom: 4px; right: 4px; z-index: 2;

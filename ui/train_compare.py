@@ -37,7 +37,12 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
         return
     left, right = st.columns(2)
     names = _figures()
-    figure = held_choice(_("Figure"), names, view.draft, "figure", place=left)
+    ours = [by_id[name] for name in chosen if name in by_id]
+    kinds = [one.config.adversary.objective for one in ours]
+    kinds += ["wasserstein" for name in chosen if name in old]
+    # Losses of different kinds say nothing beside each other: what was measured alike comes first.
+    first = "swd_mean" if len(set(kinds)) > 1 and ours else "critic_smooth"
+    figure = held_choice(_("Figure"), names, view.draft, "figure", value=first, place=left)
     clocks = {str(name): train_charts.x_words(name) for name in _CLOCKS}
     by = _clock(held_choice(_("Against"), clocks, view.draft, "by", place=right))
     titles = _titles(chosen, by_id, old)
@@ -50,10 +55,8 @@ def compare(found: list[runs.Run], view: TrainView) -> None:
             found_curve = curve(old[name].rows, figure, by=by)
         curves.append((titles[name], found_curve))
     _curves(curves, names[figure], train_charts.x_words(by))
-    ours = [by_id[name] for name in chosen if name in by_id]
     if figure in _LOSSES:
-        kinds = [one.config.adversary.objective for one in ours]
-        unlike_note([*kinds, *("wasserstein" for name in chosen if name in old)])
+        unlike_note(kinds)
     _samples(ours, titles, view)
     _settings(ours, titles)
 

@@ -93,7 +93,11 @@ def _state_line(found: runs.Run, figures: Figures) -> None:
     slot = _facts(found.folder, "slot.json", "run-slot")
     total = slot.get("total", 0)
     text, button = st.columns([5, 1], vertical_alignment="center")
-    words = [f"**{plain(found.config.title)}**", state_words(state)]
+    is_starting = found.state == "queued" and _is_starting(found)
+    words = [
+        f"**{plain(found.config.title)}**",
+        _("is starting") if is_starting else state_words(state),
+    ]
     if slot:
         words.append(plain(device_words(slot)))
     step = int(found.result.get("step", figures.step))  # a stop is not at a row of figures
@@ -114,21 +118,37 @@ def _state_line(found: runs.Run, figures: Figures) -> None:
         ):  # fmt: skip
             runs.stop(found.folder)
             st.rerun()
-    elif found.state == "failed":
+    elif _can_generate(found) and button.button(
+        _("Generate"), key=f"generate-{found.id}", width="stretch",
+        help=_("Make pictures with its newest checkpoint."),
+    ):  # fmt: skip
+        app_state().generate.turn_to(f"run/{found.id}")
+        st.switch_page("pages/generate.py")
+    if found.state == "failed":
         error = AppError(found.problem, hint=found.hint, **found.values)
         show = st.warning if found.is_broken_off else st.error
         show(plain(error.message(_)))
 
 
+def _can_generate(found: runs.Run) -> bool:
+    return found.config.model == "stylegan" and runs.newest_checkpoint(found.folder) is not None
+
+
+def _is_starting(found: runs.Run) -> bool:
+    return runs.queue_place(workspace().root / "runs", found) == (1, True)
+
+
 def _queued(root: Path, found: runs.Run) -> None:
-    place, is_free = runs.queue_place(root, found)
-    if place == 1 and is_free:
+    if _is_starting(found):
         st.info(_("It is starting: PyTorch is loaded and the pictures are read."))
         return
-    st.info(
-        _("It waits for its turn, place {place} of the queue: one run computes at a time on a"
-          " device. It begins by itself.").format(place=place)
-    )  # fmt: skip
+    place, _is_free = runs.queue_place(root, found)
+    text = _("It waits for its turn, place {place} of the queue: one run computes at a time on a"
+             " device. It begins by itself.").format(place=place)  # fmt: skip
+    computing = [plain(one.config.title) for one in runs.runs(root) if one.state == "running"]
+    if computing:
+        text += " " + _("Computing now: {names}.").format(names=", ".join(computing[:3]))
+    st.info(text)
 
 
 def _pace(found: runs.Run, figures: Figures, slot: dict[str, Any]) -> Any:

@@ -170,6 +170,13 @@ def test_a_link_to_a_set_that_is_gone_says_so(covers, open_page):
     assert view(app).set_id == "covers"
 
 
+def test_a_set_leads_to_the_form_of_a_run_on_it(covers, open_page):
+    app = open_page("chips")
+    app.button(key="chips-train").click().run()
+    assert app.session_state["app_state"].train.see == "new"
+    assert only(app.selectbox, "Pictures").value == view(app).set_id
+
+
 def test_choosing_a_land_cover_filters_at_once(covers, open_page):
     path = covers.root / "chips" / "covers" / ChipSets(covers.root).info("covers").table
     frame = gpd.read_parquet(path)

@@ -13,6 +13,7 @@ import streamlit as st
 from PIL import Image
 
 from models import catalogue
+from tests.models.fake_run import config, make_run
 from tests.pages.said import button, clean, marked, modules_after, only, text
 from tests.pages.tiny_model import make_model
 from ui import cached_models, generate_draw
@@ -37,6 +38,10 @@ def pictures(app):
     bodies = "".join(one.proto.body for one in app.get("html"))
     found = re.findall(r'<img src="data:image/png;base64,([^"]+)"', bodies)
     return [np.asarray(Image.open(io.BytesIO(base64.b64decode(one)))) for one in found]
+
+
+def bodies(app):
+    return "".join(one.proto.body for one in app.get("html"))
 
 
 def view(app):
@@ -325,9 +330,11 @@ def test_only_the_trained_depth_is_drawn_at_first(space, open_page):
         ({"seeds": "a"}, "is no list of seeds"),
         ({"seeds": "0-999"}, "at most 400 pictures"),
         ({"show": "truncation", "psis": "1:2:0"}, "are no values of psi"),
-        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "at most 1,024 pictures"),
+        ({"show": "truncation", "rows": "0-4000", "psis": "-1:1:0.1"}, "at most 400 pictures"),
+        ({"show": "truncation", "rows": "0-29", "psis": "-1:1:0.1"}, "at most 400 pictures"),
         ({"seeds": ",".join(["0-4095"] * 285)}, "is no list of seeds"),
-        ({"seeds": "0-4000"}, "at most 1,024 pictures"),
+        ({"seeds": "0-4000"}, "at most 400 pictures"),
+        ({"seeds": "99999999999999"}, "A seed lies in 0 to 4,294,967,295"),
         ({"show": "mixing", "written": "3-17"}, "the last can be 5"),
         ({"show": "mixing", "written": "0-300000000"}, "are no layers"),
         ({"show": "mixing", "source_psis": "1,2"}, "2 values of psi were given for 5"),
@@ -350,6 +357,8 @@ def test_what_cannot_be_is_refused_in_a_sentence(tiny, open_page, address, words
     ("address", "label", "wrong"),
     [
         ({"seeds": "1-2"}, "Seeds", "abc"),
+        ({"seeds": "1-2"}, "Seeds", "99999999999999"),
+        ({"seeds": "1-2"}, "Seeds", "0-999"),
         ({"show": "truncation", "psis": "0,1"}, "psi, one a column", "0:1:0"),
         ({"show": "mixing", "written": "0-1"}, "Layers of each row", "5-9"),
         ({"show": "mixing", "source_psis": "0.5"}, "psi of the sources", "1,2"),
@@ -507,6 +516,31 @@ def test_a_file_of_hostile_settings_is_refused_or_tamed(tiny, space, tmp_path):
         exports.write_png(tmp_path / "b.png", image, wrong)
         with pytest.raises(InputError, match=r"settings in b\.png cannot be read"):
             restore(entry, GenerateView(), tmp_path / "b.png")
+
+
+@needs_torch
+def test_the_pictures_of_a_grid_are_called_by_their_seeds(tiny, open_page):
+    app = open_page("generate", model=tiny, seeds="7,40-41")
+    assert re.findall(r"<span>(seed \d+)</span>", table(app)) == ["seed 7", "seed 40", "seed 41"]
+
+
+@needs_torch
+def test_the_classes_that_a_model_draws_stand_beneath_its_pictures(tiny, space, open_page):
+    assert "ups-classes" not in bodies(open_page("generate", model=tiny, seeds="1"))
+    meaning = [{"name": name, "kind": "class", "colour": "#00FF00"} for name in ("a", "<b>", "c")]
+    name = make_model(space.root, name="classes", meaning=meaning)
+    legend = bodies(open_page("generate", model=name, seeds="1")).split("ups-classes")[-1]
+    assert re.findall(r'<i style="background:(.*?)"></i>(.*?)</span>', legend) == [
+        ("#00FF00", "a"), ("#00FF00", "&lt;b&gt;"), ("#00FF00", "c")
+    ]  # fmt: skip
+
+
+@needs_torch
+def test_runs_without_styles_are_named_where_they_are_missed(tiny, space, open_page):
+    assert "are not listed" not in text(open_page("generate", model=tiny, show="models"))
+    make_run(space.root / "runs", config())
+    app = open_page("generate", model=tiny, show="models")
+    assert "Runs of DCGAN and WGAN (1) are not listed" in text(app)
 
 
 @needs_torch

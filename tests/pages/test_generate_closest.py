@@ -12,7 +12,7 @@ from core.chips.channels import Channel
 from core.chips.display import to_pictures
 from tests.core.chip_sources import cut
 from tests.pages.said import button, clean, only, text
-from tests.pages.test_generate import expected, needs_torch, pictures
+from tests.pages.test_generate import bodies, expected, needs_torch, pictures
 from tests.pages.tiny_model import make_model
 
 
@@ -29,10 +29,6 @@ def small(space, tmp_path):
         image = own if number == 2 else rng.integers(0, 255, (16, 16, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
     return import_set(space, "small", tmp_path / "images")
-
-
-def bodies(app):
-    return "".join(one.proto.body for one in app.get("html"))
 
 
 @needs_torch
@@ -93,6 +89,24 @@ def test_without_a_digest_chips_of_another_scale_are_not_the_models_own(
     assert ("chip 2: 0.0" in bodies(app)) == is_alike
     assert ("A pixel of all of them is 2 m." in text(app)) == is_alike
     assert ("are not those that this model was trained on" in text(app)) != is_alike
+
+
+@needs_torch
+def test_where_the_models_own_chips_are_not_here_others_that_are_alike_will_do(
+    small, space, open_page
+):
+    make_model(space.root, name="far", seed=5, source_of_data="elsewhere")
+    app = open_page("generate", model="import/far", seeds="3", picture="0")
+    assert "(elsewhere) are not in this workspace" in text(app)
+    assert "chip" not in bodies(app)
+    box = only(app.selectbox, "Look among other chips instead")
+    assert box.options == ["small"]
+    box.set_value("small")
+    assert re.search(r"1\. chip \d: [\d.]+", bodies(clean(app.run())))
+    make_model(space.root, name="wide", size_px=32, source_of_data="elsewhere")
+    app = open_page("generate", model="import/wide", seeds="3", picture="0")
+    button(app, "Cut chips on the Chips page").click()
+    assert "What will the networks learn from?" in text(clean(app.run()))
 
 
 @needs_torch

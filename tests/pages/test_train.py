@@ -227,6 +227,29 @@ def test_a_waiting_run_tells_its_place(root, open_page):
             shutil.rmtree(folder / name)
     app = open_page("train", run=folder.name)
     assert "place 2 of the queue" in text(app)
+    assert "Computing now: At work." in text(app)
+    assert "is starting" not in text(app)
+
+
+def test_a_run_that_starts_is_not_said_to_wait(root, open_page):
+    folder = make_run(root, config(), state="running", epochs=1)
+    for name in ("slot.json", "metrics.jsonl"):
+        (folder / name).unlink()
+    said = " ".join(one.value for one in open_page("train").markdown)
+    assert "is starting" in said
+    assert "waits" not in said
+
+
+def test_a_run_of_a_stylegan_leads_to_generate(root, open_page):
+    folder = make_run(root, config(model="stylegan", fits=(4,)), epochs=2)
+    app = open_page("train")
+    assert not [one for one in app.button if one.label == "Generate"]
+    (folder / "checkpoints" / "00000080").mkdir(parents=True)
+    (folder / "checkpoints" / "00000080" / "checkpoint.json").write_text("{}")
+    app = open_page("train")
+    button(app, "Generate").click().run()
+    assert "What has it learned?" in text(app)
+    assert app.session_state["app_state"].generate.model.startswith(f"run/{folder.name}")
 
 
 def test_going_on_with_other_settings_shows_the_difference_and_asks(root, open_page, started):

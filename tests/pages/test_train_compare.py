@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from models import history
 from tests.models.fake_run import config, make_run
 from tests.pages.said import button, charts, clean, numbers, only, tables, text
@@ -31,6 +33,16 @@ def test_curves_and_settings_of_runs_are_compared(root, open_page):
     assert note not in text(app)
     only(app.selectbox, "Figure").set_value("critic_smooth").run()
     assert note in text(app)
+
+
+@pytest.mark.parametrize(("other", "figure"), [("dcgan", "swd_mean"), ("wgan", "critic_smooth")])
+def test_losses_of_different_kinds_are_not_the_first_that_is_compared(
+    root, open_page, other, figure
+):
+    made = [make_run(root, config("First", model="wgan")), make_run(root, config(model=other))]
+    app = open_page("train", see="compare", **{"with": ",".join(one.name for one in made)})
+    assert only(app.selectbox, "Figure").value == figure
+    assert "cannot be compared" not in text(app)
 
 
 def test_settings_that_read_alike_are_told_apart(root, open_page):

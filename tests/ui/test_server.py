@@ -69,6 +69,7 @@ def test_a_deleted_default_area_is_not_drawn_at_the_next_start_but_on_demand(
 
 @pytest.fixture
 def collected():
+    server._set_aside.cache_clear()
     yield
     gc.unfreeze()
     server._set_aside.cache_clear()
