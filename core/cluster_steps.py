@@ -246,6 +246,25 @@ def find_stability(
     return results.load(workspace, area.id, key, _read_stability)
 
 
+def is_swept(
+    workspace: Workspace,
+    area: Area,
+    made: QuadratTable,
+    quadrats: Options,
+    options: ClusterOptions,
+    chosen: Factors,
+) -> bool:
+    """Tell whether sweep and stability of the columns `chosen` were made before.
+
+    They are looked for, not read: what is damaged is found out by who reads it, and made anew.
+    """
+    keys = (
+        _key(area, made, quadrats, chosen, options),
+        _stability_key(area, made, quadrats, chosen, options),
+    )
+    return all(results.find(workspace, area.id, key) for key in keys)
+
+
 def labels_frame(made: QuadratTable, labels: NDArray[np.integer], name: str) -> pd.DataFrame:
     """Return the labels of one k as a column for the quadrat files, indexed by quadrat id."""
     return pd.DataFrame({name: labels.astype(np.int32)}, index=made.table.index)

@@ -11,6 +11,7 @@ from core.clusters.sweep import Range, check_range, expected_seconds
 from core.quadrat_table import QuadratTable
 from core.signatures import EDGES, read_edges
 from core.workspace import Area, Method
+from ui import cached
 from ui.choice import choice, distinct
 from ui.columns import column_title, columns_of
 from ui.errors import shown_errors
@@ -135,8 +136,9 @@ def start_sweep(area: Area, view: ClusterView) -> None:
 def is_swept(area: Area, made: QuadratTable, options: ClusterOptions) -> bool:
     """Tell whether sweep and stability are there, so that the page answers at once."""
     quadrats = options_of(area, app_state().quadrat_view(area.id))
-    given = (workspace(), area, made, quadrats, options)
-    return bool(cluster_steps.find_clusters(*given) and cluster_steps.find_stability(*given))
+    space = workspace()
+    chosen = cached.cluster_factors(area.id, space.stamp(area.id), options, quadrats)
+    return cluster_steps.is_swept(space, area, made, quadrats, options, chosen)
 
 
 def signature_controls(area: Area, view: ClusterView) -> tuple[tuple[float, ...], Method]:

@@ -1,6 +1,7 @@
 """Clusters of an area: factors by role, results kept, the job, and the command `measure`."""
 
 import argparse
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from core.cluster_steps import (
     factors,
     find_clusters,
     find_stability,
+    is_swept,
     labels_frame,
 )
 from core.clusters.sweep import Range
@@ -133,6 +135,19 @@ def test_a_sweep_is_kept_and_found_again_with_all_its_measures(space):
     pd.testing.assert_frame_equal(again.measures(), first.measures())
     assert again.quality.silhouette_rows == 100
     assert list(again.scores().index) == list(SPAN.ks)
+
+
+def test_whether_a_sweep_was_made_is_known_without_reading_it(space):
+    area, made = space.area("town"), made_of(table_of())
+    given = (space, area, made, QUADRATS, CHOSEN)
+    chosen = factors(area, made.normalised(QUADRATS), CHOSEN)
+    assert not is_swept(*given, chosen)
+    clusters(*given)
+    assert not is_swept(*given, chosen)  # how firm it is is still unknown
+    cluster_stability(*given)
+    assert is_swept(*given, chosen)
+    other = replace(CHOSEN, seed=CHOSEN.seed + 1)
+    assert not is_swept(space, area, made, QUADRATS, other, chosen)
 
 
 @pytest.mark.parametrize("name", ["labels.npy", "scores.parquet", "stability.parquet"])
