@@ -93,7 +93,7 @@ _STYLE = f"""<style>
   position: relative; }}
 .ups-pictures span {{ font-size: .8rem; line-height: 1.15; text-align: center;
   overflow-wrap: anywhere; }}
-.ups-pictures div > img + span {{ display: block; padding: .15rem 0 .3rem; }}
+.ups-pictures div > img + span {{ display: block; padding: .4rem 0 .3rem; }}
 .ups-pictures span.left {{ text-align: right; padding-right: .4rem; }}
 .ups-pictures span.mean {{ font-weight: 700; color: {ACCENT}; }}
 .ups-pictures .note {{ position: absolute; bottom: 4px; right: 4px; z-index: 2;
