@@ -254,15 +254,13 @@ def is_swept(
     options: ClusterOptions,
     chosen: Factors,
 ) -> bool:
-    """Tell whether sweep and stability of the columns `chosen` were made before.
-
-    They are looked for, not read: what is damaged is found out by who reads it, and made anew.
-    """
-    keys = (
-        _key(area, made, quadrats, chosen, options),
-        _stability_key(area, made, quadrats, chosen, options),
+    """Tell whether sweep and stability of the columns `chosen` were made before and are whole."""
+    key = _key(area, made, quadrats, chosen, options)
+    firm = _stability_key(area, made, quadrats, chosen, options)
+    return bool(
+        results.load(workspace, area.id, key, partial(_read, key))
+        and results.load(workspace, area.id, firm, _read_stability)
     )
-    return all(results.find(workspace, area.id, key) for key in keys)
 
 
 def labels_frame(made: QuadratTable, labels: NDArray[np.integer], name: str) -> pd.DataFrame:

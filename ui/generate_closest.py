@@ -17,7 +17,7 @@ from models.sets import source_name
 from ui import cached_chips, cached_models
 from ui.errors import plain, shown_errors
 from ui.frame import all_areas
-from ui.generate_models import channels_of, has_other_set, set_of
+from ui.generate_models import channels_of, has_other_set, is_of_scale, set_of
 from ui.generate_view import GenerateView
 from ui.language import _
 from ui.picture_table import Table, table_html
@@ -80,6 +80,7 @@ def _other_set(entry: Entry, size_px: int) -> SetInfo | None:
         for info in ChipSets(workspace().root).sets()
         if size_px in info.sizes
         and len(info.channels) == entry.networks.channels
+        and is_of_scale(entry, info)
         and wanted in ([], [_meaning(one) for one in info.channels])
     }
     if not alike:
@@ -92,8 +93,8 @@ def _other_set(entry: Entry, size_px: int) -> SetInfo | None:
     chosen = st.selectbox(
         _("Look among other chips instead"), list(alike), index=None, key="generate-other-set",
         placeholder=_("choose a chip set"),
-        help=_("All sets with the same channels and size. How near they are says what is alike, not"
-               " what is copied."),
+        help=_("All sets with the same channels, size and scale. How near they are says what is"
+               " alike, not what is copied."),
     )  # fmt: skip
     return alike.get(chosen) if chosen else None
 

@@ -216,9 +216,13 @@ def set_of(entry: Entry) -> SetInfo | None:
     info = _set_called(entry)
     if info is None or entry.data_digest not in ("", info.digest):
         return None
+    return info if entry.data_digest or is_of_scale(entry, info) else None
+
+
+def is_of_scale(entry: Entry, info: SetInfo) -> bool:
+    """Tell whether chips have the model's metres a pixel, as far as both are known."""
     own, metres = entry.metres_per_px, info.metres_per_pixel(entry.networks.size_px)
-    is_alike = own is None or metres is None or math.isclose(own, metres, rel_tol=0.01)
-    return info if is_alike or entry.data_digest else None
+    return own is None or metres is None or math.isclose(own, metres, rel_tol=0.01)
 
 
 def has_other_set(entry: Entry) -> bool:

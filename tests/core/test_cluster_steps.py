@@ -137,7 +137,8 @@ def test_a_sweep_is_kept_and_found_again_with_all_its_measures(space):
     assert list(again.scores().index) == list(SPAN.ks)
 
 
-def test_whether_a_sweep_was_made_is_known_without_reading_it(space):
+@pytest.mark.parametrize("name", ["labels.npy", "stability.parquet"])
+def test_a_sweep_is_there_once_it_is_made_and_whole(space, name):
     area, made = space.area("town"), made_of(table_of())
     given = (space, area, made, QUADRATS, CHOSEN)
     chosen = factors(area, made.normalised(QUADRATS), CHOSEN)
@@ -148,6 +149,9 @@ def test_whether_a_sweep_was_made_is_known_without_reading_it(space):
     assert is_swept(*given, chosen)
     other = replace(CHOSEN, seed=CHOSEN.seed + 1)
     assert not is_swept(space, area, made, QUADRATS, other, chosen)
+    (path,) = (space.folder("town") / "results").glob(f"*/{name}")
+    path.write_bytes(path.read_bytes()[:40])
+    assert not is_swept(*given, chosen)
 
 
 @pytest.mark.parametrize("name", ["labels.npy", "scores.parquet", "stability.parquet"])

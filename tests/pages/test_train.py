@@ -25,6 +25,7 @@ from tests.pages.said import (
     tables,
     text,
 )
+from ui import cached_models
 
 FIXTURES = Path(__file__).parents[1] / "models" / "fixtures"
 TABLES = ("t09_wgan_log_5.csv", "t10_wgan_log_10a.csv", "t11_wgan_log_10b.csv")
@@ -240,7 +241,8 @@ def test_a_run_that_starts_is_not_said_to_wait(root, open_page):
     assert "waits" not in said
 
 
-def test_a_run_of_a_stylegan_leads_to_generate(root, open_page):
+def test_a_run_of_a_stylegan_leads_to_generate(root, open_page, monkeypatch):
+    monkeypatch.setattr(cached_models, "has_pytorch", lambda: False)
     folder = make_run(root, config(model="stylegan", fits=(4,)), epochs=2)
     app = open_page("train")
     assert not [one for one in app.button if one.label == "Generate"]
